@@ -1,0 +1,68 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/parley-media/parley/codec"
+)
+
+// A Packet is a coded audio packet on its way from a receiver to a sender, a
+// file or an application, without being decoded.
+type Packet struct {
+	Codec codec.Params
+
+	// Timeline names the run of sequence numbers and timestamps that this
+	// packet belongs to. When it changes, nothing can be concluded from the
+	// difference to earlier numbers.
+	Timeline uint64
+
+	Seq       int64  // extended sequence number, which does not wrap
+	Timestamp uint32 // RTP timestamp, in units of Codec.ClockRate
+	Marker    bool
+	Arrival   time.Time
+	Payload   []byte
+}
+
+// set copies q into p, reusing the memory of p.Payload.
+func (p *Packet) set(q *Packet) {
+	payload := append(p.Payload[:0], q.Payload...)
+	*p = *q
+	p.Payload = payload
+}
+
+// A PacketQueue is a bounded queue of coded packets. A packet that finds it
+// full takes the place of the oldest, which is counted in Dropped. The zero
+// value holds 64 packets. It is not safe for concurrent use.
+type PacketQueue struct {
+	Dropped int64
+
+	ring  [64]Packet
+	first int
+	count int
+}
+
+// Push appends a copy of p.
+func (q *PacketQueue) Push(p *Packet) {
+	if q.count == len(q.ring) {
+		q.first = (q.first + 1) % len(q.ring)
+		q.count--
+		q.Dropped++
+	}
+	q.ring[(q.first+q.count)%len(q.ring)].set(p)
+	q.count++
+}
+
+// Pop removes the oldest packet and copies it into p, reusing the memory of
+// p.Payload. It reports false if the queue is empty.
+func (q *PacketQueue) Pop(p *Packet) bool {
+	if q.count == 0 {
+		return false
+	}
+	p.set(&q.ring[q.first])
+	q.first = (q.first + 1) % len(q.ring)
+	q.count--
+	return true
+}
+
+// Len returns the number of packets in the queue.
+func (q *PacketQueue) Len() int { return q.count }

@@ -1,0 +1,98 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/parley-media/parley/jitter"
+)
+
+// A timeline gives the packets of a line continuous sequence numbers and media
+// times, whatever their senders do: another SSRC, another clock rate, a restart
+// or a jump of the timestamps with no pause to match begins a new run, which
+// takes its place by the time of its arrival.
+type timeline struct {
+	id    uint64 // of the run; see Packet.Timeline
+	epoch uint32
+	begun bool
+	fresh bool // the next packet begins a new run
+
+	clockRate int
+	seqShift  int64         // added to extended sequence numbers
+	base      time.Duration // media time of the run's first packet
+	units     int64         // extended timestamp of the packet placed last, from the run's first
+	timestamp uint32        // timestamp of the packet placed last
+
+	lastSeq     int64 // highest number placed, with its time and arrival
+	lastTime    time.Duration
+	lastArrival time.Time
+}
+
+// jump is the difference between what timestamps and arrival times say beyond
+// which the timestamps are taken for a new run. A packet delayed by the network
+// has an ordinary timestamp, so its own step is looked at too.
+const jump = time.Second
+
+// enter makes the next packet begin a new run, of the given source.
+func (l *timeline) enter(ssrc uint32) {
+	l.epoch++
+	l.id = uint64(ssrc)<<32 | uint64(l.epoch)
+	l.fresh = true
+}
+
+// place sets p.Seq and p.Time.
+func (l *timeline) place(p *jitter.Packet, clockRate int) {
+	if !l.begun {
+		*l = timeline{id: l.id, epoch: l.epoch, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
+		l.lastSeq, l.lastArrival = p.Seq, p.Arrival
+		p.Time = 0
+		return
+	}
+	if l.fresh || clockRate != l.clockRate {
+		l.restart(p, clockRate, l.fresh)
+	}
+	p.Seq += l.seqShift
+	step := int64(int32(p.Timestamp - l.timestamp))
+	at := l.base + unitsToTime(l.units+step, l.clockRate)
+	if backwards := p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, p.Arrival) {
+		// An earlier number with a later timestamp is no reordered packet.
+		p.Seq -= l.seqShift
+		l.enter(uint32(l.id >> 32))
+		l.restart(p, clockRate, backwards)
+		p.Seq += l.seqShift
+		step, at = 0, l.base
+	}
+	l.units += step
+	l.timestamp = p.Timestamp
+	p.Time = at
+	if p.Seq > l.lastSeq {
+		l.lastSeq, l.lastTime, l.lastArrival = p.Seq, at, p.Arrival
+	}
+}
+
+// jumps reports whether the step to media time at is not borne out by the time
+// of arrival.
+func (l *timeline) jumps(at time.Duration, arrival time.Time) bool {
+	moved := at - l.lastTime
+	diff := moved - arrival.Sub(l.lastArrival)
+	return (moved > jump || moved < -jump) && (diff > jump || diff < -jump)
+}
+
+// restart begins a run with p. With newSeq its sequence numbers have nothing to
+// do with those of before.
+func (l *timeline) restart(p *jitter.Packet, clockRate int, newSeq bool) {
+	elapsed := max(0, p.Arrival.Sub(l.lastArrival))
+	l.fresh = false
+	l.clockRate = clockRate
+	l.base = l.lastTime + elapsed
+	l.units = 0
+	l.timestamp = p.Timestamp
+	if newSeq {
+		l.seqShift = l.lastSeq + 1 - p.Seq
+	}
+	p.Restart = p.Restart || newSeq
+}
+
+func unitsToTime(units int64, clockRate int) time.Duration {
+	whole, part := units/int64(clockRate), units%int64(clockRate)
+	return time.Duration(whole)*time.Second + time.Duration(part)*time.Second/time.Duration(clockRate)
+}
