@@ -1,0 +1,440 @@
+package parley
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/stream"
+)
+
+// AudioConfig describes the audio of a [Call].
+type AudioConfig struct {
+	Leg     Leg
+	Send    codec.Params
+	Receive []codec.Params // by payload type
+
+	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
+	Playout            stream.Playout // zero value: Adaptive
+	MinDelay, MaxDelay time.Duration  // of the playout; 0: 60 ms, 500 ms
+	Immediate          bool           // send when written, not on the media clock
+
+	SSRC  uint32 // 0: random
+	CNAME string // "": random (RFC 7022)
+}
+
+// Audio is the audio of a [Call]: what the far end sends is read, and what it
+// shall hear is written, as PCM frames or as coded packets. It implements
+// [audio.Reader] and [audio.Writer]. One goroutine may read while another
+// writes.
+type Audio struct {
+	call       *Call
+	leg        Leg
+	sendErrors atomic.Int64
+
+	// Guarded by call.mu.
+	receiver  *stream.AudioReceiver
+	sender    *stream.AudioSender
+	rtcp      *rtcpctl.Session
+	codecs    []codec.Params
+	coded     *stream.PacketQueue // not nil once packets are read
+	packet    rtp.Packet
+	byeAt     time.Time // when the source that is heard said goodbye
+	byeSource uint32
+	byeReason string
+
+	packetsSent, octetsSent     int64
+	malformed                   int64
+	readDeadline, writeDeadline time.Time
+}
+
+// byeGrace is how long a call goes on after the goodbye of its source, so that
+// another source may take over, as in a transfer.
+const byeGrace = 200 * time.Millisecond
+
+func newAudio(call *Call, c *AudioConfig) (*Audio, error) {
+	a := &Audio{call: call, leg: c.Leg, codecs: c.Receive}
+	var err error
+	a.receiver, err = stream.NewAudioReceiver(stream.ReceiverConfig{
+		Codecs:   c.Receive,
+		PTime:    c.PTime,
+		Playout:  c.Playout,
+		MinDelay: c.MinDelay,
+		MaxDelay: c.MaxDelay,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !a.decodesAny() {
+		a.takeCoded()
+	}
+	sender := stream.SenderConfig{
+		Codec:     c.Send,
+		PTime:     c.PTime,
+		Immediate: c.Immediate,
+		SSRC:      cmp.Or(c.SSRC, rand.Uint32()|1),
+		Sequence:  uint16(rand.Uint32() >> 17), // below 32768, so that the first wrap is far off (RFC 3711, section 3.3.1)
+		Timestamp: rand.Uint32(),
+	}
+	a.sender, err = stream.NewAudioSender(sender)
+	if errors.Is(err, codec.ErrUnknown) {
+		a.sender, err = stream.NewForwarder(sender), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.rtcp = rtcpctl.NewSession(rtcpctl.Config{
+		SSRC:      sender.SSRC,
+		CNAME:     c.CNAME,
+		ClockRate: c.Send.ClockRate,
+		Sources:   a.receiver.AppendReceptions,
+	})
+	a.rtcp.Start(time.Now())
+	return a, nil
+}
+
+// Codec returns the payload format of what is sent.
+func (a *Audio) Codec() codec.Params { return a.sender.Codec() }
+
+// Decodes reports whether this build can decode the first codec that the far
+// end was asked to send.
+func (a *Audio) Decodes() bool {
+	return len(a.codecs) > 0 && a.receiver.Decodes(a.codecs[0].PayloadType)
+}
+
+// SSRC returns the synchronisation source of what is sent.
+func (a *Audio) SSRC() uint32 { return a.sender.SSRC() }
+
+// SetReadDeadline makes reads that have not finished at t fail with
+// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
+func (a *Audio) SetReadDeadline(t time.Time) { a.setDeadline(&a.readDeadline, t) }
+
+// SetWriteDeadline makes writes that have not finished at t fail with
+// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
+func (a *Audio) SetWriteDeadline(t time.Time) { a.setDeadline(&a.writeDeadline, t) }
+
+func (a *Audio) setDeadline(d *time.Time, t time.Time) {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*d = t
+	c.cond.Broadcast()
+	c.schedule()
+}
+
+func expired(deadline time.Time) bool {
+	return !deadline.IsZero() && !time.Now().Before(deadline)
+}
+
+// ReadFrame fills f with the next frame. It blocks until the first media, and
+// from then on gives a frame per ptime for ever: media, or what stands for it,
+// by f.Kind. With [stream.InOrder] it gives what was sent, in order, with
+// explicit gaps. A reader that falls behind by more than the maximum delay is
+// brought back to the present.
+//
+// After the far end has ended the call, what is left comes at once, and then
+// [io.EOF]. After any other end the error is an [*EndError].
+func (a *Audio) ReadFrame(f *audio.Frame) error { return a.readFrame(context.Background(), f) }
+
+func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !a.decodesAny() {
+		return fmt.Errorf("%w: no decoder for %v", codec.ErrUnknown, a.codecs)
+	}
+	late := false
+	err := c.wait(ctx, &c.waiting.frame, func() bool {
+		if late = expired(a.readDeadline); late {
+			return true
+		}
+		now := time.Now()
+		if c.end != nil { // play out what is left
+			if next := a.receiver.Next(); next.After(now) {
+				now = next
+			}
+		}
+		return a.receiver.Pull(now, f)
+	})
+	switch {
+	case late:
+		return os.ErrDeadlineExceeded
+	case err != nil:
+		return a.endOfRead(err)
+	}
+	return nil
+}
+
+// endOfRead turns the end of a call by the far end into io.EOF.
+func (a *Audio) endOfRead(err error) error {
+	if end := a.call.end; end != nil && err == error(end) && end.Reason == Bye {
+		return io.EOF
+	}
+	return err
+}
+
+func (a *Audio) decodesAny() bool {
+	for _, p := range a.codecs {
+		if a.receiver.Decodes(p.PayloadType) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadPacket copies the next coded packet into p, reusing the memory of
+// p.Payload. Packets come as they are received: validated, but neither ordered
+// nor delayed. From the first ReadPacket on, ReadFrame gets nothing; packets
+// that nobody reads are dropped, oldest first. It ends as ReadFrame does.
+func (a *Audio) ReadPacket(p *stream.Packet) error { return a.readPacket(context.Background(), p) }
+
+func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.takeCoded()
+	late := false
+	err := c.wait(ctx, &c.waiting.packet, func() bool {
+		late = expired(a.readDeadline)
+		return late || a.coded.Pop(p)
+	})
+	switch {
+	case late:
+		return os.ErrDeadlineExceeded
+	case err != nil:
+		return a.endOfRead(err)
+	}
+	return nil
+}
+
+// takeCoded keeps packets coded from now on, for ReadPacket.
+func (a *Audio) takeCoded() {
+	if a.coded == nil {
+		a.coded = &stream.PacketQueue{}
+		a.receiver.TakeCoded(a.coded)
+	}
+}
+
+// decodeAgain undoes takeCoded: packets are decoded again, for ReadFrame.
+func (a *Audio) decodeAgain() {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	a.coded = nil
+	a.receiver.TakeCoded(nil)
+}
+
+// WriteFrame queues the samples of f to be sent on the media clock, and blocks
+// while the queue is full. A frame may have any length, rate and number of
+// channels.
+func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.Background(), f) }
+
+func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	format := a.sender.Format()
+	if format.Rate == 0 {
+		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, a.sender.Codec())
+	}
+	samples := f.Samples
+	if f.Format != format {
+		return fmt.Errorf("%w: %v, the codec takes %v", audio.ErrFormat, f.Format, format)
+	}
+	for len(samples) > 0 {
+		late := false
+		err := c.wait(ctx, &c.waiting.room, func() bool {
+			late = expired(a.writeDeadline)
+			return late || a.sender.Room() >= format.Channels
+		})
+		if err == nil && late {
+			err = os.ErrDeadlineExceeded
+		}
+		if err != nil {
+			return err
+		}
+		if c.end != nil {
+			return c.end
+		}
+		n := min(len(samples), a.sender.Room()/format.Channels*format.Channels)
+		part := audio.Frame{Format: format, Samples: samples[:n]}
+		if err := a.sender.Write(time.Now(), &part); err != nil {
+			return err
+		}
+		samples = samples[n:]
+		c.schedule()
+	}
+	return nil
+}
+
+// WritePacket sends a coded packet at once, with the call's own SSRC, sequence
+// number and timestamp. The error wraps [audio.ErrFormat] if it is not of the
+// call's codec.
+func (a *Audio) WritePacket(p *stream.Packet) error {
+	var buf [packetSize]byte
+	c := a.call
+	c.mu.Lock()
+	if c.end != nil {
+		defer c.mu.Unlock()
+		return c.end
+	}
+	now := time.Now()
+	b, err := a.sender.AppendForward(buf[:0], now, p)
+	if err == nil {
+		a.sentLocked(now, b)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := a.leg.WriteRTP(b); err != nil {
+		a.sendErrors.Add(1)
+	}
+	return nil
+}
+
+// packetSize is the room for a packet on its way out.
+const packetSize = 1600
+
+// Drain blocks until everything written has been sent.
+func (a *Audio) Drain(ctx context.Context) error {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wait(ctx, &c.waiting.room, func() bool { return a.sender.Queued() == 0 })
+}
+
+// DeliverRTP takes a datagram with an RTP packet that arrived at the given time.
+// It does not keep b. It is meant for legs.
+func (a *Audio) DeliverRTP(arrival time.Time, b []byte) {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		return
+	}
+	if err := a.packet.Unmarshal(b); err != nil {
+		a.malformed++
+		return
+	}
+	switch a.receiver.Push(arrival, &a.packet) {
+	case stream.Accepted, stream.Probation:
+		c.lastHeard = arrival
+		if a.packet.SSRC != a.byeSource { // not one that the goodbye overtook
+			a.byeAt = time.Time{}
+		}
+	}
+	a.packet.Payload = nil
+	if c.waiting.packet > 0 && a.coded.Len() > 0 {
+		c.cond.Broadcast()
+	}
+	c.schedule()
+}
+
+// DeliverRTCP takes a datagram with an RTCP compound that arrived at the given
+// time. It does not keep b. It is meant for legs.
+func (a *Audio) DeliverRTCP(arrival time.Time, b []byte) {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		return
+	}
+	a.rtcp.Receive(arrival, b, a.control)
+	if !c.lastHeard.IsZero() {
+		c.lastHeard = arrival
+	}
+	c.schedule()
+}
+
+// control heeds what the far end says by RTCP.
+func (a *Audio) control(e rtcpctl.Event) {
+	if e.Kind != rtcpctl.Goodbye {
+		return
+	}
+	if heard, ok := a.receiver.Heard(); ok && heard != e.SSRC {
+		return
+	}
+	a.byeAt, a.byeSource, a.byeReason = time.Now(), e.SSRC, e.Text
+}
+
+// dueLocked appends to dst the packet that has to leave at now, and returns how
+// to send it. A nil function means that nothing is due.
+func (a *Audio) dueLocked(now time.Time, dst []byte) ([]byte, func([]byte) error) {
+	if b, ok := a.sender.AppendPacket(dst, now); ok {
+		a.sentLocked(now, b)
+		if a.call.waiting.room > 0 {
+			a.call.cond.Broadcast()
+		}
+		return b, a.leg.WriteRTP
+	}
+	if next := a.rtcp.Next(); !a.call.connected.IsZero() && !next.IsZero() && !now.Before(next) {
+		if b, ok := a.rtcp.AppendReport(dst, now); ok {
+			return b, a.leg.WriteRTCP
+		}
+	}
+	if next := a.readersLocked(); !next.IsZero() && !now.Before(next) {
+		a.call.cond.Broadcast()
+	}
+	return dst, nil
+}
+
+// sentLocked counts a packet that is about to leave.
+func (a *Audio) sentLocked(now time.Time, b []byte) {
+	payload := len(b) - rtpHeader
+	a.packetsSent++
+	a.octetsSent += int64(payload)
+	a.rtcp.Sent(now, binary.BigEndian.Uint32(b[4:]), payload)
+}
+
+const rtpHeader = 12
+
+// nextLocked returns when dueLocked has something to do.
+func (a *Audio) nextLocked() time.Time {
+	next := earliest(a.sender.Next(), a.readersLocked())
+	if !a.call.connected.IsZero() {
+		next = earliest(next, a.rtcp.Next())
+	}
+	return next
+}
+
+// readersLocked returns when a goroutine that waits has to look again for
+// itself.
+func (a *Audio) readersLocked() time.Time {
+	var next time.Time
+	w := a.call.waiting
+	if w.frame > 0 {
+		next = earliest(a.receiver.Next(), a.readDeadline)
+	}
+	if w.packet > 0 {
+		next = earliest(next, a.readDeadline)
+	}
+	if w.room > 0 {
+		next = earliest(next, a.writeDeadline)
+	}
+	return next
+}
+
+// endLocked stops the audio, and returns the goodbye to send.
+func (a *Audio) endLocked(now time.Time) []byte {
+	a.receiver.End()
+	if a.call.connected.IsZero() {
+		return nil
+	}
+	b, _ := a.rtcp.AppendBye(nil, "", now)
+	return b
+}

@@ -1,0 +1,499 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	_ "github.com/parley-media/parley/codec/g711"
+	"github.com/parley-media/parley/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	pcmu = codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}
+	pcma = codec.Params{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1}
+	opus = codec.Params{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
+)
+
+const ms = time.Millisecond
+
+// wire is a leg that delivers to another call after a delay, in virtual time.
+type wire struct {
+	delay  time.Duration
+	to     atomic.Pointer[Call]
+	closes atomic.Int32
+	closed atomic.Bool
+	flying sync.WaitGroup
+	cut    atomic.Bool // nothing arrives any more
+}
+
+func (w *wire) WriteRTP(b []byte) error  { return w.carry(b, (*Audio).DeliverRTP) }
+func (w *wire) WriteRTCP(b []byte) error { return w.carry(b, (*Audio).DeliverRTCP) }
+
+func (w *wire) carry(b []byte, deliver func(*Audio, time.Time, []byte)) error {
+	if w.closed.Load() {
+		return net.ErrClosed
+	}
+	packet := append([]byte(nil), b...)
+	w.flying.Go(func() {
+		time.Sleep(w.delay)
+		if to := w.to.Load(); to != nil && !w.cut.Load() {
+			deliver(to.Audio(), time.Now(), packet)
+		}
+	})
+	return nil
+}
+
+func (w *wire) Close() error {
+	w.closes.Add(1)
+	w.closed.Store(true)
+	return nil
+}
+
+// pair makes two calls that are connected with each other.
+func pair(t *testing.T, a, b AudioConfig, d Deadlines) (x, y *Call, toX, toY *wire) {
+	t.Helper()
+	toY, toX = &wire{delay: 10 * ms}, &wire{delay: 10 * ms}
+	a.Leg, b.Leg = toY, toX
+	for _, c := range []*AudioConfig{&a, &b} {
+		if c.Send.Name == "" {
+			c.Send = pcmu
+		}
+		if c.Receive == nil {
+			c.Receive = []codec.Params{c.Send}
+		}
+	}
+	x, err := New(Config{Audio: &a, Deadlines: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err = New(Config{Audio: &b, Deadlines: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	toX.to.Store(x)
+	toY.to.Store(y)
+	x.Connected()
+	y.Connected()
+	t.Cleanup(func() {
+		x.Close()
+		y.Close()
+		toX.flying.Wait()
+		toY.flying.Wait()
+	})
+	return x, y, toX, toY
+}
+
+// ramp returns a frame of 20 ms whose samples all are v, a value that G.711
+// keeps as it is.
+func ramp(v int16) *audio.Frame {
+	f := &audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: make([]int16, 160)}
+	for i := range f.Samples {
+		f.Samples[i] = v
+	}
+	return f
+}
+
+// levels are values that mu-law keeps as they are.
+var levels = []int16{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120}
+
+func TestTwoCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		begin := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := range 500 {
+				if err := x.Audio().WriteFrame(ramp(levels[i%16])); err != nil {
+					t.Error(err)
+				}
+			}
+			// All but what the queue holds has left on the media clock.
+			if d := time.Since(begin); d < 9700*ms || d > 10*time.Second {
+				t.Errorf("10 s of audio were taken in %v", d)
+			}
+			if err := x.Audio().Drain(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(begin); d < 9970*ms || d > 10020*ms {
+				t.Errorf("10 s of audio were sent in %v", d)
+			}
+			x.Close()
+		})
+		var f audio.Frame
+		n := 0
+		for {
+			err := y.Audio().ReadFrame(&f)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				if d := time.Since(begin); d < 69*ms || d > 72*ms { // path and depth
+					t.Errorf("first frame after %v", d)
+				}
+			}
+			if f.Kind == audio.Media {
+				if f.Samples[0] != levels[n%16] {
+					t.Fatalf("frame %d is %d, want %d", n, f.Samples[0], levels[n%16])
+				}
+				n++
+			}
+		}
+		if n != 500 {
+			t.Errorf("heard %d frames, want 500", n)
+		}
+		wg.Wait()
+		var s Stats
+		y.Stats(&s)
+		if a := s.Audio; a.Lost != 0 || a.Late != 0 || a.Concealed > 120*ms || a.Received != 500 {
+			t.Errorf("stats %+v", a)
+		}
+		x.Stats(&s)
+		if a := s.Audio; a.PacketsSent != 500 || a.OctetsSent != 80000 || a.SendErrors != 0 {
+			t.Errorf("stats %+v", a)
+		}
+		if rt := s.Audio.RoundTrip; rt < 19*ms || rt > 23*ms {
+			t.Errorf("round trip %v, want 20 ms", rt)
+		}
+		if end := y.Err().(*EndError); end.Reason != Bye {
+			t.Errorf("y ended with %v", end)
+		}
+		y.Close()
+	})
+}
+
+func TestEveryEndReleasesEverythingOnce(t *testing.T) {
+	tests := []struct {
+		name string
+		want Reason
+		d    Deadlines
+		act  func(x, y *Call, toX *wire)
+		wait time.Duration
+	}{
+		{"closed here", Closed, Deadlines{}, func(x, _ *Call, _ *wire) { x.Close() }, 0},
+		{"far end says goodbye", Bye, Deadlines{}, func(_, y *Call, _ *wire) {
+			y.Audio().WriteFrame(ramp(8))
+			y.Audio().Drain(context.Background())
+			y.Close()
+		}, 300 * ms},
+		{"no media", NoMedia, Deadlines{FirstMedia: time.Second}, func(x, y *Call, _ *wire) {}, 1002 * ms},
+		{"silence", Silent, Deadlines{Silence: 30 * time.Second}, func(_, y *Call, toX *wire) {
+			y.Audio().WriteFrame(ramp(8))
+			y.Audio().WriteFrame(ramp(8))
+			time.Sleep(time.Second)
+			toX.cut.Store(true)
+		}, 30 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y, toX, toY := pair(t, AudioConfig{}, AudioConfig{}, tt.d)
+				blocked := make(chan error, 1)
+				go func() {
+					var f audio.Frame
+					for {
+						if err := x.Audio().ReadFrame(&f); err != nil {
+							blocked <- err
+							return
+						}
+					}
+				}()
+				tt.act(x, y, toX)
+				time.Sleep(tt.wait)
+				synctest.Wait()
+				select {
+				case <-x.Done():
+				default:
+					t.Fatalf("not ended after %v", tt.wait)
+				}
+				if end := x.Err().(*EndError); end.Reason != tt.want {
+					t.Errorf("ended with %v, want %s", end, tt.want)
+				}
+				<-blocked
+				x.Close()
+				x.Close()
+				if n := toY.closes.Load(); n != 1 {
+					t.Errorf("leg closed %d times", n)
+				}
+				if err := x.Audio().WriteFrame(ramp(8)); err == nil {
+					t.Error("write after the end: no error")
+				}
+				y.Close()
+			})
+		})
+	}
+}
+
+func TestRTCPKeepsACallAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{Silence: 30 * time.Second})
+		y.Audio().WriteFrame(ramp(8))
+		y.Audio().WriteFrame(ramp(8))
+		time.Sleep(10 * time.Minute) // on hold
+		if err := x.Err(); err != nil {
+			t.Error(err)
+		}
+		x.Close()
+		y.Close()
+	})
+}
+
+func TestConnectDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leg := &wire{}
+		c, err := New(Config{
+			Audio:     &AudioConfig{Leg: leg, Send: pcmu, Receive: []codec.Params{pcmu}},
+			Deadlines: Deadlines{Connect: 15 * time.Second},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		err = c.WaitConnected(t.Context())
+		if d := time.Since(begin); d < 15*time.Second || d > 15*time.Second+2*ms {
+			t.Errorf("ended after %v, want 15s", d)
+		}
+		if end, ok := errors.AsType[*EndError](err); !ok || end.Reason != NotConnected {
+			t.Errorf("error %v", err)
+		}
+		c.Close()
+		if leg.closes.Load() != 1 {
+			t.Error("leg not closed")
+		}
+	})
+}
+
+func TestDeadlinesOfReadsAndWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		defer y.Close()
+		defer x.Close()
+		begin := time.Now()
+		x.Audio().SetReadDeadline(begin.Add(500 * ms))
+		var f audio.Frame
+		if err := x.Audio().ReadFrame(&f); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read: %v", err)
+		}
+		if d := time.Since(begin); d < 500*ms || d > 502*ms {
+			t.Errorf("read gave up after %v", d)
+		}
+		x.Audio().SetWriteDeadline(begin.Add(600 * ms))
+		long := &audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: make([]int16, 80000)}
+		if err := x.Audio().WriteFrame(long); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("write: %v", err)
+		}
+	})
+}
+
+func TestCopyKeepsPacketsCoded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := AudioConfig{Send: opus}
+		x, y, _, _ := pair(t, config, config, Deadlines{})
+		done := make(chan error, 1)
+		go func() { done <- Copy(t.Context(), y, y) }() // an echo at y
+		// Two packets are sent to be heard as a source, with a gap in the numbers.
+		for _, n := range []int64{1, 2, 3, 5, 6} {
+			p := stream.Packet{Codec: opus, Timeline: 1, Seq: n, Timestamp: uint32(n) * 960, Payload: []byte{0x78, byte(n)}}
+			if err := x.Audio().WritePacket(&p); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * ms)
+		}
+		var first, p stream.Packet
+		for i, n := range []int64{1, 2, 3, 5, 6} {
+			if err := x.Audio().ReadPacket(&p); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				first = p
+			}
+			if p.Payload[1] != byte(n) || p.Seq-first.Seq != n-1 || p.Timestamp-first.Timestamp != uint32(n-1)*960 {
+				t.Errorf("packet %d came back as %d, number +%d", n, p.Payload[1], p.Seq-first.Seq)
+			}
+		}
+		if err := x.Audio().WriteFrame(ramp(8)); !errors.Is(err, codec.ErrUnknown) {
+			t.Errorf("PCM to a codec that is not there: %v", err)
+		}
+		x.Close()
+		time.Sleep(300 * ms)
+		if err := <-done; err != nil {
+			t.Errorf("Copy: %v", err)
+		}
+		y.Close()
+	})
+}
+
+func TestCopyTranscodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mu, a := AudioConfig{Send: pcmu}, AudioConfig{Send: pcma}
+		x, in, _, _ := pair(t, mu, mu, Deadlines{})
+		out, y, _, _ := pair(t, a, a, Deadlines{})
+		done := make(chan error, 1)
+		go func() { done <- Copy(t.Context(), out, in) }()
+		go func() {
+			for range 50 {
+				x.Audio().WriteFrame(ramp(1000))
+			}
+			x.Audio().Drain(t.Context())
+			x.Close()
+		}()
+		var f audio.Frame
+		heard := 0
+		y.Audio().SetReadDeadline(time.Now().Add(2 * time.Second))
+		for y.Audio().ReadFrame(&f) == nil {
+			if f.Kind == audio.Media && f.Samples[80] > 950 && f.Samples[80] < 1050 {
+				heard++
+			}
+		}
+		if heard < 48 {
+			t.Errorf("heard %d of 50 frames", heard)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Copy: %v", err)
+		}
+		for _, c := range []*Call{in, out, y} {
+			c.Close()
+		}
+	})
+}
+
+func TestServe(t *testing.T) {
+	fault := errors.New("fault")
+	tests := []struct {
+		name    string
+		handler HandlerFunc
+		want    Reason
+	}{
+		{"returns", func(context.Context, *Call) error { return nil }, Finished},
+		{"fails", func(context.Context, *Call) error { return fault }, Failed},
+		{"panics", func(context.Context, *Call) error { panic("oh") }, Panicked},
+		{"closes the call", func(ctx context.Context, c *Call) error { c.Close(); <-ctx.Done(); return nil }, Closed},
+		{"reads on a call that ends", func(_ context.Context, c *Call) error {
+			var f audio.Frame
+			return c.Audio().ReadFrame(&f)
+		}, NoMedia},
+		{"waits for its context", func(ctx context.Context, c *Call) error { <-ctx.Done(); return ctx.Err() }, NoMedia},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y, _, toY := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{FirstMedia: time.Second})
+				err := Serve(t.Context(), x, tt.handler)
+				end, ok := errors.AsType[*EndError](err)
+				if !ok || end.Reason != tt.want {
+					t.Errorf("Serve returned %v, want %s", err, tt.want)
+				}
+				if tt.want == Failed && !errors.Is(err, fault) {
+					t.Errorf("%v does not wrap the handler's error", err)
+				}
+				if toY.closes.Load() != 1 {
+					t.Error("call not released")
+				}
+				y.Close()
+			})
+		})
+	}
+}
+
+func TestServeCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("closing time"))
+		defer cancel()
+		err := Serve(ctx, x, HandlerFunc(func(ctx context.Context, c *Call) error {
+			var f audio.Frame
+			return c.Audio().ReadFrame(&f)
+		}))
+		if end, ok := errors.AsType[*EndError](err); !ok || end.Reason != Canceled || !strings.Contains(err.Error(), "closing time") {
+			t.Errorf("Serve returned %v", err)
+		}
+		y.Close()
+	})
+}
+
+func TestServeStuckHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, toY := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{FirstMedia: time.Second})
+		release := make(chan struct{})
+		err := Serve(t.Context(), x, HandlerFunc(func(context.Context, *Call) error {
+			<-release
+			return nil
+		}))
+		stuck, ok := errors.AsType[*StuckError](err)
+		if !ok || !strings.Contains(string(stuck.Stack), "TestServeStuckHandler") {
+			t.Errorf("Serve returned %v", err)
+		}
+		if end, ok := errors.AsType[*EndError](err); !ok || end.Reason != NoMedia {
+			t.Errorf("%v does not say why the call ended", err)
+		}
+		if toY.closes.Load() != 1 {
+			t.Error("call not released")
+		}
+		close(release)
+		y.Close()
+	})
+}
+
+func TestGarbageIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		for n := range 40 {
+			x.Audio().DeliverRTP(time.Now(), make([]byte, n))
+			x.Audio().DeliverRTCP(time.Now(), make([]byte, n))
+		}
+		var s Stats
+		x.Stats(&s)
+		if s.Audio.Malformed == 0 || s.Audio.Received != 0 {
+			t.Errorf("stats %+v", s.Audio)
+		}
+		x.Close()
+		y.Close()
+	})
+}
+
+func TestStatsDoesNotAllocate(t *testing.T) {
+	c, err := New(Config{Audio: &AudioConfig{Leg: &wire{}, Send: pcmu, Receive: []codec.Params{pcmu}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var s Stats
+	if n := testing.AllocsPerRun(100, func() { c.Stats(&s) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func ExampleServe() {
+	fmt.Println(Serve(context.Background(), exampleCall(), HandlerFunc(
+		func(ctx context.Context, c *Call) error {
+			// Play a greeting, ask for a name, …
+			return nil
+		})))
+	// Output: call ended: finished
+}
+
+func exampleCall() *Call {
+	c, err := New(Config{Audio: &AudioConfig{Leg: &wire{}, Send: pcmu, Receive: []codec.Params{pcmu}}})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}

@@ -1,0 +1,64 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/stream"
+)
+
+// Copy sends to dst what src hears, until either call ends or ctx is cancelled.
+// It returns nil when the far end of src has ended its call, else why it
+// stopped. dst and src may be the same call.
+//
+// Where both ends agree on the codec the packets stay coded and leave at once;
+// this needs no decoder for them. Otherwise they are decoded, played out and
+// encoded again. Either way pauses stay pauses: nothing is sent for them.
+func Copy(ctx context.Context, dst, src *Call) error {
+	err := copyAudio(ctx, dst.audio, src.audio)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func copyAudio(ctx context.Context, dst, src *Audio) error {
+	if len(src.codecs) > 0 && src.codecs[0].Same(dst.Codec()) {
+		err := copyPackets(ctx, dst, src)
+		if !errors.Is(err, audio.ErrFormat) || !src.decodesAny() {
+			return err
+		}
+		// The sender has gone over to another codec.
+		src.decodeAgain()
+	}
+	return copyFrames(ctx, dst, src)
+}
+
+func copyPackets(ctx context.Context, dst, src *Audio) error {
+	var p stream.Packet
+	for {
+		if err := src.readPacket(ctx, &p); err != nil {
+			return err
+		}
+		if err := dst.WritePacket(&p); err != nil {
+			return err
+		}
+	}
+}
+
+func copyFrames(ctx context.Context, dst, src *Audio) error {
+	var f audio.Frame
+	for {
+		if err := src.readFrame(ctx, &f); err != nil {
+			return err
+		}
+		if f.Kind == audio.Silence {
+			continue
+		}
+		if err := dst.writeFrame(ctx, &f); err != nil {
+			return err
+		}
+	}
+}
