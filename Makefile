@@ -1,0 +1,40 @@
+# Parley. "make test" installs what the tests need and runs all of them; it
+# takes under 15 minutes. "go test ./..." needs only Go.
+
+GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: test tools check unit race interop soak fuzz
+
+test: tools check unit race interop
+
+# Debian packages of the programs that the interop tests talk to.
+tools:
+	scripts/install-test-tools
+
+check:
+	@unformatted=$$($(GOFUMPT) -l .); test -z "$$unformatted" || { echo "gofumpt would change:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go vet -tags interop ./...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags interop ./...
+
+unit:
+	CGO_ENABLED=0 go build ./...
+	CGO_ENABLED=0 go test ./...
+
+race:
+	CGO_ENABLED=1 go test -race ./...
+
+# One package at a time: they measure tones and times, and share two cores.
+interop:
+	go test -tags interop -p 1 -timeout 12m ./...
+
+# What takes longer than "make test" may.
+soak:
+	go test -tags soak -p 1 -timeout 60m ./...
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME = 30s
+fuzz:
+	scripts/fuzz $(FUZZTIME)

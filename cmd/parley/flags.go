@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+)
+
+// parseAddr returns the address of HOST:PORT, where HOST may be a name, or
+// empty for all addresses.
+func parseAddr(flag, s string) (netip.AddrPort, error) {
+	a, err := net.ResolveUDPAddr("udp", s)
+	if err != nil {
+		return netip.AddrPort{}, useError{fmt.Errorf("--%s %s is not HOST:PORT: %w", flag, s, err)}
+	}
+	addr, ok := netip.AddrFromSlice(a.IP)
+	if !ok {
+		addr = netip.IPv4Unspecified()
+	}
+	return netip.AddrPortFrom(addr.Unmap().WithZone(a.Zone), uint16(a.Port)), nil
+}
+
+// codecFlags choose a payload format.
+type codecFlags struct {
+	Codec       string `help:"Codec: pcmu, pcma or l16; rate and channels may follow, as in l16/16000/2." placeholder:"NAME"`
+	PayloadType int    `help:"RTP payload type, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
+}
+
+// dynamic is the payload type for formats without a static one.
+const dynamic = 96
+
+// params returns the payload format that was asked for, and pcmu if none was.
+// A codec without a fixed rate takes that of like, if it is known.
+func (f codecFlags) params(like audio.Format) (codec.Params, error) {
+	if f.PayloadType < -1 || f.PayloadType > 127 {
+		return codec.Params{}, useError{fmt.Errorf("--payload-type %d is not in 0..127", f.PayloadType)}
+	}
+	name, rest, _ := strings.Cut(f.Codec, "/")
+	if name == "" {
+		if p, ok := codec.Static(uint8(f.PayloadType)); ok && f.PayloadType >= 0 {
+			return p, nil
+		}
+		name = "pcmu"
+	}
+	p := codec.Params{Name: strings.ToUpper(name), ClockRate: 8000, Channels: 1}
+	if p.Name == "L16" {
+		p.ClockRate, p.Channels = 44100, 1
+		if static, ok := codec.Static(uint8(f.PayloadType)); ok && static.Name == p.Name {
+			p = static
+		} else if like.Rate != 0 {
+			p.ClockRate, p.Channels = like.Rate, like.Channels
+		}
+	}
+	if rest != "" {
+		rate, channels, _ := strings.Cut(rest, "/")
+		var err error
+		if p.ClockRate, err = strconv.Atoi(rate); err != nil {
+			return p, useError{fmt.Errorf("--codec %s: %q is not a rate", f.Codec, rate)}
+		}
+		if channels != "" {
+			if p.Channels, err = strconv.Atoi(channels); err != nil {
+				return p, useError{fmt.Errorf("--codec %s: %q is not a number of channels", f.Codec, channels)}
+			}
+		}
+	}
+	if _, err := codec.Lookup(p); err != nil {
+		return p, useError{fmt.Errorf("--codec %s: %w; this build has %s", f.Codec, err, strings.ToLower(strings.Join(codec.Names(), ", ")))}
+	}
+	p.PayloadType = payloadType(p)
+	if f.PayloadType >= 0 {
+		p.PayloadType = uint8(f.PayloadType)
+	}
+	return p, nil
+}
+
+// payloadType returns the static payload type of a format, or the dynamic one.
+func payloadType(p codec.Params) uint8 {
+	for pt := range uint8(35) {
+		if static, ok := codec.Static(pt); ok && static.Same(p) {
+			return pt
+		}
+	}
+	return dynamic
+}
+
+// received returns the formats to accept: the one asked for, or all static ones
+// that this build can decode.
+func (f codecFlags) received() ([]codec.Params, error) {
+	if f.Codec != "" || f.PayloadType >= 0 {
+		p, err := f.params(audio.Format{})
+		return []codec.Params{p}, err
+	}
+	var all []codec.Params
+	for pt := range uint8(35) {
+		p, ok := codec.Static(pt)
+		if !ok {
+			continue
+		}
+		if c, err := codec.Lookup(p); err == nil && c.NewDecoder != nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}

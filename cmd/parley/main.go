@@ -1,0 +1,74 @@
+// Command parley serves browsers, and sends and receives audio over plain RTP.
+//
+// Run it with --help for its commands. Exit status is 0 when done, 1 when
+// something failed and 2 for wrong use. With --json each event is a line on
+// standard output, and text for people goes to standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+const (
+	statusDone   = 0
+	statusFailed = 1
+	statusUse    = 2
+)
+
+type commands struct {
+	JSON bool `name:"json" help:"Write events as JSON, one object per line, on standard output."`
+
+	Serve serveCommand `cmd:"" help:"Answer browsers: opens a web page with which you hear yourself."`
+	Send  sendCommand  `cmd:"" help:"Send a WAV file over RTP, at the pace of the media clock."`
+	Recv  recvCommand  `cmd:"" help:"Receive audio over RTP, and record it to a WAV file."`
+}
+
+// A useError is a mistake in the command line that its grammar does not catch.
+type useError struct{ error }
+
+func (e useError) Unwrap() error { return e.error }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	var c commands
+	exited, status := false, statusDone
+	parser, err := kong.New(&c,
+		kong.Name("parley"),
+		kong.Description("Real-time voice for Go back ends: telephones over RTP, browsers over WebRTC."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited, status = true, code }),
+	)
+	if err != nil {
+		panic(err) // the grammar above is wrong
+	}
+	command, err := parser.Parse(args)
+	if exited { // after --help
+		return status
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "parley: %v\nRun \"parley --help\" for usage.\n", err)
+		return statusUse
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	out := newOutput(c.JSON, stdout, stderr)
+	command.BindTo(ctx, (*context.Context)(nil))
+	if err := command.Run(out); err != nil {
+		out.failed(err)
+		if _, ok := errors.AsType[useError](err); ok {
+			return statusUse
+		}
+		return statusFailed
+	}
+	return statusDone
+}

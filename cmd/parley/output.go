@@ -1,0 +1,173 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-media/parley"
+)
+
+// output writes events: as JSON for programs, or as text for people.
+type output struct {
+	json   bool
+	stdout io.Writer
+	stderr io.Writer
+	isTerm bool // stderr shows progress that is overwritten
+
+	mu       sync.Mutex
+	progress int // length of the progress line on the screen
+}
+
+func newOutput(json bool, stdout, stderr io.Writer) *output {
+	o := &output{json: json, stdout: stdout, stderr: stderr}
+	if f, ok := stderr.(*os.File); ok {
+		info, err := f.Stat()
+		o.isTerm = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return o
+}
+
+// An event is a line of --json output.
+type event struct {
+	Event string `json:"event"`
+
+	Address string `json:"address,omitempty"`
+	URL     string `json:"url,omitempty"`
+	UDPPort int    `json:"udp_port,omitempty"`
+	Codec   string `json:"codec,omitempty"`
+	Format  string `json:"format,omitempty"`
+	File    string `json:"file,omitempty"`
+	Message string `json:"message,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+
+	PositionMS *float64 `json:"position_ms,omitempty"`
+	*statistics
+}
+
+// statistics are part of the events "stats" and "end".
+type statistics struct {
+	PacketsSent       int64   `json:"packets_sent"`
+	OctetsSent        int64   `json:"octets_sent"`
+	PacketsReceived   int64   `json:"packets_received"`
+	PacketsLost       int64   `json:"packets_lost"`
+	PacketsLate       int64   `json:"packets_late"`
+	PacketsDuplicated int64   `json:"packets_duplicated"`
+	PacketsReordered  int64   `json:"packets_reordered"`
+	PacketsDiscarded  int64   `json:"packets_discarded"`
+	JitterMS          float64 `json:"jitter_ms"`
+	DelayMS           float64 `json:"delay_ms"`
+	DelayTargetMS     float64 `json:"delay_target_ms"`
+	ConcealedMS       float64 `json:"concealed_ms"`
+	RoundTripMS       float64 `json:"round_trip_ms"`
+	RemoteLossPct     float64 `json:"remote_loss_pct"`
+}
+
+func statsOf(c *parley.Call) *statistics {
+	var s parley.Stats
+	c.Stats(&s)
+	a := &s.Audio
+	return &statistics{
+		PacketsSent:       a.PacketsSent,
+		OctetsSent:        a.OctetsSent,
+		PacketsReceived:   a.Received,
+		PacketsLost:       a.Lost,
+		PacketsLate:       a.Late,
+		PacketsDuplicated: a.Duplicated,
+		PacketsReordered:  a.Reordered,
+		PacketsDiscarded:  a.Discarded,
+		JitterMS:          milliseconds(a.Jitter),
+		DelayMS:           milliseconds(a.Delay),
+		DelayTargetMS:     milliseconds(a.Target),
+		ConcealedMS:       milliseconds(a.Concealed),
+		RoundTripMS:       milliseconds(a.RoundTrip),
+		RemoteLossPct:     math.Round(a.RemoteLoss*10000) / 100,
+	}
+}
+
+// milliseconds returns d with three decimals.
+func milliseconds(d time.Duration) float64 {
+	return math.Round(float64(d)/1e3) / 1e3
+}
+
+// emit writes e as JSON, or text, if there is any, for people.
+func (o *output) emit(e event, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.json {
+		json.NewEncoder(o.stdout).Encode(e) //nolint:errcheck // nobody is left to tell
+	}
+	if text == "" {
+		return
+	}
+	o.clearProgress()
+	w := o.stdout
+	if o.json {
+		w = o.stderr
+	}
+	fmt.Fprintln(w, text)
+}
+
+// warn reports what does not stop the work.
+func (o *output) warn(message string) {
+	o.emit(event{Event: "warning", Message: message}, "parley: "+message)
+}
+
+// failed reports what stopped the work.
+func (o *output) failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.clearProgress()
+	fmt.Fprintf(o.stderr, "parley: %v\n", err)
+}
+
+// bar shows how far the work is, on a terminal only.
+func (o *output) bar(done, total time.Duration, note string) {
+	if !o.isTerm {
+		return
+	}
+	const width = 30
+	line := clock(done)
+	if total > 0 {
+		filled := int(min(done*width/total, width))
+		line = fmt.Sprintf("[%s%s] %s / %s", strings.Repeat("█", filled), strings.Repeat("·", width-filled), clock(done), clock(total))
+	}
+	line += "  " + note
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.clearProgress()
+	fmt.Fprint(o.stderr, line)
+	o.progress = len(line)
+}
+
+func (o *output) clearProgress() {
+	if o.progress > 0 {
+		fmt.Fprint(o.stderr, "\r\x1b[K")
+		o.progress = 0
+	}
+}
+
+// clock returns d as minutes and seconds.
+func clock(d time.Duration) string {
+	return fmt.Sprintf("%d:%02d", int(d/time.Minute), int(d%time.Minute/time.Second))
+}
+
+// summary says in words how a call went.
+func summary(reason string, s *statistics) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ended: %s\n", reason)
+	if s.PacketsSent > 0 {
+		fmt.Fprintf(&b, "  sent      %d packets, %d bytes; the far end lost %.1f %%, round trip %.1f ms\n", s.PacketsSent, s.OctetsSent, s.RemoteLossPct, s.RoundTripMS)
+	}
+	if s.PacketsReceived > 0 {
+		fmt.Fprintf(&b, "  received  %d packets, %d lost, %d late, %d duplicated, %d out of order, %d discarded\n",
+			s.PacketsReceived, s.PacketsLost, s.PacketsLate, s.PacketsDuplicated, s.PacketsReordered, s.PacketsDiscarded)
+		fmt.Fprintf(&b, "  jitter    %.1f ms, delay %.0f ms, concealed %.0f ms\n", s.JitterMS, s.DelayMS, s.ConcealedMS)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
