@@ -1,0 +1,290 @@
+package rtcpctl
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Kind says what an [Event] is about.
+type Kind uint8
+
+const (
+	// Goodbye: a source has left, for Event.Text, which may be empty.
+	Goodbye Kind = iota
+
+	// Named: the CNAME of a source became known, or changed, to Event.Text.
+	Named
+
+	// SenderReported: Event.Sender is the sender report of a source.
+	SenderReported
+
+	// Reported: Event.Block is how a source receives us.
+	Reported
+
+	// Other: Event.Member is a packet that the session does not interpret.
+	Other
+)
+
+// String returns the name of the kind in lower case.
+func (k Kind) String() string {
+	switch k {
+	case Goodbye:
+		return "goodbye"
+	case Named:
+		return "named"
+	case SenderReported:
+		return "sender reported"
+	case Reported:
+		return "reported"
+	case Other:
+		return "other"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// An Event is something that a received compound tells.
+type Event struct {
+	Kind   Kind
+	SSRC   uint32        // the source that speaks, or is spoken for
+	Text   string        // of Goodbye and Named
+	Sender SenderInfo    // of SenderReported
+	Block  ReportBlock   // of Reported
+	RTT    time.Duration // of Reported: the round trip, or 0 if it is unknown
+	Member Member        // of Other; borrowed until the function returns
+}
+
+// Receive takes an RTCP datagram that arrived at now. It calls fn, which may be
+// nil, for each event in it. Neither the datagram nor fn is kept.
+//
+// What is malformed, or speaks in the name of our own source, is counted in
+// [Stats] and left out; the rest is heeded. Whether the datagram comes from
+// where it should is for the caller to judge. Nothing is allocated but for new
+// members, new names and goodbyes with a reason.
+func (s *Session) Receive(now time.Time, compound []byte, fn func(Event)) {
+	if fn == nil {
+		fn = func(Event) {}
+	}
+	good, bye := 0, false
+	for m, err := range Members(compound) {
+		if err != nil {
+			s.stats.Malformed++
+			continue
+		}
+		if good == 0 && m.Type != TypeSR && m.Type != TypeRR {
+			s.stats.Bare++
+		}
+		good++
+		switch m.Type {
+		case TypeSR, TypeRR:
+			err = s.report(now, m, fn)
+		case TypeSDES:
+			err = s.describe(now, m, fn)
+		case TypeBYE:
+			bye = true
+			err = s.goodbye(now, m, fn)
+		default:
+			s.other(now, m, fn)
+		}
+		if err != nil {
+			s.stats.Malformed++
+		}
+	}
+	if good == 0 {
+		return
+	}
+	s.stats.Compounds++
+	if bye && s.leaving {
+		s.byes++
+	}
+	if bye || !s.leaving {
+		s.measured(len(compound))
+	}
+}
+
+// report reads an SR or RR. What follows the blocks is an extension of some
+// profile (RFC 3550, section 6.4.3).
+func (s *Session) report(now time.Time, m Member, fn func(Event)) error {
+	blocks := m.Body
+	head := 4
+	if m.Type == TypeSR {
+		head += senderInfoSize
+	}
+	if len(blocks) < head+blockSize*int(m.Count) {
+		return errBlocks
+	}
+	ssrc := binary.BigEndian.Uint32(m.Body)
+	if s.ours(ssrc) {
+		return nil
+	}
+	entry := s.touch(ssrc, s.since(now))
+	if entry != nil {
+		if entry.reports < 2 {
+			entry.reports++
+		}
+		if m.Type == TypeSR {
+			entry.sent = entry.heard
+		}
+		if entry.reports == 2 {
+			s.validate(entry)
+		}
+	}
+	if m.Type == TypeSR {
+		s.senderReport(now, ssrc, m.Body[4:], fn)
+	}
+	for blocks = blocks[head:]; m.Count > 0; m.Count-- {
+		if b := parseBlock(blocks); b.SSRC == s.config.SSRC {
+			s.received(now, ssrc, b, fn)
+		}
+		blocks = blocks[blockSize:]
+	}
+	return nil
+}
+
+// ours reports whether a packet speaks in the name of our own source: a loop, a
+// collision, or a forgery.
+func (s *Session) ours(ssrc uint32) bool {
+	if ssrc != s.config.SSRC {
+		return false
+	}
+	s.stats.Suspicious++
+	return true
+}
+
+func (s *Session) senderReport(now time.Time, ssrc uint32, b []byte, fn func(Event)) {
+	info := SenderInfo{
+		NTP:       binary.BigEndian.Uint64(b),
+		Timestamp: binary.BigEndian.Uint32(b[8:]),
+		Packets:   binary.BigEndian.Uint32(b[12:]),
+		Octets:    binary.BigEndian.Uint32(b[16:]),
+	}
+	for _, r := range s.sources() {
+		if r.ssrc == ssrc {
+			r.SenderReport(now, info.NTP, info.Timestamp)
+		}
+	}
+	clear(s.scratch)
+	fn(Event{Kind: SenderReported, SSRC: ssrc, Sender: info})
+}
+
+// received takes a block about us.
+func (s *Session) received(now time.Time, ssrc uint32, b ReportBlock, fn func(Event)) {
+	rtt := s.roundTrip(now, b)
+	s.remote.SSRC, s.remote.At, s.remote.Block = ssrc, now, b
+	if rtt > 0 {
+		s.remote.RTT = rtt
+	}
+	fn(Event{Kind: Reported, SSRC: ssrc, Block: b, RTT: rtt})
+}
+
+// roundTrip returns the round-trip time that a block tells, at least 1/65536 s,
+// or 0 if it tells none: it has to name one of our last sender reports. All is
+// modulo 2^32 (RFC 3550, section 6.4.1).
+func (s *Session) roundTrip(now time.Time, b ReportBlock) time.Duration {
+	if b.LastSR == 0 {
+		return 0
+	}
+	for _, sr := range s.sentSRs {
+		if sr != b.LastSR {
+			continue
+		}
+		units := int32(middle(NTP(now)) - b.LastSR - b.Delay)
+		if units < -rounding {
+			return 0
+		}
+		return fromShortUnits(uint32(max(1, units)))
+	}
+	return 0
+}
+
+// rounding is by how much of 1/65536 s a round trip may be negative and still
+// be taken for a very short one: some ends round their delay to milliseconds.
+const rounding = 66
+
+// describe reads an SDES. Items before a fault are heeded.
+func (s *Session) describe(now time.Time, m Member, fn func(Event)) error {
+	b := m.Body
+	for ; m.Count > 0; m.Count-- {
+		if len(b) < 4 {
+			return errSources
+		}
+		ssrc := binary.BigEndian.Uint32(b)
+		ours := s.ours(ssrc)
+		n := 4
+		for {
+			if n == len(b) {
+				return errTerminal
+			}
+			if b[n] == 0 {
+				break
+			}
+			if n+2 > len(b) || n+2+int(b[n+1]) > len(b) {
+				return errItem
+			}
+			text := b[n+2 : n+2+int(b[n+1])]
+			if b[n] == itemCNAME && !ours {
+				s.name(now, ssrc, text, fn)
+			}
+			n += 2 + len(text)
+		}
+		b = b[min(len(b), n/4*4+4):]
+	}
+	return nil
+}
+
+func (s *Session) name(now time.Time, ssrc uint32, text []byte, fn func(Event)) {
+	m := s.touch(ssrc, s.since(now))
+	if m == nil || len(text) == 0 {
+		return
+	}
+	s.validate(m)
+	if m.cname != string(text) {
+		m.cname = string(text)
+		fn(Event{Kind: Named, SSRC: ssrc, Text: m.cname})
+	}
+}
+
+// goodbye reads a BYE. A reason that is cut off does not undo it.
+func (s *Session) goodbye(now time.Time, m Member, fn func(Event)) error {
+	sources := 4 * int(m.Count)
+	if len(m.Body) < sources {
+		return errSources
+	}
+	reason, err := "", error(nil)
+	if rest := m.Body[sources:]; len(rest) > 0 {
+		if n := int(rest[0]); n+1 > len(rest) {
+			err = errReason
+		} else {
+			reason = strings.ToValidUTF8(string(rest[1:n+1]), "\uFFFD")
+		}
+	}
+	for b := m.Body[:sources]; len(b) > 0; b = b[4:] {
+		ssrc := binary.BigEndian.Uint32(b)
+		if s.ours(ssrc) {
+			continue
+		}
+		if s.remove(now, ssrc) {
+			fn(Event{Kind: Goodbye, SSRC: ssrc, Text: reason})
+		} else {
+			s.stats.UnknownByes++
+		}
+	}
+	return err
+}
+
+// other passes on a packet of which only the first word is known: the source
+// that sends it.
+func (s *Session) other(now time.Time, m Member, fn func(Event)) {
+	e := Event{Kind: Other, Member: m}
+	if len(m.Body) >= 4 {
+		e.SSRC = binary.BigEndian.Uint32(m.Body)
+		if s.ours(e.SSRC) {
+			return
+		}
+		if known := s.member(e.SSRC); known != nil {
+			s.touch(e.SSRC, s.since(now))
+		}
+	}
+	fn(e)
+}
