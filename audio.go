@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,10 @@ type Audio struct {
 	call       *Call
 	leg        Leg
 	sendErrors atomic.Int64
+
+	writing sync.Mutex     // held by whoever writes frames; taken before call.mu
+	adapter *audio.Adapter // not nil once a frame of another format was written
+	adapted []int16
 
 	// Guarded by call.mu.
 	receiver  *stream.AudioReceiver
@@ -244,30 +249,46 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
-	c := a.call
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	format := a.sender.Format()
 	if format.Rate == 0 {
 		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, a.sender.Codec())
 	}
-	samples := f.Samples
-	if f.Format != format {
-		return fmt.Errorf("%w: %v, the codec takes %v", audio.ErrFormat, f.Format, format)
+	if a.adapter == nil && f.Format == format {
+		return a.queue(ctx, f.Samples)
 	}
+	if a.adapter == nil {
+		var err error
+		if a.adapter, err = audio.NewAdapter(format); err != nil {
+			return err
+		}
+	}
+	var err error
+	if a.adapted, err = a.adapter.Append(a.adapted[:0], f); err != nil {
+		return err
+	}
+	return a.queue(ctx, a.adapted)
+}
+
+// queue gives samples to the sender, and waits while it has no room.
+func (a *Audio) queue(ctx context.Context, samples []int16) error {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	format := a.sender.Format()
 	for len(samples) > 0 {
 		late := false
 		err := c.wait(ctx, &c.waiting.room, func() bool {
 			late = expired(a.writeDeadline)
 			return late || a.sender.Room() >= format.Channels
 		})
-		if err == nil && late {
-			err = os.ErrDeadlineExceeded
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if c.end != nil {
+		case late:
+			return os.ErrDeadlineExceeded
+		case c.end != nil:
 			return c.end
 		}
 		n := min(len(samples), a.sender.Room()/format.Channels*format.Channels)
@@ -312,10 +333,24 @@ const packetSize = 1600
 
 // Drain blocks until everything written has been sent.
 func (a *Audio) Drain(ctx context.Context) error {
+	if err := a.flushAdapter(ctx); err != nil {
+		return err
+	}
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.wait(ctx, &c.waiting.room, func() bool { return a.sender.Queued() == 0 })
+}
+
+// flushAdapter queues what the change of the sampling rate has held back.
+func (a *Audio) flushAdapter(ctx context.Context) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	if a.adapter == nil {
+		return nil
+	}
+	a.adapted = a.adapter.Flush(a.adapted[:0])
+	return a.queue(ctx, a.adapted)
 }
 
 // DeliverRTP takes a datagram with an RTP packet that arrived at the given time.

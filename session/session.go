@@ -26,6 +26,7 @@ import (
 
 	"github.com/parley-media/parley"
 	_ "github.com/parley-media/parley/codec/g711" // so that every plain RTP program can speak to a telephone
+	_ "github.com/parley-media/parley/codec/g722"
 	_ "github.com/parley-media/parley/codec/l16"
 
 	"github.com/parley-media/parley/codec"
