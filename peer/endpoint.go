@@ -23,6 +23,7 @@ import (
 
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/g711" // so that every browser can be heard without a library
+	_ "github.com/parley-media/parley/codec/g722"
 )
 
 // Config describes an [Endpoint]. The zero value listens on any free port.
@@ -41,6 +42,7 @@ type Config struct {
 func DefaultCodecs() []codec.Params {
 	return []codec.Params{
 		{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2, FMTP: "minptime=10;useinbandfec=1"},
+		{Name: "G722", PayloadType: 9, ClockRate: 8000, Channels: 1},
 		{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1},
 		{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1},
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/echo"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
@@ -59,7 +60,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	s.Handle("/offer", echo.Handler{})
+	s.Handle("/offer", announced{echo.Handler{}, out})
 
 	web := &http.Server{
 		Handler:           s,
@@ -93,6 +94,25 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	out.emit(event{Event: "end", Reason: reason}, "ended: "+reason)
 	return nil
+}
+
+// announced is a handler whose calls are events.
+type announced struct {
+	parley.Handler
+	out *output
+}
+
+func (a announced) ServeCall(ctx context.Context, c *parley.Call) error {
+	a.out.emit(event{Event: "started", Codec: c.Audio().Codec().String()}, "")
+	go func() { // the reason is known when the call has ended, which is after this returns
+		<-c.Done()
+		reason := "closed"
+		if end, ok := errors.AsType[*parley.EndError](c.Err()); ok {
+			reason = string(end.Reason)
+		}
+		a.out.emit(event{Event: "end", Reason: reason, statistics: statsOf(c)}, "")
+	}()
+	return a.Handler.ServeCall(ctx, c)
 }
 
 // url returns where the page is found on this machine.
