@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -12,7 +13,8 @@ import (
 
 // A Handler is an application: it serves one call. It returns when it is done
 // with the call, or when its context is cancelled, which happens as soon as the
-// call has ended; reads and writes fail then too.
+// call has ended; reads and writes fail then too. To return [io.EOF], as at the
+// end of a file, is to return nil.
 type Handler interface {
 	ServeCall(ctx context.Context, c *Call) error
 }
@@ -102,7 +104,7 @@ func protect(ctx context.Context, c *Call, h Handler) (end *EndError) {
 	if ended, ok := errors.AsType[*EndError](err); ok {
 		return ended
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return &EndError{Reason: Failed, Err: err}
 	}
 	return &EndError{Reason: Finished}
