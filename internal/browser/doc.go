@@ -21,6 +21,6 @@
 // gives the page a microphone grant when it plays a tone, so its candidates are
 // .local names and the server sees the browser as a peer-reflexive candidate
 // (RFC 8445, section 7.3.1.3). Firefox has no audio device in a container; its
-// simulated one ticks within about 1 % of real time, which [Result.ClockRate]
+// simulated one ticks within about 2 % of real time, which [Result.ClockRate]
 // tells.
 package browser

@@ -15,7 +15,7 @@ type Result struct {
 	SampleRate int    // at which the page measured, in Hz
 
 	PeakHz       float64 // the strongest line at the end of the measurement, left
-	RightPeakHz  float64 // and right; the same for mono
+	RightPeakHz  float64 // and right; means nothing for mono
 	SeparationDB float64 // stereo only: how far the other channel's tone is below, worst side
 	LevelDB      float64 // mean power of the left channel, dB of full scale
 	SentLevelDB  float64 // of the tone that was sent
