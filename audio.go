@@ -306,7 +306,8 @@ func (a *Audio) queue(ctx context.Context, samples []int16) error {
 // number and timestamp. The error wraps [audio.ErrFormat] if it is not of the
 // call's codec.
 func (a *Audio) WritePacket(p *stream.Packet) error {
-	var buf [packetSize]byte
+	buf := packets.Get().(*[packetSize]byte)
+	defer packets.Put(buf)
 	c := a.call
 	c.mu.Lock()
 	if c.end != nil {
@@ -322,17 +323,18 @@ func (a *Audio) WritePacket(p *stream.Packet) error {
 	if err != nil {
 		return err
 	}
-	if err := a.leg.WriteRTP(b); err != nil {
-		a.sendErrors.Add(1)
-	}
+	a.send(b, media)
 	return nil
 }
 
-// packetSize is the room for a packet on its way out.
+// packets are buffers for packets on their way out.
+var packets = sync.Pool{New: func() any { return new([packetSize]byte) }}
+
 const packetSize = 1600
 
 // Drain blocks until everything written has been sent.
 func (a *Audio) Drain(ctx context.Context) error {
+	defer a.call.watch(ctx)()
 	if err := a.flushAdapter(ctx); err != nil {
 		return err
 	}
@@ -389,15 +391,15 @@ func (a *Audio) DeliverRTCP(arrival time.Time, b []byte) {
 	if c.end != nil {
 		return
 	}
-	a.rtcp.Receive(arrival, b, a.control)
+	a.rtcp.Receive(arrival, b, a.heed)
 	if !c.lastHeard.IsZero() {
 		c.lastHeard = arrival
 	}
 	c.schedule()
 }
 
-// control heeds what the far end says by RTCP.
-func (a *Audio) control(e rtcpctl.Event) {
+// heed acts on what the far end says by RTCP.
+func (a *Audio) heed(e rtcpctl.Event) {
 	if e.Kind != rtcpctl.Goodbye {
 		return
 	}
@@ -407,25 +409,47 @@ func (a *Audio) control(e rtcpctl.Event) {
 	a.byeAt, a.byeSource, a.byeReason = time.Now(), e.SSRC, e.Text
 }
 
-// dueLocked appends to dst the packet that has to leave at now, and returns how
-// to send it. A nil function means that nothing is due.
-func (a *Audio) dueLocked(now time.Time, dst []byte) ([]byte, func([]byte) error) {
+// protocol says what a packet is that has to leave.
+type protocol uint8
+
+const (
+	nothing protocol = iota
+	media
+	control
+)
+
+// dueLocked appends to dst the packet that has to leave at now, and says what
+// it is.
+func (a *Audio) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	if b, ok := a.sender.AppendPacket(dst, now); ok {
 		a.sentLocked(now, b)
 		if a.call.waiting.room > 0 {
 			a.call.cond.Broadcast()
 		}
-		return b, a.leg.WriteRTP
+		return b, media
 	}
 	if next := a.rtcp.Next(); !a.call.connected.IsZero() && !next.IsZero() && !now.Before(next) {
 		if b, ok := a.rtcp.AppendReport(dst, now); ok {
-			return b, a.leg.WriteRTCP
+			return b, control
 		}
 	}
 	if next := a.readersLocked(); !next.IsZero() && !now.Before(next) {
 		a.call.cond.Broadcast()
 	}
-	return dst, nil
+	return dst, nothing
+}
+
+// send sends a packet that was due, without the lock.
+func (a *Audio) send(b []byte, p protocol) {
+	var err error
+	if p == control {
+		err = a.leg.WriteRTCP(b)
+	} else {
+		err = a.leg.WriteRTP(b)
+	}
+	if err != nil {
+		a.sendErrors.Add(1)
+	}
 }
 
 // sentLocked counts a packet that is about to leave.

@@ -116,6 +116,7 @@ func (c *Call) Connected() {
 // WaitConnected blocks until the call is connected. It returns the reason if
 // the call ends before that, or the error of ctx.
 func (c *Call) WaitConnected(ctx context.Context) error {
+	defer c.watch(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.wait(ctx, &c.waiting.other, func() bool { return !c.connected.IsZero() })
@@ -182,8 +183,8 @@ func (c *Call) Run(now time.Time, scratch []byte) time.Time {
 			c.mu.Unlock()
 			return time.Time{}
 		}
-		b, send := c.audio.dueLocked(now, scratch[:0])
-		if send == nil {
+		b, what := c.audio.dueLocked(now, scratch[:0])
+		if what == nothing {
 			if reason := c.overdueLocked(now); reason != nil {
 				c.mu.Unlock()
 				c.EndWith(reason)
@@ -195,9 +196,7 @@ func (c *Call) Run(now time.Time, scratch []byte) time.Time {
 			return next
 		}
 		c.mu.Unlock()
-		if err := send(b); err != nil {
-			c.audio.sendErrors.Add(1)
-		}
+		c.audio.send(b, what)
 	}
 }
 
@@ -250,20 +249,22 @@ func (c *Call) schedule() {
 	c.task.Wake(next)
 }
 
+// watch makes goroutines that wait look at ctx when it is cancelled, until the
+// returned function is called.
+func (c *Call) watch(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		c.cond.Broadcast()
+		c.mu.Unlock()
+	})
+}
+
 // wait blocks, without the lock, until ready reports true, after which it is not
-// called again, and counts itself in waiting meanwhile. It returns the reason if the call ends, or the error of ctx,
-// first.
+// called again, and counts itself in waiting meanwhile. It returns the reason if
+// the call ends, or the error of ctx, first. The caller has to watch ctx.
 func (c *Call) wait(ctx context.Context, waiting *int, ready func() bool) error {
 	if ready() {
 		return nil
-	}
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() {
-			c.mu.Lock()
-			c.cond.Broadcast()
-			c.mu.Unlock()
-		})
-		defer stop()
 	}
 	for c.end == nil && ctx.Err() == nil {
 		*waiting++

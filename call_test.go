@@ -497,3 +497,88 @@ func exampleCall() *Call {
 	}
 	return c
 }
+
+// sink is a leg that leads nowhere.
+type sink struct{}
+
+func (sink) WriteRTP([]byte) error  { return nil }
+func (sink) WriteRTCP([]byte) error { return nil }
+func (sink) Close() error           { return nil }
+
+// The way of a packet in, through the reader, and of a packet out, allocates
+// nothing, with a header extension as browsers send it or without.
+func TestPacketPathDoesNotAllocate(t *testing.T) {
+	for _, extension := range []bool{false, true} {
+		c, err := New(Config{Audio: &AudioConfig{Leg: sink{}, Send: pcmu, Receive: []codec.Params{pcmu}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.task.Stop() // this test is the loop
+		a := c.Audio()
+		packet := []byte{0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}
+		if extension {
+			packet[0] |= 0x10
+			packet = append(packet, 0xBE, 0xDE, 0, 1, 0x10, 0x55, 0, 0)
+		}
+		packet = append(packet, make([]byte, 160)...)
+		now := time.Now()
+		frame := ramp(8)
+		var heard audio.Frame
+		scratch := make([]byte, 2000)
+		n := 0
+		step := func() {
+			n++
+			packet[2], packet[3] = byte(n>>8), byte(n)
+			packet[5], packet[6], packet[7] = byte(n*160>>16), byte(n*160>>8), byte(n*160)
+			now = now.Add(20 * ms)
+			a.DeliverRTP(now, packet)
+			a.receiver.Pull(now, &heard)
+			if err := a.sender.Write(now, frame); err != nil {
+				t.Fatal(err)
+			}
+			c.Run(now, scratch)
+		}
+		for range 100 {
+			step()
+		}
+		if allocs := testing.AllocsPerRun(1000, step); allocs != 0 {
+			t.Errorf("extension %v: %v allocations per packet pair, want 0", extension, allocs)
+		}
+		if heard.Kind != audio.Media || a.packetsSent < 1000 {
+			t.Errorf("heard %v, sent %d packets", heard.Kind, a.packetsSent)
+		}
+		c.Close()
+	}
+}
+
+func TestForwardingDoesNotAllocate(t *testing.T) {
+	c, err := New(Config{Audio: &AudioConfig{Leg: sink{}, Send: opus, Receive: []codec.Params{opus}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	packet := make([]byte, 92)
+	packet[0], packet[1], packet[11] = 0x80, 111, 9
+	n := 0
+	var p stream.Packet
+	step := func() {
+		n++
+		packet[2], packet[3] = byte(n>>8), byte(n)
+		c.Audio().DeliverRTP(time.Now(), packet)
+		if n == 1 {
+			return
+		}
+		if err := c.Audio().ReadPacket(&p); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Audio().WritePacket(&p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 200 {
+		step()
+	}
+	if allocs := testing.AllocsPerRun(1000, step); allocs != 0 {
+		t.Errorf("%v allocations per packet, want 0", allocs)
+	}
+}

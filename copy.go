@@ -17,6 +17,8 @@ import (
 // this needs no decoder for them. Otherwise they are decoded, played out and
 // encoded again. Either way pauses stay pauses: nothing is sent for them.
 func Copy(ctx context.Context, dst, src *Call) error {
+	defer dst.watch(ctx)()
+	defer src.watch(ctx)()
 	err := copyAudio(ctx, dst.audio, src.audio)
 	if errors.Is(err, io.EOF) {
 		return nil
