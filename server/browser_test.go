@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"net/http"
@@ -11,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/echo"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec/opus/libopus"
 	"github.com/parley-media/parley/internal/browser"
 	"github.com/parley-media/parley/server"
 )
@@ -101,4 +105,45 @@ func TestPage(t *testing.T) {
 	}
 	tab.Click("#start")
 	tab.Wait(`body[data-phase="ended"]`, 5*time.Second)
+}
+
+// What Chromium codes is decoded, goes to a handler as PCM, is coded again by us
+// and decoded by Chromium.
+func TestOpusThroughPCM(t *testing.T) {
+	if err := libopus.Available(); err != nil {
+		t.Fatalf("%v (Debian package libopus0)", err)
+	}
+	s, page, url := listen(t, &server.Config{})
+	var total, made time.Duration
+	s.Handle("/pcm", parley.HandlerFunc(func(ctx context.Context, c *parley.Call) error {
+		var f audio.Frame
+		for {
+			if err := c.Audio().ReadFrame(&f); err != nil {
+				return err
+			}
+			total += f.Duration()
+			if f.Kind == audio.Concealed {
+				made += f.Duration()
+			}
+			if err := c.Audio().WriteFrame(&f); err != nil {
+				return err
+			}
+		}
+	}))
+	browser.Chromium(t, page.URL(url, browser.Tone{Offer: "/pcm", Codec: "opus"}))
+	r := page.Wait(t, time.Minute)
+	if r.Error != "" {
+		t.Fatal(r.Error)
+	}
+	for deadline := time.Now().Add(10 * time.Second); s.Calls() > 0 && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Logf("peak %.2f Hz, level %.1f dB of %.1f dB sent, concealed by the browser %.2f %%, by us %v of %v",
+		r.PeakHz, r.LevelDB, r.SentLevelDB, 100*r.Inbound.Concealment(), made, total)
+	if math.Abs(r.PeakHz-440) > 2 || math.Abs(r.LevelDB-r.SentLevelDB) > 3 {
+		t.Errorf("heard %.1f Hz at %.1f dB, want 440 Hz at %.1f dB", r.PeakHz, r.LevelDB, r.SentLevelDB)
+	}
+	if total < 5*time.Second || made > total/50 {
+		t.Errorf("%v of %v were made up", made, total)
+	}
 }

@@ -3,6 +3,7 @@ package echo
 
 import (
 	"context"
+	"strings"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
@@ -16,7 +17,7 @@ type Handler struct{}
 // ServeCall serves one call.
 func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	line := c.Audio()
-	if !line.Decodes() || line.Codec().Name == "opus" {
+	if !line.Decodes() || strings.EqualFold(line.Codec().Name, "opus") {
 		return parley.Copy(ctx, c, c)
 	}
 	var f audio.Frame

@@ -9,6 +9,8 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/codec/opus"
+	_ "github.com/parley-media/parley/codec/opus/libopus" // the encoder, where the library is installed
 )
 
 // parseAddr returns the address of HOST:PORT, where HOST may be a name, or
@@ -27,7 +29,7 @@ func parseAddr(flag, s string) (netip.AddrPort, error) {
 
 // codecFlags choose a payload format.
 type codecFlags struct {
-	Codec       string `help:"Codec: pcmu, pcma or l16; rate and channels may follow, as in l16/16000/2." placeholder:"NAME"`
+	Codec       string `help:"Codec: pcmu, pcma, g722, opus or l16; for l16 rate and channels may follow, as in l16/16000/2." placeholder:"NAME"`
 	PayloadType int    `help:"RTP payload type, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
 }
 
@@ -48,7 +50,13 @@ func (f codecFlags) params(like audio.Format) (codec.Params, error) {
 		name = "pcmu"
 	}
 	p := codec.Params{Name: strings.ToUpper(name), ClockRate: 8000, Channels: 1}
-	if p.Name == "L16" {
+	switch p.Name {
+	case "OPUS":
+		p.Name, p.ClockRate, p.Channels = "opus", 48000, 2
+		if like.Channels == 2 {
+			p.FMTP = opus.FMTP{Stereo: true, SpropStereo: true}.String()
+		}
+	case "L16":
 		p.ClockRate, p.Channels = 44100, 1
 		if static, ok := codec.Static(uint8(f.PayloadType)); ok && static.Name == p.Name {
 			p = static

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/echo"
+	"github.com/parley-media/parley/codec/opus/libopus"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
@@ -48,6 +49,9 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	logger := slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: level}))
 
+	if err := libopus.Available(); err != nil {
+		out.warn(fmt.Sprintf("%v. Opus is passed on and decoded, but not encoded.", err))
+	}
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("the web page cannot be served: %w", err)
