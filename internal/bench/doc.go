@@ -1,0 +1,16 @@
+// Package bench measures codecs and resamplers beside the same work in C, as
+// "parley bench codecs" prints it.
+//
+//	err := bench.Codecs(ctx, bench.Options{}, func(r bench.Row) { fmt.Println(r) })
+//
+// Times of a shared machine move by a fifth from hour to hour, so that only
+// ratios of one run mean something. Each yardstick is a C program, in the folder
+// yardstick, which is compiled with "cc -O2" when it is needed and runs as a
+// process of its own. It reads the same input as the Go code, and the two take
+// turns, round by round. Both count the CPU time of the thread that works
+// (elsewhere than on Linux, Go takes the time of the wall). Where the two must
+// give the same output, they are compared by a checksum at the end of each round.
+//
+// Libraries are linked by the names that they have in Debian 12. What cannot be
+// compiled or linked is a row that says what is missing, and not an error.
+package bench
