@@ -10,11 +10,13 @@
 package peer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -33,6 +35,15 @@ type Config struct {
 	Codecs    []codec.Params
 	Logger    *slog.Logger // nil: no log
 	Interface func(name string) bool
+	Timeouts  Timeouts
+}
+
+// Timeouts say when a browser that is not heard any more counts as lost. The
+// zero value notices it within five seconds.
+type Timeouts struct {
+	Disconnected time.Duration // without a sign of life until the connection is in doubt; 0: 3 s
+	Failed       time.Duration // from then on until the call ends; 0: 2 s
+	KeepAlive    time.Duration // between the signs of life of this end; 0: 1 s
 }
 
 // DefaultCodecs are the audio codecs that an endpoint accepts if its Config
@@ -55,15 +66,8 @@ type Endpoint struct {
 	mux    ice.UDPMux
 	logger *slog.Logger
 	port   int
+	closed atomic.Bool
 }
-
-// Times after which a connection counts as lost: a browser that vanished is
-// noticed within five seconds.
-const (
-	iceDisconnected = 3 * time.Second
-	iceFailed       = 2 * time.Second // after iceDisconnected
-	iceKeepAlive    = time.Second
-)
 
 // Listen opens the port of an endpoint.
 func Listen(c *Config) (*Endpoint, error) {
@@ -92,7 +96,7 @@ func Listen(c *Config) (*Endpoint, error) {
 			return nil, fmt.Errorf("peer: codec %s: %w", p, err)
 		}
 	}
-	mux, port, err := listen(config.Port, config.Interface)
+	mux, port, err := listen(&config)
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
@@ -100,7 +104,11 @@ func Listen(c *Config) (*Endpoint, error) {
 	settings.SetICEUDPMux(mux)
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	settings.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
+	settings.SetICETimeouts(
+		cmp.Or(config.Timeouts.Disconnected, 3*time.Second),
+		cmp.Or(config.Timeouts.Failed, 2*time.Second),
+		cmp.Or(config.Timeouts.KeepAlive, time.Second),
+	)
 	settings.SetFireOnTrackBeforeFirstRTP(true)
 	settings.LoggerFactory = loggerFactory{config.Logger}
 	if config.Interface != nil {
@@ -132,17 +140,23 @@ func Listen(c *Config) (*Endpoint, error) {
 func (e *Endpoint) Port() int { return e.port }
 
 // Close closes the port. Calls that are still up lose their connection.
-func (e *Endpoint) Close() error { return e.mux.Close() }
+func (e *Endpoint) Close() error {
+	e.closed.Store(true)
+	return e.mux.Close()
+}
 
 // listen opens one port on all interfaces.
-func listen(port int, keep func(string) bool) (ice.UDPMux, int, error) {
-	options := []ice.UDPMuxFromPortOption{ice.UDPMuxFromPortWithLoopback()}
-	if keep != nil {
-		options = append(options, ice.UDPMuxFromPortWithInterfaceFilter(keep))
+func listen(c *Config) (ice.UDPMux, int, error) {
+	options := []ice.UDPMuxFromPortOption{
+		ice.UDPMuxFromPortWithLoopback(),
+		ice.UDPMuxFromPortWithLogger(loggerFactory{c.Logger}.NewLogger("ice")),
 	}
-	if port != 0 {
-		mux, err := ice.NewMultiUDPMuxFromPort(port, options...)
-		return mux, port, err
+	if c.Interface != nil {
+		options = append(options, ice.UDPMuxFromPortWithInterfaceFilter(c.Interface))
+	}
+	if c.Port != 0 {
+		mux, err := ice.NewMultiUDPMuxFromPort(c.Port, options...)
+		return mux, c.Port, err
 	}
 	var err error
 	for range 10 {
@@ -168,4 +182,4 @@ func wireChannels(p codec.Params) uint16 {
 	return 0
 }
 
-var errNoAudio = errors.New("peer: the offer has no audio that this end can receive or send")
+var errNoAudio = errors.New("no audio that this end can receive or send")

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 // goroutine of the leg.
 type leg struct {
 	pc     *webrtc.PeerConnection
+	name   string // of the stream, which pion makes the CNAME in the answer (RFC 5576, section 6.1)
 	sender *webrtc.RTPSender
 	call   *parley.Call
 
@@ -32,7 +34,7 @@ type leg struct {
 }
 
 func newLeg(pc *webrtc.PeerConnection) *leg {
-	l := &leg{pc: pc, wake: make(chan struct{}, 1), sent: make(chan struct{})}
+	l := &leg{pc: pc, name: rand.Text(), wake: make(chan struct{}, 1), sent: make(chan struct{})}
 	go l.write()
 	return l
 }
@@ -188,7 +190,7 @@ func (l *leg) Unbind(webrtc.TrackLocalContext) error {
 // ID, RID, StreamID and Kind name the track in the session description.
 func (l *leg) ID() string                { return "audio" }
 func (l *leg) RID() string               { return "" }
-func (l *leg) StreamID() string          { return "parley" }
+func (l *leg) StreamID() string          { return l.name }
 func (l *leg) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeAudio }
 
 // An outbox is a bounded queue of packets. When it is full the oldest makes

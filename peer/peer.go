@@ -1,9 +1,11 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -37,12 +39,18 @@ func (p *Peer) Connection() *webrtc.PeerConnection { return p.connection }
 // answered.
 var ErrOffer = errors.New("peer: unusable offer")
 
+var errNotAnswered = errors.New("peer: offer not answered in time")
+
 // Answer makes a call from the offer of a browser, and returns the answer (SDP)
-// that completes the signalling. The context covers the answering only.
+// that completes the signalling. The context covers the answering only. After
+// Close of the endpoint the error wraps [net.ErrClosed].
 func (e *Endpoint) Answer(ctx context.Context, offer string, c *CallConfig) (_ *Peer, answer string, err error) {
 	var config CallConfig
 	if c != nil {
 		config = *c
+	}
+	if e.closed.Load() {
+		return nil, "", fmt.Errorf("peer: %w", net.ErrClosed)
 	}
 	pc, err := e.api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
@@ -82,6 +90,7 @@ func (e *Endpoint) Answer(ctx context.Context, offer string, c *CallConfig) (_ *
 			MinDelay: config.MinDelay,
 			MaxDelay: config.MaxDelay,
 			SSRC:     uint32(parameters.Encodings[0].SSRC),
+			CNAME:    l.name,
 		},
 	})
 	if err != nil {
@@ -89,8 +98,13 @@ func (e *Endpoint) Answer(ctx context.Context, offer string, c *CallConfig) (_ *
 	}
 	answer, err = l.answer(ctx)
 	if err != nil {
+		blame := ErrOffer
+		if ended := cmp.Or(l.call.Err(), ctx.Err()); ended != nil { // a deadline; the offer may be good
+			blame, err = errNotAnswered, ended
+		}
 		l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
-		return nil, "", fmt.Errorf("%w: %w", ErrOffer, err)
+		l.call.Close()
+		return nil, "", fmt.Errorf("%w: %w", blame, err)
 	}
 	return &Peer{Call: l.call, connection: pc}, answer, nil
 }
@@ -109,6 +123,8 @@ func (l *leg) answer(ctx context.Context) (string, error) {
 	}
 	select {
 	case <-gathered:
+	case <-l.call.Done():
+		return "", l.call.Err()
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}

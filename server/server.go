@@ -19,6 +19,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,8 +81,12 @@ func New(c *Config) (*Server, error) {
 	}
 	s := &Server{config: config, endpoint: endpoint, mux: http.NewServeMux()}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.mux.Handle("GET /", pages())
-	s.handler = http.NewCrossOriginProtection().Handler(s.mux)
+	s.mux.Handle("/", allow(pages(), http.MethodGet, http.MethodHead))
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusForbidden, "the request comes from a page of another site")
+	}))
+	s.handler = origins.Handler(s.mux)
 	return s, nil
 }
 
@@ -91,7 +97,20 @@ func deadline(d, otherwise time.Duration) time.Duration {
 // Handle makes h the application for offers that are posted to path, as
 // "/offer". It must be called before the server is used.
 func (s *Server) Handle(path string, h parley.Handler) {
-	s.mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) { s.offer(w, r, h) })
+	offers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.offer(w, r, h) })
+	s.mux.Handle(path, allow(offers, http.MethodPost))
+}
+
+// allow refuses other methods than those given.
+func allow(h http.Handler, methods ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(methods, r.Method) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		fail(w, http.StatusMethodNotAllowed, r.Method+" is not for "+r.URL.Path)
+	})
 }
 
 // ServeHTTP answers a request.
@@ -158,13 +177,18 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, h parley.Handler)
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
+	served := false
+	defer func() { // also if answering panics, which net/http survives
+		if !served {
+			s.leave(false)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
 	p, answer, err := s.endpoint.Answer(ctx, offer.SDP, &peer.CallConfig{Deadlines: s.config.Deadlines})
 	if err != nil {
-		s.leave(false)
 		s.config.Logger.Info("offer refused", "error", err, "from", r.RemoteAddr)
-		status := http.StatusInternalServerError
+		status := http.StatusServiceUnavailable
 		if errors.Is(err, peer.ErrOffer) {
 			status = http.StatusBadRequest
 		}
@@ -172,6 +196,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, h parley.Handler)
 		return
 	}
 	s.config.Logger.Info("call made", "from", r.RemoteAddr, "codec", p.Audio().Codec().String())
+	served = true
 	go func() {
 		err := parley.Serve(s.ctx, p.Call, h)
 		_, stuck := errors.AsType[*parley.StuckError](err)

@@ -1,0 +1,203 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/echo"
+	"github.com/parley-media/parley/peer"
+	"github.com/parley-media/parley/server"
+)
+
+// A census counts what calls could leave behind in this process.
+type census struct {
+	goroutines int
+	files      int // open file descriptors, of which sockets are most; 0 if the system does not tell
+	heap       int // bytes
+}
+
+// heapTolerance is for what is kept once, such as pools and grown maps: 2.5 kB
+// for each of 200 calls. A peer connection alone holds 100 kB.
+const heapTolerance = 512 << 10
+
+func count() census {
+	// Finalizers and pools need more than one cycle.
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	c := census{goroutines: runtime.NumGoroutine(), heap: int(m.HeapAlloc)}
+	if runtime.GOOS == "linux" {
+		files, _ := os.ReadDir("/proc/self/fd")
+		c.files = len(files)
+	}
+	return c
+}
+
+func (c census) least(d census) census {
+	return census{min(c.goroutines, d.goroutines), min(c.files, d.files), min(c.heap, d.heap)}
+}
+
+// within reports whether c is where before was.
+func (c census) within(before census) bool {
+	return c.goroutines <= before.goroutines && c.files <= before.files && c.heap <= before.heap+heapTolerance
+}
+
+func (c census) String() string {
+	return fmt.Sprintf("%d goroutines, %d files, %d kB", c.goroutines, c.files, c.heap>>10)
+}
+
+// leavesNothing runs n calls twice, and checks that after the second time
+// everything is where it was after the first, and that each ended for the reason
+// wanted. Comparing with the time before the first would find what Go keeps of
+// goroutines that have ended, half a kB for each.
+func leavesNothing(t *testing.T, s *server.Server, j *journal, n int, want parley.Reason, run func()) {
+	t.Helper()
+	const deadline = 10 * time.Second
+	run()
+	eventually(t, deadline, "the first calls gone", func() bool { return s.Calls() == 0 })
+	before := count()
+	settle := time.NewTicker(50 * time.Millisecond)
+	defer settle.Stop()
+	for range 10 {
+		<-settle.C
+		before = before.least(count())
+	}
+	j.take()
+
+	begin := time.Now()
+	run()
+	ran := time.Since(begin)
+	eventually(t, deadline, "all calls released", func() bool { return s.Calls() == 0 })
+	var after census
+	for stop := time.Now().Add(deadline); ; <-settle.C {
+		if after = count(); after.within(before) {
+			break
+		}
+		if time.Now().After(stop) {
+			t.Errorf("before: %v; after: %v", before, after)
+			if after.goroutines > before.goroutines {
+				buf := make([]byte, 1<<20)
+				t.Logf("%s", buf[:runtime.Stack(buf, true)])
+			}
+			break
+		}
+	}
+	ends := j.take()
+	if len(ends) != 1 || ends[string(want)] != n {
+		t.Errorf("the log has the ends %v, want %d of %s", ends, n, want)
+	}
+	t.Logf("%d calls in %v, all gone after %v; before: %v; after: %v; ends: %v",
+		n, ran.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), before, after, ends)
+}
+
+// inParallel runs fn n times, at most width at once.
+func inParallel(n, width int, fn func(i int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, width)
+	for i := range n {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			fn(i)
+		})
+	}
+	wg.Wait()
+}
+
+// Offers whose browser never does anything more leave nothing behind, whether
+// it is still there or not.
+func TestAbandonedOffers(t *testing.T) {
+	j := newJournal()
+	s, err := server.New(&server.Config{Logger: slog.New(j), Deadlines: parley.Deadlines{Connect: 4 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Shutdown(context.Background())
+	s.Handle("/offer", echo.Handler{})
+	const n = 200
+	leavesNothing(t, s, j, n, parley.NotConnected, func() {
+		var there []*caller
+		var mu sync.Mutex
+		inParallel(n, n, func(i int) {
+			c, err := newCaller()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			offer, err := c.offer()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if status, answer := post(s, "/offer", map[string]string{"type": "offer", "sdp": offer}); status != http.StatusOK {
+				t.Errorf("status %d, %v", status, answer)
+			}
+			if i%2 == 0 {
+				c.hangUp()
+				return
+			}
+			mu.Lock()
+			there = append(there, c)
+			mu.Unlock()
+		})
+		eventually(t, 20*time.Second, "all calls released", func() bool { return s.Calls() == 0 })
+		for _, c := range there {
+			c.hangUp()
+		}
+	})
+}
+
+// Browsers that connect, talk and vanish without a word leave nothing behind,
+// whether the connection notices it or the call.
+func TestVanishedBrowsers(t *testing.T) {
+	short := peer.Timeouts{Disconnected: 400 * time.Millisecond, Failed: 200 * time.Millisecond, KeepAlive: 100 * time.Millisecond}
+	long := peer.Timeouts{Disconnected: time.Minute, Failed: time.Minute}
+	for _, tt := range []struct {
+		name   string
+		config server.Config
+		talks  bool
+		want   parley.Reason
+	}{
+		{"ICE", server.Config{Peer: peer.Config{Timeouts: short}}, true, parley.Disconnected},
+		{"silence", server.Config{Peer: peer.Config{Timeouts: long}, Deadlines: parley.Deadlines{Silence: 600 * time.Millisecond}}, true, parley.Silent},
+		{"no media", server.Config{Peer: peer.Config{Timeouts: long}, Deadlines: parley.Deadlines{FirstMedia: 600 * time.Millisecond}}, false, parley.NoMedia},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := newJournal()
+			tt.config.Logger = slog.New(j)
+			s, err := server.New(&tt.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Shutdown(context.Background())
+			s.Handle("/offer", echo.Handler{})
+			const n = 100
+			leavesNothing(t, s, j, n, tt.want, func() {
+				inParallel(n, 20, func(int) {
+					c, err := newCaller()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					c.call(t, s, "/offer")
+					if tt.talks {
+						c.chat(t)
+					}
+					c.line.cut.Store(true)
+					c.hangUp()
+				})
+				eventually(t, 20*time.Second, "all calls released", func() bool { return s.Calls() == 0 })
+			})
+		})
+	}
+}
