@@ -54,6 +54,7 @@ type Audio struct {
 	sender    *stream.AudioSender
 	rtcp      *rtcpctl.Session
 	codecs    []codec.Params
+	sending   bool                // a packet taken from the sender is on its way through the leg
 	coded     *stream.PacketQueue // not nil once packets are read
 	packet    rtp.Packet
 	byeAt     time.Time // when the source that is heard said goodbye
@@ -332,7 +333,8 @@ var packets = sync.Pool{New: func() any { return new([packetSize]byte) }}
 
 const packetSize = 1600
 
-// Drain blocks until everything written has been sent.
+// Drain blocks until everything written has been sent and its time has passed,
+// so that nothing is cut off when the call is closed next.
 func (a *Audio) Drain(ctx context.Context) error {
 	defer a.call.watch(ctx)()
 	if err := a.flushAdapter(ctx); err != nil {
@@ -341,7 +343,9 @@ func (a *Audio) Drain(ctx context.Context) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wait(ctx, &c.waiting.room, func() bool { return a.sender.Queued() == 0 })
+	return c.wait(ctx, &c.waiting.drain, func() bool {
+		return a.sender.Queued() == 0 && !a.sending && !time.Now().Before(a.sender.Drained())
+	})
 }
 
 // flushAdapter queues what the change of the sampling rate has held back.
@@ -423,6 +427,7 @@ const (
 func (a *Audio) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	if b, ok := a.sender.AppendPacket(dst, now); ok {
 		a.sentLocked(now, b)
+		a.sending = true
 		if a.call.waiting.room > 0 {
 			a.call.cond.Broadcast()
 		}
@@ -484,6 +489,9 @@ func (a *Audio) readersLocked() time.Time {
 	}
 	if w.room > 0 {
 		next = earliest(next, a.writeDeadline)
+	}
+	if w.drain > 0 && a.sender.Queued() == 0 {
+		next = earliest(next, a.sender.Drained())
 	}
 	return next
 }

@@ -66,7 +66,7 @@ type Call struct {
 }
 
 // waiters counts the goroutines in cond.Wait by what they wait for.
-type waiters struct{ frame, packet, room, other int }
+type waiters struct{ frame, packet, room, drain, other int }
 
 // New makes a call over the legs in c. It is meant for packages that make legs.
 // The call owns the legs from then on, also when New fails.
@@ -183,6 +183,7 @@ func (c *Call) Run(now time.Time, scratch []byte) time.Time {
 			c.mu.Unlock()
 			return time.Time{}
 		}
+		c.audio.sending = false
 		b, what := c.audio.dueLocked(now, scratch[:0])
 		if what == nothing {
 			if reason := c.overdueLocked(now); reason != nil {

@@ -582,3 +582,58 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per packet, want 0", allocs)
 	}
 }
+
+// slow is a leg that takes its time, and notes what it was given last.
+type slow struct {
+	sink
+	mu     sync.Mutex
+	log    []string
+	closed bool
+}
+
+func (l *slow) note(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		what += " after Close"
+	}
+	l.log = append(l.log, what)
+}
+
+func (l *slow) WriteRTP(b []byte) error {
+	time.Sleep(5 * ms)
+	l.note(fmt.Sprintf("rtp %d", len(b)))
+	return nil
+}
+func (l *slow) WriteRTCP([]byte) error { l.note("rtcp"); return nil }
+func (l *slow) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	return nil
+}
+
+// The goodbye does not overtake the last packet.
+func TestDrainThenClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &slow{}
+		c, err := New(Config{Audio: &AudioConfig{Leg: l, Send: pcmu, Receive: []codec.Params{pcmu}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Connected()
+		for range 3 {
+			if err := c.Audio().WriteFrame(ramp(8)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Audio().Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		synctest.Wait()
+		if got := strings.Join(l.log, ", "); got != "rtp 172, rtp 172, rtp 172, rtcp" {
+			t.Errorf("the leg was given: %s", got)
+		}
+	})
+}

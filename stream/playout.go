@@ -71,7 +71,7 @@ func (r *AudioReceiver) arrived(p jitter.Packet) {
 		c.next = p.Arrival.Add(r.config.MinDelay)
 		c.anchor(&p)
 		r.position = c.behind(c.now.least, r.config.MinDelay)
-	case c.missing > pauseAfter && r.buffer.Len() == 1 && len(r.pending) == 0:
+	case c.missing >= pauseAfter && r.buffer.Len() == 1 && len(r.pending) == 0:
 		// The first packet after a pause: whatever drifted or jumped
 		// meanwhile, it is played one depth after its arrival.
 		c.anchor(&p)
@@ -185,7 +185,7 @@ func (r *AudioReceiver) fill(f *audio.Frame) {
 				continue
 			}
 		}
-		lost := r.clock.missing <= pauseAfter && r.played || r.broken
+		lost := r.clock.missing < pauseAfter && r.played || r.broken
 		if p := r.buffer.First(); len(r.pending) == 0 && p != nil {
 			ahead := p.Time - at
 			if ahead <= sampleTime(format) {

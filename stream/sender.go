@@ -155,6 +155,11 @@ func (s *AudioSender) Queued() time.Duration {
 	return d
 }
 
+// Drained returns when all that was written has been sent and its time has
+// passed. It is zero before the first packet, and says nothing while Queued is
+// not zero.
+func (s *AudioSender) Drained() time.Time { return s.next }
+
 // Room returns how many samples, all channels together, Write takes now.
 func (s *AudioSender) Room() int { return len(s.queue.ring) - s.queue.count }
 

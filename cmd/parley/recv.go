@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"time"
@@ -30,6 +31,9 @@ type recvCommand struct {
 func (c *recvCommand) Run(ctx context.Context, out *output) error {
 	config, err := c.config()
 	if err != nil {
+		return err
+	}
+	if err := writable(c.Out); err != nil {
 		return err
 	}
 	s, err := session.Open(ctx, config)
@@ -107,6 +111,24 @@ func (c *recvCommand) config() (*session.Config, error) {
 		config.Audio.Playout = stream.Fixed
 	}
 	return config, nil
+}
+
+// writable returns why the named file cannot be written, which is better known
+// before the first audio comes. It leaves what is there as it is.
+func writable(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, missing := os.Stat(name)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	err = f.Close()
+	if errors.Is(missing, fs.ErrNotExist) {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }
 
 // decodable leaves out what this build cannot decode.

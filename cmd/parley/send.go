@@ -39,6 +39,9 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
+	if to.Port() == 0 || to.Port() == 65535 || to.Addr().IsUnspecified() { // RTCP needs the next port
+		return useError{fmt.Errorf("--to %s is nowhere to send to", c.To)}
+	}
 	var local netip.AddrPort
 	if c.Local != "" {
 		if local, err = parseAddr("local", c.Local); err != nil {
@@ -94,10 +97,13 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 		}
 	}()
 	for {
+		before := progress.done.Load()
 		err := copyFrames(s.Audio(), in, progress)
-		if err == nil && c.Loop && ctx.Err() == nil {
-			in.Close()
-			if in, err = file.OpenWAV(c.File); err == nil {
+		if err == nil && c.Loop && ctx.Err() == nil && progress.done.Load() > before {
+			var again *file.WAVReader
+			if again, err = file.OpenWAV(c.File); err == nil {
+				in.Close()
+				in = again
 				continue
 			}
 		}

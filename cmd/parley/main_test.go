@@ -1,0 +1,408 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/session"
+)
+
+var mono8k = audio.Format{Rate: 8000, Channels: 1}
+
+func TestWrongUse(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	wav := toneWAV(t, mono8k, 20*time.Millisecond)
+	noWAV := write("text.wav", "this is no audio at all, but long enough for a header of 44 bytes")
+	taken, err := session.Open(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := fmt.Sprint(taken.LocalAddr().Port())
+	audioSDP := func(rest string) string {
+		return "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" + rest
+	}
+	sdp := func(name, text string) []string { return []string{"recv", "--sdp", write(name, text)} }
+
+	for _, c := range []struct {
+		name    string
+		args    []string
+		status  int
+		message string
+	}{
+		{"no command", nil, statusUse, "expected one of"},
+		{"unknown command", []string{"dial"}, statusUse, "dial"},
+		{"unknown flag", []string{"send", wav, "--to", "127.0.0.1:4000", "--loud"}, statusUse, "--loud"},
+
+		{"send: no file", []string{"send", "--to", "127.0.0.1:4000"}, statusUse, "<file>"},
+		{"send: no --to", []string{"send", wav}, statusUse, "--to"},
+		{"send: --to without port", []string{"send", wav, "--to", "127.0.0.1"}, statusUse, "--to 127.0.0.1 is not HOST:PORT"},
+		{"send: --to with a large port", []string{"send", wav, "--to", "127.0.0.1:70000"}, statusUse, "--to 127.0.0.1:70000"},
+		{"send: --to port 0", []string{"send", wav, "--to", "127.0.0.1:0"}, statusUse, "--to 127.0.0.1:0"},
+		{"send: --to the last port", []string{"send", wav, "--to", "127.0.0.1:65535"}, statusUse, "--to 127.0.0.1:65535"},
+		{"send: --to nobody", []string{"send", wav, "--to", ":4000"}, statusUse, "--to :4000"},
+		{"send: --local without port", []string{"send", wav, "--to", "127.0.0.1:4000", "--local", "x"}, statusUse, "--local x"},
+		{"send: --ptime is no duration", []string{"send", wav, "--to", "127.0.0.1:4000", "--ptime", "20"}, statusUse, "--ptime"},
+		{"send: --ptime 0", []string{"send", wav, "--to", "127.0.0.1:4000", "--ptime", "0s"}, statusUse, "--ptime 0s"},
+		{"send: --ptime 1s", []string{"send", wav, "--to", "127.0.0.1:4000", "--ptime", "1s"}, statusUse, "--ptime 1s"},
+		{"send: --payload-type 128", []string{"send", wav, "--to", "127.0.0.1:4000", "--payload-type", "128"}, statusUse, "--payload-type 128"},
+		{"send: --payload-type x", []string{"send", wav, "--to", "127.0.0.1:4000", "--payload-type", "x"}, statusUse, "--payload-type"},
+		{"send: unknown codec", []string{"send", wav, "--to", "127.0.0.1:4000", "--codec", "mp3"}, statusUse, "l16, pcma, pcmu"},
+		{"send: a rate that is none", []string{"send", wav, "--to", "127.0.0.1:4000", "--codec", "l16/fast"}, statusUse, `"fast" is not a rate`},
+		{"send: channels that are none", []string{"send", wav, "--to", "127.0.0.1:4000", "--codec", "l16/8000/x"}, statusUse, `"x" is not a number of channels`},
+		{"send: --start-after -1s", []string{"send", wav, "--to", "127.0.0.1:4000", "--start-after", "-1s"}, statusUse, "--start-after"},
+		{"send: missing file", []string{"send", filepath.Join(dir, "missing.wav"), "--to", "127.0.0.1:4000"}, statusFailed, "missing.wav"},
+		{"send: a directory", []string{"send", dir, "--to", "127.0.0.1:4000"}, statusFailed, dir},
+		{"send: not a WAV file", []string{"send", noWAV, "--to", "127.0.0.1:4000"}, statusFailed, "malformed"},
+		{"send: an empty file", []string{"send", write("empty.wav", ""), "--to", "127.0.0.1:4000"}, statusFailed, "empty.wav"},
+		{"send: --local in use", []string{"send", wav, "--to", "127.0.0.1:4000", "--local", ":" + port}, statusFailed, "address already in use"},
+		{"send: --write-sdp into a file", []string{"send", wav, "--to", "127.0.0.1:4000", "--write-sdp", filepath.Join(wav, "x.sdp")}, statusFailed, "x.sdp"},
+
+		{"recv: no address", []string{"recv"}, statusUse, "one of --listen and --sdp"},
+		{"recv: --listen and --sdp", []string{"recv", "--listen", ":0", "--sdp", "x.sdp"}, statusUse, "one of --listen and --sdp"},
+		{"recv: --codec and --sdp", []string{"recv", "--codec", "pcma", "--sdp", "x.sdp"}, statusUse, "--codec"},
+		{"recv: --listen without port", []string{"recv", "--listen", "127.0.0.1"}, statusUse, "--listen 127.0.0.1"},
+		{"recv: unknown codec", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "mp3"}, statusUse, "l16, pcma, pcmu"},
+		{"recv: unknown --playout", []string{"recv", "--listen", "127.0.0.1:0", "--playout", "later"}, statusUse, "--playout"},
+		{"recv: --timeout -1s", []string{"recv", "--listen", "127.0.0.1:0", "--timeout", "-1s"}, statusUse, "--timeout"},
+		{"recv: --duration -1s", []string{"recv", "--listen", "127.0.0.1:0", "--duration", "-1s"}, statusUse, "--duration"},
+		{"recv: port in use", []string{"recv", "--listen", ":" + port}, statusFailed, "address already in use"},
+		{"recv: --out into a file", []string{"recv", "--listen", "127.0.0.1:0", "--out", filepath.Join(wav, "x.wav")}, statusFailed, "x.wav"},
+		{"recv: --out is a directory", []string{"recv", "--listen", "127.0.0.1:0", "--out", dir}, statusFailed, dir},
+		{"recv: --out in a missing directory", []string{"recv", "--listen", "127.0.0.1:0", "--out", filepath.Join(dir, "no", "x.wav")}, statusFailed, "x.wav"},
+		{"recv: missing --sdp", []string{"recv", "--sdp", filepath.Join(dir, "missing.sdp")}, statusFailed, "missing.sdp"},
+		{"recv: empty SDP", sdp("empty.sdp", ""), statusFailed, "empty.sdp"},
+		{"recv: SDP of zeros", sdp("zeros.sdp", strings.Repeat("\x00", 5000)), statusFailed, "zeros.sdp"},
+		{"recv: endless SDP", sdp("endless.sdp", audioSDP(strings.Repeat("a=x\r\n", 100_000))), statusFailed, "500"},
+		{"recv: SDP without audio", sdp("video.sdp", audioSDP("m=video 4000 RTP/AVP 96\r\n")), statusFailed, "no audio section"},
+		{"recv: SDP with port 0", sdp("port.sdp", audioSDP("m=audio 0 RTP/AVP 0\r\n")), statusFailed, "audio port 0"},
+		{"recv: SDP with port 65535", sdp("last.sdp", audioSDP("m=audio 65535 RTP/AVP 0\r\n")), statusFailed, "audio port 65535"},
+		{"recv: SDP with rate 0", sdp("rate.sdp", audioSDP("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 L16/0\r\n")), statusFailed, "clock rate"},
+		{"recv: SDP with a huge rate", sdp("huge.sdp", audioSDP("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 L16/2147483647\r\n")), statusFailed, "huge.sdp"},
+		{"recv: SDP with 255 channels", sdp("many.sdp", audioSDP("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 L16/8000/255\r\n")), statusFailed, "many.sdp"},
+		{"recv: SDP with payload type 200", sdp("type.sdp", audioSDP("m=audio 4000 RTP/AVP 200\r\n")), statusFailed, "payload type"},
+		{"recv: SDP of another codec", sdp("codec.sdp", audioSDP("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 MP4A-LATM/90000\r\n")), statusFailed, "MP4A-LATM"},
+		{"recv: SDP with encryption", sdp("savp.sdp", audioSDP("m=audio 4000 RTP/SAVP 0\r\n")), statusFailed, "RTP/SAVP"},
+		{"recv: SDP of a far address", sdp("far.sdp", strings.ReplaceAll(audioSDP("m=audio 4000 RTP/AVP 0\r\n"), "127.0.0.1", "192.0.2.1")), statusFailed, "192.0.2.1"},
+
+		{"serve: --udp 70000", []string{"serve", "--udp", "70000"}, statusUse, "--udp 70000"},
+		{"serve: --tls-cert alone", []string{"serve", "--tls-cert", "x"}, statusUse, "--tls-key"},
+		{"serve: --public-ip x", []string{"serve", "--public-ip", "x"}, statusUse, "--public-ip"},
+		{"serve: unknown --log-level", []string{"serve", "--log-level", "loud"}, statusUse, "--log-level"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var stdout bytes.Buffer
+			stderr := &transcript{}
+			ended := make(chan int, 1)
+			go func() { ended <- run(c.args, &stdout, stderr) }()
+			select {
+			case status := <-ended:
+				if status != c.status {
+					t.Errorf("exit status %d, want %d", status, c.status)
+				}
+			case <-time.After(patience):
+				t.Fatalf("it does not end\n%s", stderr)
+			}
+			message := stderr.String()
+			if !strings.HasPrefix(message, "parley: ") || !strings.Contains(message, c.message) {
+				t.Errorf("it says %q, want %q in it", message, c.message)
+			}
+			first, rest, _ := strings.Cut(message, "\n")
+			if rest != "" && rest != "Run \"parley --help\" for usage.\n" || len(first) > 400 || strings.Contains(message, "goroutine ") {
+				t.Errorf("it says more than a sentence: %q", message)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("standard output: %q", &stdout)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run([]string{"--help"}, &stdout, &stderr); status != statusDone || stderr.Len() > 0 {
+		t.Errorf("exit status %d, standard error %q", status, &stderr)
+	}
+	for _, command := range []string{"serve", "send", "recv"} {
+		if !strings.Contains(stdout.String(), command) {
+			t.Errorf("the help does not name %s:\n%s", command, &stdout)
+		}
+	}
+}
+
+// keys of the events, in alphabetical order.
+var (
+	measures = []string{
+		"concealed_ms", "delay_ms", "delay_target_ms", "jitter_ms", "octets_sent", "packets_discarded", "packets_duplicated",
+		"packets_late", "packets_lost", "packets_received", "packets_reordered", "packets_sent", "remote_loss_pct", "round_trip_ms",
+	}
+	keys = map[string][]string{
+		"send listening": {"address", "event"},
+		"recv listening": {"address", "event"},
+		"send started":   {"address", "codec", "event", "file", "format"},
+		"recv started":   {"address", "event", "format"},
+		"stats":          sorted(append([]string{"event", "position_ms"}, measures...)),
+		"end":            sorted(append([]string{"event", "reason"}, measures...)),
+	}
+)
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
+}
+
+func TestEvents(t *testing.T) {
+	const d = 2300 * time.Millisecond
+	out := filepath.Join(t.TempDir(), "out.wav")
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--out", out)
+	heard := []said{recv.until(t, "listening")}
+	send := begin("send", toneWAV(t, mono8k, d), "--to", heard[0].Address)
+	var sent []said
+	for e := range send.events {
+		sent = append(sent, e)
+	}
+	for e := range recv.events {
+		heard = append(heard, e)
+	}
+	send.exit(t, statusDone)
+	recv.exit(t, statusDone)
+
+	for command, events := range map[string][]said{"send": sent, "recv": heard} {
+		var order []string
+		var position float64
+		for _, e := range events {
+			order = append(order, e.Event)
+			var fields map[string]any
+			if err := json.Unmarshal([]byte(e.line), &fields); err != nil {
+				t.Errorf("%s: %s: %v", command, e.line, err)
+				continue
+			}
+			want, ok := keys[e.Event]
+			if !ok {
+				want = keys[command+" "+e.Event]
+			}
+			if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, want) {
+				t.Errorf("%s: %q has %q, want %q", command, e.Event, got, want)
+			}
+			if e.PositionMS != nil {
+				if *e.PositionMS < position || *e.PositionMS > milliseconds(d) {
+					t.Errorf("%s: position %v ms after %v ms", command, *e.PositionMS, position)
+				}
+				position = *e.PositionMS
+			}
+		}
+		if want := []string{"listening", "started", "stats", "stats", "end"}; !slices.Equal(order, want) {
+			t.Errorf("%s: events %q, want %q", command, order, want)
+		}
+		if position < 1500 {
+			t.Errorf("%s: the last position is %v ms", command, position)
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	s, r := sent[len(sent)-1], heard[len(heard)-1]
+	t.Logf("send: %s", s.line)
+	t.Logf("recv: %s", r.line)
+	if s.Reason != "sent" || s.PacketsSent != 115 || s.OctetsSent != 115*160 {
+		t.Errorf("send ends with %s", s.line)
+	}
+	if r.Reason != "bye" || r.PacketsReceived != 115 || r.PacketsLost != 0 || r.PacketsDiscarded != 0 || r.ConcealedMS != 0 || r.DelayTargetMS != 60 {
+		t.Errorf("recv ends with %s", r.line)
+	}
+	if sent[1].Address != heard[0].Address || sent[1].Codec != "PCMU/8000" || sent[1].Format != "8000 Hz mono" || heard[1].Format != "8000 Hz mono" {
+		t.Errorf("started with\n%s\n%s", sent[1].line, heard[1].line)
+	}
+	readSound(t, out).check(t, mono8k, d, 0)
+}
+
+func TestRecordings(t *testing.T) {
+	const d = 1500 * time.Millisecond
+	for _, c := range []struct {
+		name     string
+		recv     []string
+		send     []string
+		reason   string
+		duration time.Duration
+		format   audio.Format
+		codec    string
+	}{
+		{"duration", []string{"--duration", "730ms"}, nil, "duration", 730 * time.Millisecond, mono8k, "PCMU/8000"},
+		{"duration of less than a frame", []string{"--duration", "5ms"}, nil, "duration", 5 * time.Millisecond, mono8k, "PCMU/8000"},
+		{"payload type 8", nil, []string{"--payload-type", "8"}, "bye", d, mono8k, "PCMA/8000"},
+		{"ptime", nil, []string{"--ptime", "33ms"}, "bye", d, mono8k, "PCMU/8000"},
+		{"least ptime", nil, []string{"--ptime", "1ms"}, "bye", d, mono8k, "PCMU/8000"},
+		{"greatest ptime", nil, []string{"--ptime", "120ms"}, "bye", d, mono8k, "PCMU/8000"},
+		{"L16 of a chosen rate", []string{"--codec", "l16/16000", "--payload-type", "97"}, []string{"--codec", "l16/16000", "--payload-type", "97"}, "bye", d, audio.Format{Rate: 16000, Channels: 1}, "L16/16000"},
+		{"static L16", nil, []string{"--codec", "l16/44100/2"}, "bye", d, audio.Format{Rate: 44100, Channels: 2}, "L16/44100/2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out.wav")
+			recv := begin(append([]string{"recv", "--listen", "127.0.0.1:0", "--out", out}, c.recv...)...)
+			format := c.format
+			send := begin(append([]string{"send", toneWAV(t, format, d), "--to", recv.until(t, "listening").Address}, c.send...)...)
+			send.until(t, "listening")
+			if e := send.until(t, "started"); e.Codec != c.codec {
+				t.Errorf("sent as %s, want %s", e.Codec, c.codec)
+			}
+			recv.until(t, "started")
+			if e := recv.end(t); e.Reason != c.reason || e.PacketsLost != 0 || e.PacketsDiscarded != 0 {
+				t.Errorf("recv ends with %s", e.line)
+			}
+			if e := send.end(t); e.Reason != "sent" {
+				t.Errorf("send ends with %s", e.line)
+			}
+			s := readSound(t, out)
+			if c.duration < 100*time.Millisecond {
+				if s.duration() != c.duration {
+					t.Errorf("it lasts %v, want %v", s.duration(), c.duration)
+				}
+				return
+			}
+			if c.reason == "bye" { // the last packet is filled up
+				s = s.trimmed()
+				s.check(t, format, c.duration, 2*time.Millisecond)
+				return
+			}
+			s.check(t, format, c.duration, 0)
+		})
+	}
+}
+
+// A clocked recording has what a listener would have heard, until the end of
+// the call.
+func TestClockedRecordings(t *testing.T) {
+	const d = 1500 * time.Millisecond
+	for _, playout := range []string{"adaptive", "fixed"} {
+		t.Run(playout, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out.wav")
+			recv := begin("recv", "--listen", "127.0.0.1:0", "--out", out, "--playout", playout)
+			send := begin("send", toneWAV(t, mono8k, d), "--to", recv.until(t, "listening").Address)
+			recv.until(t, "started")
+			e := recv.end(t)
+			if e.Reason != "bye" || e.PacketsReceived != 75 {
+				t.Errorf("recv ends with %s", e.line)
+			}
+			if e.DelayMS < 20 || e.DelayMS > 200 {
+				t.Errorf("played %v ms after arrival", e.DelayMS)
+			}
+			send.until(t, "listening")
+			send.until(t, "started")
+			send.end(t)
+			s := readSound(t, out)
+			if s.duration() < d || s.duration() > d+500*time.Millisecond {
+				t.Errorf("it lasts %v, want %v and the time until the call ends", s.duration(), d)
+			}
+			s.trimmed().check(t, mono8k, d, 2*time.Millisecond)
+		})
+	}
+}
+
+// --timeout ends a call whose far end has gone without a word.
+func TestTimeout(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	out := filepath.Join(t.TempDir(), "out.wav")
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--out", out, "--timeout", timeout.String())
+	far, err := net.Dial("udp", recv.until(t, "listening").Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	for i := range 10 {
+		p := rtp.Packet{
+			Header:  rtp.Header{Version: 2, SSRC: 1, SequenceNumber: uint16(i), Timestamp: uint32(160 * i)},
+			Payload: bytes.Repeat([]byte{0x2a}, 160),
+		}
+		b, err := p.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := far.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := time.Now()
+	recv.until(t, "started")
+	e := recv.end(t)
+	if waited := time.Since(last); waited < timeout || waited > timeout+2*time.Second {
+		t.Errorf("it ended %v after the last packet, want %v", waited, timeout)
+	}
+	if e.Reason != "timeout" || e.PacketsReceived != 10 || e.PacketsLost != 0 {
+		t.Errorf("recv ends with %s", e.line)
+	}
+	if s := readSound(t, out); s.duration() != 200*time.Millisecond {
+		t.Errorf("it lasts %v, want 200ms", s.duration())
+	}
+}
+
+// A loop ends when there is nothing, or nothing any more, to repeat.
+func TestLoopEnds(t *testing.T) {
+	sink, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	to := sink.LocalAddr().String()
+
+	send := begin("send", toneWAV(t, mono8k, 0), "--loop", "--to", to)
+	send.until(t, "listening")
+	send.until(t, "started")
+	if e := send.end(t); e.Reason != "sent" || e.PacketsSent != 0 {
+		t.Errorf("an empty file: %s", e.line)
+	}
+
+	name := toneWAV(t, mono8k, 100*time.Millisecond)
+	send = begin("send", name, "--loop", "--to", to)
+	send.until(t, "listening")
+	send.until(t, "started")
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	send.exit(t, statusFailed)
+	if s := send.stderr.String(); !strings.Contains(s, name) {
+		t.Errorf("a file that is gone: %q", s)
+	}
+}
+
+// What is at --out is left alone until there is something to record.
+func TestOutIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	old, missing := filepath.Join(dir, "old.wav"), filepath.Join(dir, "new.wav")
+	if err := os.WriteFile(old, []byte("before"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{old, missing} {
+		if err := writable(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if b, err := os.ReadFile(old); string(b) != "before" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file is left behind: %v", err)
+	}
+}
