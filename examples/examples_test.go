@@ -1,0 +1,84 @@
+// Package examples has small programs to start from.
+package examples
+
+import (
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/session"
+	"github.com/parley-media/parley/stream"
+)
+
+// run builds and runs an example, and returns what it prints.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+func TestLoopback(t *testing.T) {
+	out := run(t, "loopback")
+	if !regexp.MustCompile(`^heard 2[45] frames of 20 ms, then: call ended: bye\n$`).MatchString(out) {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestCodecs(t *testing.T) {
+	out := run(t, "codecs")
+	for _, want := range []string{
+		`PCMU/8000 +64.0 kbit/s, level [+-]0.0 dB`,
+		`PCMA/8000 +64.0 kbit/s, level [+-]0.0 dB`,
+		`G722/8000 +64.0 kbit/s, level [+-]0.[0-3] dB`,
+		`L16/16000 +256.0 kbit/s, level \+0.0 dB`,
+		`opus/48000/2 +(\d+\.\d kbit/s, level [+-]0.\d dB|this build only decodes it)`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("no line like %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestSendWAV(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.wav")
+	w, err := file.CreateWAV(name, audio.Format{Rate: 16000, Channels: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WriteSilence(600 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Open(t.Context(), &session.Config{
+		Local: netip.MustParseAddrPort("127.0.0.1:0"),
+		Audio: &session.AudioConfig{Playout: stream.InOrder},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if out := run(t, "sendwav", name, s.LocalAddr().String()); out != "sent 30 packets\n" {
+		t.Errorf("printed %q", out)
+	}
+	var heard time.Duration
+	for f := new(audio.Frame); s.Audio().ReadFrame(f) == nil; {
+		heard += f.Duration()
+	}
+	if heard != 600*time.Millisecond {
+		t.Errorf("received %v of 600ms", heard)
+	}
+}
