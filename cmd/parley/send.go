@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/codec/opus/libopus"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
 )
@@ -56,6 +58,9 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 	params, err := c.params(in.Format())
 	if err != nil {
 		return err
+	}
+	if impl, err := codec.Lookup(params); err == nil && impl.NewEncoder == nil {
+		return fmt.Errorf("%v cannot be encoded: %w", params, cmp.Or(libopus.Available(), codec.ErrUnknown))
 	}
 	s, err := session.Open(ctx, &session.Config{
 		Local:  local,
