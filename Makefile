@@ -4,7 +4,7 @@
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test tools check unit race interop soak fuzz
+.PHONY: test tools check unit race interop soak
 
 test: tools check unit race interop
 
@@ -30,11 +30,7 @@ race:
 interop:
 	go test -tags interop -p 1 -timeout 12m ./...
 
-# What takes longer than "make test" may.
+# What takes longer than "make test" may: every fuzz target for FUZZTIME.
+FUZZTIME = 60s
 soak:
-	go test -tags soak -p 1 -timeout 60m ./...
-
-# Each fuzz target for FUZZTIME.
-FUZZTIME = 30s
-fuzz:
 	scripts/fuzz $(FUZZTIME)
