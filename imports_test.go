@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"bridge", "sip"},
 	{"server/page", "server"},
 	{"apps/*", "internal/bench"},
-	{"cmd/*", "examples/*"},
+	{"cmd/*", "examples", "examples/*"},
 }
 
 // edges are the imports within a layer.

@@ -1,9 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,7 +70,7 @@ func parseAudio(s *sdp.SessionDescription, m *sdp.MediaDescription) (*Descriptio
 	if port < 1 || port > 65534 {
 		return nil, fmt.Errorf("%w: audio port %d", ErrDescription, port)
 	}
-	d := &Description{Addr: netip.AddrPortFrom(addr, uint16(port))}
+	d := &Description{Addr: netip.AddrPortFrom(addr.WithZone(""), uint16(port))} // a zone is the far end's own affair
 	for _, format := range m.MediaName.Formats {
 		p, err := parseFormat(m, format)
 		if err != nil {
@@ -85,7 +88,7 @@ func parseAudio(s *sdp.SessionDescription, m *sdp.MediaDescription) (*Descriptio
 		if err != nil || !(ms > 0 && ms <= 1000) {
 			return nil, fmt.Errorf("%w: ptime %q", ErrDescription, v)
 		}
-		d.PTime = time.Duration(ms * float64(time.Millisecond))
+		d.PTime = time.Duration(math.Round(ms * float64(time.Millisecond)))
 	}
 	return d, nil
 }
@@ -103,6 +106,9 @@ func parseFormat(m *sdp.MediaDescription, format string) (codec.Params, error) {
 		number, value, _ := strings.Cut(a.Value, " ")
 		if number != format {
 			continue
+		}
+		if strings.ContainsAny(value, "\x00\r") { // RFC 8866, section 9, byte-string
+			return p, fmt.Errorf("%w: control character in %s %q", ErrDescription, a.Key, a.Value)
 		}
 		switch a.Key {
 		case "rtpmap":
@@ -129,7 +135,9 @@ func parseFormat(m *sdp.MediaDescription, format string) (codec.Params, error) {
 	return p, nil
 }
 
-// Marshal returns d as a session description.
+// Marshal returns d as a session description. The error wraps
+// [ErrDescription] if [ParseDescription] would not read it as d again, as with
+// a name that has a line break in it.
 func (d *Description) Marshal() ([]byte, error) {
 	if !d.Addr.IsValid() || len(d.Codecs) == 0 {
 		return nil, fmt.Errorf("%w: no address or no codec", ErrDescription)
@@ -152,7 +160,7 @@ func (d *Description) Marshal() ([]byte, error) {
 			m.WithValueAttribute("fmtp", number+" "+p.FMTP)
 		}
 	}
-	if d.PTime > 0 {
+	if d.PTime != 0 {
 		m.WithValueAttribute("ptime", strconv.FormatFloat(float64(d.PTime)/float64(time.Millisecond), 'f', -1, 64))
 	}
 	s := &sdp.SessionDescription{
@@ -167,5 +175,29 @@ func (d *Description) Marshal() ([]byte, error) {
 		TimeDescriptions:  []sdp.TimeDescription{{}},
 		MediaDescriptions: []*sdp.MediaDescription{m},
 	}
-	return s.Marshal()
+	text, err := s.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
+	read, err := ParseDescription(text)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.EqualFunc(read.Codecs, d.Codecs, samePayload) {
+		return nil, fmt.Errorf("%w: %q would be read as %q", ErrDescription, formats(d.Codecs), formats(read.Codecs))
+	}
+	return text, nil
+}
+
+// formats describes codecs with all that a description says of them.
+func formats(codecs []codec.Params) (all []string) {
+	for _, p := range codecs {
+		all = append(all, fmt.Sprintf("%d %s %s", p.PayloadType, p, p.FMTP))
+	}
+	return all
+}
+
+func samePayload(p, q codec.Params) bool {
+	p.Channels, q.Channels = cmp.Or(p.Channels, 1), cmp.Or(q.Channels, 1)
+	return p == q
 }

@@ -37,7 +37,7 @@ import (
 // Config describes a call. The zero value is a call that waits on a free port
 // for PCMU from anybody.
 type Config struct {
-	Local  netip.AddrPort // zero address: all of IPv4; port 0: any even port
+	Local  netip.AddrPort // zero address: all of this machine; port 0: any even port
 	Remote netip.AddrPort // of RTP; zero: whoever sends valid packets first
 
 	Audio     *AudioConfig // nil: the zero AudioConfig

@@ -72,9 +72,9 @@ func ExampleAudioReceiver() {
 		}
 	}
 	// Output:
-	// 93ms 0s 20ms media
-	// 113ms 20ms 20ms media
-	// 133ms 40ms 20ms media
-	// 153ms 60ms 20ms concealed
-	// 173ms 80ms 20ms media
+	// 60ms 0s 20ms media
+	// 80ms 20ms 20ms media
+	// 100ms 40ms 20ms media
+	// 120ms 60ms 20ms concealed
+	// 140ms 80ms 20ms media
 }

@@ -124,7 +124,9 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 
 // steer moves the position by one frame, as a drifting clock makes it necessary
 // in time: on when even the slowest packets wait for longer than they should,
-// back when even the fastest wait for less.
+// back when even the fastest wait for less. When even the slowest wait for longer
+// than the maximum delay, as with timestamps that run ahead of time, it moves the
+// position to where it should be.
 func (r *AudioReceiver) steer() {
 	c := &r.clock
 	if c.next.Sub(c.adjusted) < 200*time.Millisecond || c.next.Sub(c.window) > 2*time.Second {
@@ -133,6 +135,10 @@ func (r *AudioReceiver) steer() {
 	frame, depth := r.config.PTime, r.config.MinDelay
 	most, least := max(c.now.most, c.past.most), min(c.now.least, c.past.least)
 	switch {
+	case c.behind(most, depth)-r.position > max(r.config.MaxDelay, frame*3/2):
+		r.position = c.behind(most, depth)
+		c.adjusted = c.next
+		r.dropPending()
 	case c.behind(most, depth)-r.position > frame*3/2:
 		r.position += frame
 		c.adjusted = c.next

@@ -48,10 +48,10 @@ func (p Playout) String() string {
 // out.
 type ReceiverConfig struct {
 	Codecs   []codec.Params // by payload type; one without a decoder can only be taken coded
-	PTime    time.Duration  // length of the frames that are given out; 0: 20 ms
+	PTime    time.Duration  // length of the frames that are given out, 1 ms to 1 s; 0: 20 ms
 	Playout  Playout
 	MinDelay time.Duration // depth of the playout; 0: 60 ms
-	MaxDelay time.Duration // how long InOrder waits for a missing packet, and how far a reader may fall behind; 0: 500 ms
+	MaxDelay time.Duration // how long InOrder waits for a missing packet, and how far a reader or the playout may fall behind; 0: 500 ms
 }
 
 // A Verdict says what an [AudioReceiver] did with a packet.
@@ -153,6 +153,9 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 	c.PTime = cmp.Or(c.PTime, 20*time.Millisecond)
 	c.MinDelay = cmp.Or(c.MinDelay, 60*time.Millisecond)
 	c.MaxDelay = cmp.Or(c.MaxDelay, 500*time.Millisecond)
+	if err := checkPTime(c.PTime); err != nil {
+		return nil, err
+	}
 	r := &AudioReceiver{config: c}
 	for _, p := range c.Codecs {
 		if p.PayloadType > 127 {
@@ -175,6 +178,13 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 	}
 	r.stats.Target = c.MinDelay
 	return r, nil
+}
+
+func checkPTime(d time.Duration) error {
+	if d < time.Millisecond || d > time.Second {
+		return fmt.Errorf("stream: ptime %v is not between 1ms and 1s", d)
+	}
+	return nil
 }
 
 // TakeCoded makes the receiver put accepted packets into q instead of decoding

@@ -504,6 +504,8 @@ func FuzzReceiver(f *testing.F) {
 		now := time.Now()
 		var frame audio.Frame
 		var given time.Duration
+		begin := now
+		packets := 0
 		begun := time.Time{}
 		for ; len(ops) >= 4; ops = ops[4:] {
 			now = now.Add(time.Duration(ops[2]) * ms)
@@ -512,6 +514,7 @@ func FuzzReceiver(f *testing.F) {
 				SequenceNumber: uint16(int8(ops[0])) * uint16(1+ops[3]&0x30), Timestamp: uint32(int8(ops[1])) * 160,
 			}, Payload: make([]byte, int(ops[2])*8)}
 			r.Push(now, p)
+			packets++
 			if begun.IsZero() && !r.Next().IsZero() {
 				begun = r.Next()
 			}
@@ -527,6 +530,13 @@ func FuzzReceiver(f *testing.F) {
 			}
 			if next := r.Next(); playout%3 != 2 && !next.IsZero() && !next.After(now) {
 				t.Fatal("the clock stopped")
+			}
+			limit := now.Sub(begin) + 20*ms
+			if playout%3 == uint8(InOrder) { // a packet lasts 255 ms at most, after a step of a second at most
+				limit += time.Duration(packets) * 1280 * ms
+			}
+			if given > limit {
+				t.Fatalf("%v given out, of %d packets in %v", given, packets, now.Sub(begin))
 			}
 		}
 	})

@@ -21,7 +21,7 @@ var ErrFull = errors.New("stream: queue is full")
 // section 5.1).
 type SenderConfig struct {
 	Codec     codec.Params
-	PTime     time.Duration // audio in one packet; 0: 20 ms
+	PTime     time.Duration // audio in one packet, 1 ms to 1 s, rounded to whole samples; 0: 20 ms
 	Queue     time.Duration // how much PCM may wait; 0: 200 ms
 	Immediate bool          // send when there is audio for a packet, instead of on the media clock
 
@@ -74,6 +74,9 @@ type AudioSender struct {
 // this build cannot encode c.Codec; use [NewForwarder] for such payloads.
 func NewAudioSender(c SenderConfig) (*AudioSender, error) {
 	s := NewForwarder(c)
+	if err := checkPTime(s.config.PTime); err != nil {
+		return nil, err
+	}
 	impl, err := codec.Lookup(c.Codec)
 	if err != nil {
 		return nil, err
@@ -88,9 +91,7 @@ func NewAudioSender(c SenderConfig) (*AudioSender, error) {
 		return nil, err
 	}
 	s.frame = s.format.Samples(s.config.PTime)
-	if s.frame == 0 {
-		return nil, fmt.Errorf("stream: ptime %v has no sample at %v", s.config.PTime, s.format)
-	}
+	s.config.PTime = s.format.Duration(s.frame) // 20 ms at 11025 Hz are half a sample more
 	s.units = uint32(int64(s.frame/s.format.Channels) * int64(c.Codec.ClockRate) / int64(s.format.Rate))
 	if sc, ok := s.encoder.(codec.SampleCodec); ok {
 		size, perFrame := sc.SampleSize(), s.frame/s.format.Channels
@@ -229,6 +230,7 @@ func (s *AudioSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
 	s.timestamp += s.units
 	s.next = s.next.Add(s.config.PTime)
 	s.running = true
+	s.forwards = false // its numbers are taken now
 
 	if s.cut > 0 {
 		var err error
@@ -258,7 +260,7 @@ func (s *AudioSender) catchUp(now time.Time) {
 		s.next = now
 	case !s.running && late > 0:
 		s.next = now
-		s.timestamp += uint32((int64(late)*int64(s.config.Codec.ClockRate) + int64(time.Second)/2) / int64(time.Second))
+		s.timestamp += uint32(timeToUnits(late, s.config.Codec.ClockRate))
 		s.marker = true
 	case s.running && late > s.stall():
 		missed := late / s.config.PTime
@@ -304,8 +306,9 @@ func appendHeader(dst []byte, h rtp.Header) []byte {
 // AppendForward appends to dst the RTP packet that carries p's payload with the
 // sender's own SSRC, payload type, sequence number and timestamp. Differences
 // between the numbers of one timeline are kept, so that the far end sees the
-// losses, the order and the pauses of the source. The error wraps
-// [audio.ErrFormat] if p is not of the sender's codec.
+// losses, the order and the pauses of the source. After PCM of the sender's own
+// they go on behind that. The error wraps [audio.ErrFormat] if p is not of the
+// sender's codec.
 func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byte, error) {
 	if !p.Codec.Same(s.config.Codec) {
 		return dst, fmt.Errorf("%w: packet is %s, the stream %s", audio.ErrFormat, p.Codec, s.config.Codec)

@@ -96,3 +96,9 @@ func unitsToTime(units int64, clockRate int) time.Duration {
 	whole, part := units/int64(clockRate), units%int64(clockRate)
 	return time.Duration(whole)*time.Second + time.Duration(part)*time.Second/time.Duration(clockRate)
 }
+
+// timeToUnits rounds to the nearest unit.
+func timeToUnits(d time.Duration, clockRate int) int64 {
+	whole, part := int64(d/time.Second), int64(d%time.Second)
+	return whole*int64(clockRate) + (part*int64(clockRate)+int64(time.Second)/2)/int64(time.Second)
+}

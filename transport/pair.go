@@ -20,21 +20,26 @@ const receiveBuffer = 256 << 10
 
 // ListenPair opens a pair of sockets. With port 0 the system chooses an even
 // port whose successor is free; any other port is used for RTP as it is, and
-// the next one for RTCP. A zero address means all IPv4 addresses.
+// the next one for RTCP. A zero address means all addresses of this machine, of
+// IPv4 and IPv6; 0.0.0.0 those of IPv4.
 func ListenPair(local netip.AddrPort) (*Pair, error) {
-	if !local.Addr().IsValid() {
+	network := "udp"
+	switch {
+	case !local.Addr().IsValid():
 		local = netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port())
+	case local.Addr().Unmap().Is4():
+		network = "udp4" // or 0.0.0.0 would be IPv6 too
 	}
 	if local.Port() == 65535 {
 		return nil, errors.New("transport: no port for RTCP above 65535")
 	}
 	if local.Port() != 0 {
-		return listenPair(local)
+		return listenPair(network, local)
 	}
 	var err error
 	for range 100 {
 		var probe *net.UDPConn
-		probe, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
+		probe, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
 		if err != nil {
 			return nil, err
 		}
@@ -44,20 +49,20 @@ func ListenPair(local netip.AddrPort) (*Pair, error) {
 			continue
 		}
 		var p *Pair
-		if p, err = listenPair(netip.AddrPortFrom(local.Addr(), port)); err == nil {
+		if p, err = listenPair(network, netip.AddrPortFrom(local.Addr(), port)); err == nil {
 			return p, nil
 		}
 	}
 	return nil, fmt.Errorf("transport: no free pair of ports on %v: %w", local.Addr(), err)
 }
 
-func listenPair(local netip.AddrPort) (*Pair, error) {
-	rtp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
+func listenPair(network string, local netip.AddrPort) (*Pair, error) {
+	rtp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
 	if err != nil {
 		return nil, err
 	}
 	next := netip.AddrPortFrom(local.Addr(), local.Port()+1)
-	rtcp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(next))
+	rtcp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(next))
 	if err != nil {
 		rtp.Close()
 		return nil, err

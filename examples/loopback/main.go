@@ -14,16 +14,16 @@ import (
 
 func main() {
 	ctx := context.Background()
-	any := netip.MustParseAddrPort("127.0.0.1:0")
+	anyPort := netip.MustParseAddrPort("127.0.0.1:0")
 
 	// The listener does not know who will call: it learns that from the first
 	// valid packets.
-	listener, err := session.Open(ctx, &session.Config{Local: any})
+	listener, err := session.Open(ctx, &session.Config{Local: anyPort})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer listener.Close()
-	speaker, err := session.Open(ctx, &session.Config{Local: any, Remote: listener.LocalAddr()})
+	speaker, err := session.Open(ctx, &session.Config{Local: anyPort, Remote: listener.LocalAddr()})
 	if err != nil {
 		log.Fatal(err)
 	}
