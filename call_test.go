@@ -585,7 +585,6 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 
 // slow is a leg that takes its time, and notes what it was given last.
 type slow struct {
-	sink
 	mu     sync.Mutex
 	log    []string
 	closed bool
