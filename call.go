@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -176,63 +177,86 @@ func (c *Call) EndWith(e *EndError) {
 }
 
 // Run is the call's timed work; it is called by the loop only.
-func (c *Call) Run(now time.Time, scratch []byte) time.Time {
-	for {
-		c.mu.Lock()
-		if c.end != nil {
-			c.mu.Unlock()
-			return time.Time{}
+func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
+	defer func() {
+		if v := recover(); v != nil { // in a codec
+			c.logger.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
+			c.EndWith(&EndError{Reason: Panicked, Detail: fmt.Sprint(v)})
+			next = time.Time{}
 		}
-		c.audio.sending = false
-		b, what := c.audio.dueLocked(now, scratch[:0])
-		if what == nothing {
-			if reason := c.overdueLocked(now); reason != nil {
-				c.mu.Unlock()
-				c.EndWith(reason)
-				return time.Time{}
-			}
-			c.scheduled = c.nextLocked()
-			next := c.scheduled
-			c.mu.Unlock()
+	}()
+	for {
+		b, what, next, end := c.step(now, scratch[:0])
+		switch {
+		case end != nil:
+			c.EndWith(end)
+			return time.Time{}
+		case what == nothing:
 			return next
 		}
-		c.mu.Unlock()
 		c.audio.send(b, what)
 	}
 }
 
-// overdueLocked returns why the call has to end at now, or nil.
-func (c *Call) overdueLocked(now time.Time) *EndError {
-	at, reason := c.deadlineLocked()
-	if at.IsZero() || now.Before(at) {
-		return nil
+// step appends the packet that is due at now to dst, or says that there is
+// nothing to do before next, or why the call has to end.
+func (c *Call) step(now time.Time, dst []byte) (b []byte, what protocol, next time.Time, end *EndError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		return nil, nothing, next, c.end
 	}
-	return reason
+	c.audio.sending = false
+	if b, what = c.audio.dueLocked(now, dst); what != nothing {
+		return b, what, next, nil
+	}
+	if at, limit, reason := c.deadlineLocked(); !at.IsZero() && !now.Before(at) {
+		return nil, nothing, next, c.overdueLocked(limit, reason)
+	}
+	c.scheduled = c.nextLocked()
+	return nil, nothing, c.scheduled, nil
 }
 
 // deadlineLocked returns when the call ends by itself if nothing happens, and
-// why.
-func (c *Call) deadlineLocked() (at time.Time, reason *EndError) {
-	switch d := c.deadlines; {
+// by which limit.
+func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reason) {
+	d := &c.deadlines
+	begin := c.lastHeard
+	switch {
 	case !c.audio.byeAt.IsZero():
-		return c.audio.byeAt.Add(byeGrace), &EndError{Reason: Bye, Detail: c.audio.byeReason}
+		begin, limit, reason = c.audio.byeAt, byeGrace, Bye
 	case c.connected.IsZero():
-		if d.Connect > 0 {
-			return c.opened.Add(d.Connect), &EndError{Reason: NotConnected, Detail: fmt.Sprintf("not connected within %v", d.Connect)}
-		}
-	case c.lastHeard.IsZero():
-		if d.FirstMedia > 0 {
-			return c.connected.Add(d.FirstMedia), &EndError{Reason: NoMedia, Detail: fmt.Sprintf("no media within %v", d.FirstMedia)}
-		}
-	case d.Silence > 0:
-		return c.lastHeard.Add(d.Silence), &EndError{Reason: Silent, Detail: fmt.Sprintf("nothing heard for %v", d.Silence)}
+		begin, limit, reason = c.opened, d.Connect, NotConnected
+	case begin.IsZero():
+		begin, limit, reason = c.connected, d.FirstMedia, NoMedia
+	default:
+		limit, reason = d.Silence, Silent
 	}
-	return time.Time{}, nil
+	if limit <= 0 {
+		return time.Time{}, 0, ""
+	}
+	return begin.Add(limit), limit, reason
+}
+
+// overdueLocked says in words that a limit has passed.
+func (c *Call) overdueLocked(limit time.Duration, reason Reason) *EndError {
+	e := &EndError{Reason: reason}
+	switch reason {
+	case Bye:
+		e.Detail = c.audio.byeReason
+	case NotConnected:
+		e.Detail = fmt.Sprintf("not connected within %v", limit)
+	case NoMedia:
+		e.Detail = fmt.Sprintf("no media within %v", limit)
+	case Silent:
+		e.Detail = fmt.Sprintf("nothing heard for %v", limit)
+	}
+	return e
 }
 
 // nextLocked returns when Run has something to do.
 func (c *Call) nextLocked() time.Time {
-	next, _ := c.deadlineLocked()
+	next, _, _ := c.deadlineLocked()
 	return earliest(next, c.audio.nextLocked())
 }
 

@@ -509,7 +509,10 @@ func (sink) Close() error           { return nil }
 // nothing, with a header extension as browsers send it or without.
 func TestPacketPathDoesNotAllocate(t *testing.T) {
 	for _, extension := range []bool{false, true} {
-		c, err := New(Config{Audio: &AudioConfig{Leg: sink{}, Send: pcmu, Receive: []codec.Params{pcmu}}})
+		c, err := New(Config{
+			Audio:     &AudioConfig{Leg: sink{}, Send: pcmu, Receive: []codec.Params{pcmu}},
+			Deadlines: Deadlines{Connect: time.Hour, FirstMedia: time.Hour, Silence: time.Hour},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -636,3 +639,28 @@ func TestDrainThenClose(t *testing.T) {
 		}
 	})
 }
+
+// A codec that panics ends its own call, wherever it is called.
+func TestCodecPanics(t *testing.T) {
+	codec.Register(codec.Codec{
+		Name:       "panicky",
+		Format:     func(codec.Params) (audio.Format, error) { return audio.Format{Rate: 8000, Channels: 1}, nil },
+		NewEncoder: func(codec.Params) (codec.Encoder, error) { return panicky{}, nil },
+	})
+	synctest.Test(t, func(t *testing.T) {
+		p := codec.Params{Name: "panicky", ClockRate: 8000}
+		x, y, _, _ := pair(t, AudioConfig{Send: p}, AudioConfig{}, Deadlines{})
+		x.Audio().WriteFrame(ramp(8))
+		<-x.Done()
+		if end, ok := errors.AsType[*EndError](x.Err()); !ok || end.Reason != Panicked {
+			t.Errorf("ended with %v", x.Err())
+		}
+		if y.Err() != nil {
+			t.Errorf("the other call ended with %v", y.Err())
+		}
+	})
+}
+
+type panicky struct{}
+
+func (panicky) Encode([]byte, []int16) ([]byte, error) { panic("oh") }
