@@ -27,8 +27,10 @@ race:
 	CGO_ENABLED=1 go test -race ./...
 
 # One package at a time: they measure tones and times, and share two cores.
+# Screenshots and what failing tests leave behind go to artifacts/.
 interop:
-	go test -tags interop -p 1 -timeout 12m ./...
+	mkdir -p artifacts
+	go test -tags interop -p 1 -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts ./...
 
 # What takes longer than "make test" may: every fuzz target for FUZZTIME.
 FUZZTIME = 60s
