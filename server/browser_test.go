@@ -49,7 +49,7 @@ func TestEcho(t *testing.T) {
 	tests := []struct {
 		browser, codec string
 	}{
-		{"Chromium", "opus"}, {"Chromium", "PCMU"}, {"Chromium", "PCMA"}, {"Firefox", "opus"},
+		{"Chromium", "opus"}, {"Chromium", "PCMU"}, {"Chromium", "PCMA"}, {"Chromium", "G722"}, {"Firefox", "opus"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.browser+"/"+tt.codec, func(t *testing.T) {
