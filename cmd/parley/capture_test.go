@@ -112,7 +112,8 @@ func TestPacketsByTshark(t *testing.T) {
 	c.mark(t, 2)
 	c.stop(t)
 	t.Logf("send: %s", end.line)
-	if end.RoundTripMS <= 0 || end.RoundTripMS > 500 || end.RemoteLossPct != 0 {
+	// Reports come at random times, so the call may end without a round trip.
+	if end.RoundTripMS < 0 || end.RoundTripMS > 500 || end.RemoteLossPct != 0 {
 		t.Errorf("reports say %v ms round trip, %v %% loss", end.RoundTripMS, end.RemoteLossPct)
 	}
 
