@@ -54,10 +54,11 @@ type AudioSender struct {
 	wrote time.Time
 
 	seq       uint16
-	timestamp uint32    // of the packet that is due at next
-	next      time.Time // due time of the next packet; zero before the first
-	running   bool      // inside a talkspurt
-	marker    bool      // the next packet begins a talkspurt
+	timestamp uint32        // of the packet that is due at next
+	next      time.Time     // due time of the next packet; zero before the first
+	rounding  time.Duration // by which the timestamp is behind the clock, since pauses are no whole number of its units
+	running   bool          // inside a talkspurt
+	marker    bool          // the next packet begins a talkspurt
 
 	rest   []byte // payload of a cut frame that has not been sent
 	restAt uint32 // its timestamp
@@ -259,8 +260,12 @@ func (s *AudioSender) catchUp(now time.Time) {
 	case s.next.IsZero():
 		s.next = now
 	case !s.running && late > 0:
+		rate := s.config.Codec.ClockRate
+		late += s.rounding
+		units := max(0, timeToUnits(late, rate))
+		s.rounding = late - unitsToTime(units, rate)
 		s.next = now
-		s.timestamp += uint32(timeToUnits(late, s.config.Codec.ClockRate))
+		s.timestamp += uint32(units)
 		s.marker = true
 	case s.running && late > s.stall():
 		missed := late / s.config.PTime

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 )
@@ -223,5 +225,31 @@ func TestSenderDoesNotAllocate(t *testing.T) {
 		}
 	}); a != 0 {
 		t.Errorf("%v allocations per forwarded packet, want 0", a)
+	}
+}
+
+// Pauses that are no whole number of timestamp units do not add up.
+func TestPausesDoNotDrift(t *testing.T) {
+	s, err := NewAudioSender(SenderConfig{Codec: pcmu})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := audio.Frame{Format: s.Format(), Samples: make([]int16, 160)}
+	begin := time.Now()
+	var p rtp.Packet
+	for i := range 10_000 {
+		at := time.Duration(i) * (100*ms + 62500*time.Nanosecond) // 800.5 units
+		now := begin.Add(at)
+		if err := s.Write(now, &frame); err != nil {
+			t.Fatal(err)
+		}
+		b, ok := s.AppendPacket(nil, now)
+		if !ok || p.Unmarshal(b) != nil {
+			t.Fatalf("nothing sent at %v", at)
+		}
+		s.AppendPacket(nil, now.Add(40*ms)) // the pause begins
+		if want := uint32(timeToUnits(at, 8000)); p.Timestamp-want+1 > 2 {
+			t.Fatalf("timestamp %d at %v, want %d", p.Timestamp, at, want)
+		}
 	}
 }
