@@ -29,6 +29,7 @@ type commands struct {
 	Serve serveCommand `cmd:"" help:"Answer browsers: opens a web page with which you hear yourself."`
 	Send  sendCommand  `cmd:"" help:"Send a WAV file over RTP, at the pace of the media clock."`
 	Recv  recvCommand  `cmd:"" help:"Receive audio over RTP, and record it to a WAV file."`
+	Netem netemCommand `cmd:"" help:"Relay UDP, and be a bad network: delay, jitter, loss, reordering."`
 	Bench benchCommand `cmd:"" help:"Measure this build beside yardsticks in C, in the same run."`
 }
 

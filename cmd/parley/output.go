@@ -96,7 +96,7 @@ func milliseconds(d time.Duration) float64 {
 }
 
 // emit writes e as JSON, or text, if there is any, for people.
-func (o *output) emit(e event, text string) {
+func (o *output) emit(e any, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.json {
