@@ -28,7 +28,24 @@
 //		conn.Write(b)
 //	}
 //
-// Limits: a session sends from one SSRC; extended reports and feedback are
-// passed on as [Other] events, not interpreted; a collision of SSRCs is counted,
-// not resolved.
+// # What else there is
+//
+// Extended reports (RFC 3611) are always understood, and sent with [Config.XR]:
+// reference times and their answers give the round trip to an end that only
+// receives; [VoIPMetrics] tell how a call sounds. [Bursts] finds the bursts of
+// loss for them, and [Impairment.R] and [MOS] rate it (ITU-T G.107).
+//
+// A [Requester] decides which lost packets to ask for again and when, and
+// [Session.AppendFeedback] asks (RFC 4585, and alone with RFC 5506). At the other
+// end a [History] has the packets, and keeps what it sends again within bounds.
+//
+// The circuit breaker (RFC 8083) watches the reports on what is sent, and
+// [Session.Tripped] says when sending should stop. [Session.Collided] and
+// [Session.AppendRename] resolve collisions of SSRCs (RFC 3550, section 8.2).
+//
+// Limits: a session sends from one SSRC. Of feedback only the generic NACK is
+// interpreted; other formats and application packets are passed on as [Other]
+// events. In sessions of more than four members no feedback is sent, because the
+// dithering of RFC 4585 is missing. Of extended reports the run-length blocks and
+// the statistics summary are passed over.
 package rtcpctl

@@ -19,6 +19,8 @@ type timer struct {
 	sentLast   time.Time // when the last report was in fact sent, or the start
 	sentBefore time.Time // and the one before
 
+	feedback time.Time // from when on feedback may be sent
+
 	graceEnd time.Time     // until then members time out by
 	grace    time.Duration // this interval
 }
@@ -40,6 +42,35 @@ func (t *timer) sent(now time.Time) {
 // just fits.
 func (s *Session) measured(size int) {
 	s.timer.average += (float64(min(size+overhead, 1500)) - s.timer.average) / 16
+}
+
+// SetBandwidth changes the bandwidth of the session, as [Config.Bandwidth], from
+// now on. The next report comes earlier if it was put off for the lack of it.
+func (s *Session) SetBandwidth(now time.Time, bandwidth int) {
+	before := s.interval(s.sending(), s.config.MinInterval)
+	s.setBandwidth(bandwidth)
+	after := s.interval(s.sending(), s.config.MinInterval)
+	if !s.started || s.left || s.leaving || after >= before {
+		return // what comes too early is put off when it is due
+	}
+	if wait := s.timer.next.Sub(now); wait > 0 {
+		s.timer.next = now.Add(time.Duration(float64(wait) * float64(after) / float64(before)))
+	}
+	// The time that has passed is in the old scale too, or the report would be put
+	// off again.
+	if past := now.Sub(s.timer.previous); past > 0 {
+		s.timer.previous = now.Add(-time.Duration(float64(past) * float64(after) / float64(before)))
+	}
+}
+
+func (s *Session) setBandwidth(bandwidth int) {
+	if bandwidth <= 0 {
+		bandwidth = defaultBandwidth
+	}
+	s.config.Bandwidth = bandwidth
+	if s.reduced {
+		s.config.MinInterval = time.Duration(360 * float64(time.Second) / (float64(bandwidth) / 1000))
+	}
 }
 
 // interval returns the calculated interval of RFC 3550, section 6.3.1, Td.

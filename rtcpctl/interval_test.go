@@ -221,3 +221,44 @@ func TestTimeouts(t *testing.T) {
 		t.Errorf("%d members, %d senders after it came back", st.Members, st.Senders)
 	}
 }
+
+// More bandwidth brings a report forward that was put off for the lack of it, and
+// less puts it off.
+func TestSetBandwidth(t *testing.T) {
+	crowd := func() *Session {
+		s := newSession(Config{SSRC: 1, Bandwidth: 64000})
+		for i := range uint32(500) {
+			s.Receive(epoch, AppendSDES(AppendRR(nil, 2+i, nil), 2+i, "x"), nil)
+		}
+		report(t, s)
+		return s
+	}
+	s := crowd()
+	last := s.timer.sentLast
+	slow := s.interval(false, defaultMinimum)
+	before := s.Next().Sub(last)
+	s.SetBandwidth(last, 640000)
+	if got := s.Next().Sub(last); (got - before/10).Abs() > time.Millisecond {
+		t.Errorf("next report after %v instead of %v", got, before)
+	}
+	if fast := s.interval(false, defaultMinimum); (fast - slow/10).Abs() > time.Millisecond {
+		t.Errorf("interval %v, was %v", fast, slow)
+	}
+	s = crowd()
+	last = s.timer.sentLast
+	before = s.Next().Sub(last)
+	s.SetBandwidth(last, 6400)
+	now, _ := report(t, s)
+	if got := now.Sub(last); got < 2*before {
+		t.Errorf("report after %v, with more bandwidth %v", got, before)
+	}
+	s = newSession(Config{SSRC: 1, MinInterval: -1, Bandwidth: 72000})
+	s.SetBandwidth(epoch, 720000)
+	if s.config.MinInterval != 500*time.Millisecond {
+		t.Errorf("reduced minimum %v", s.config.MinInterval)
+	}
+	s.SetBandwidth(epoch, 0)
+	if s.config.Bandwidth != defaultBandwidth || s.config.MinInterval != 4500*time.Millisecond {
+		t.Errorf("%d b/s, %v", s.config.Bandwidth, s.config.MinInterval)
+	}
+}

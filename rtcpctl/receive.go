@@ -3,6 +3,7 @@ package rtcpctl
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,25 @@ const (
 
 	// Other: Event.Member is a packet that the session does not interpret.
 	Other
+
+	// Nacked: a source asks for packets of ours again, for which see
+	// [Member.Lost] of Event.Member.
+	Nacked
+
+	// RoundTrip: Event.RTT is the round trip to a source, by the answer to a
+	// reference time of ours. Those by reports come with Reported.
+	RoundTrip
+
+	// ReferenceTime: a receiver tells its wall clock, in Event.Sender.NTP. It is
+	// answered in our next report.
+	ReferenceTime
+
+	// VoIPReported: Event.VoIP is how well our voice is heard.
+	VoIPReported
+
+	// Impersonated: a report or a description came in the name of our own source,
+	// and was left out. [Session.Collided] says what to do.
+	Impersonated
 )
 
 // String returns the name of the kind in lower case.
@@ -40,6 +60,16 @@ func (k Kind) String() string {
 		return "reported"
 	case Other:
 		return "other"
+	case Nacked:
+		return "nacked"
+	case RoundTrip:
+		return "round trip"
+	case ReferenceTime:
+		return "reference time"
+	case VoIPReported:
+		return "voip reported"
+	case Impersonated:
+		return "impersonated"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -49,10 +79,11 @@ type Event struct {
 	Kind   Kind
 	SSRC   uint32        // the source that speaks, or is spoken for
 	Text   string        // of Goodbye and Named
-	Sender SenderInfo    // of SenderReported
+	Sender SenderInfo    // of SenderReported and ReferenceTime
 	Block  ReportBlock   // of Reported
-	RTT    time.Duration // of Reported: the round trip, or 0 if it is unknown
-	Member Member        // of Other; borrowed until the function returns
+	RTT    time.Duration // of Reported and RoundTrip; 0 if it is unknown
+	VoIP   VoIPMetrics   // of VoIPReported
+	Member Member        // of Other and Nacked; borrowed until the function returns
 }
 
 // Receive takes an RTCP datagram that arrived at now. It calls fn, which may be
@@ -84,6 +115,10 @@ func (s *Session) Receive(now time.Time, compound []byte, fn func(Event)) {
 		case TypeBYE:
 			bye = true
 			err = s.goodbye(now, m, fn)
+		case TypeXR:
+			err = s.extended(now, m, fn)
+		case TypeRTPFB:
+			err = s.transport(now, m, fn)
 		default:
 			s.other(now, m, fn)
 		}
@@ -115,7 +150,7 @@ func (s *Session) report(now time.Time, m Member, fn func(Event)) error {
 		return errBlocks
 	}
 	ssrc := binary.BigEndian.Uint32(m.Body)
-	if s.ours(ssrc) {
+	if s.impersonated(ssrc, fn) {
 		return nil
 	}
 	entry := s.touch(ssrc, s.since(now))
@@ -152,6 +187,17 @@ func (s *Session) ours(ssrc uint32) bool {
 	return true
 }
 
+// impersonated is ours for packets that only their source sends. Others may say
+// goodbye or send feedback in our name by mistake or malice, but whoever reports
+// has our number.
+func (s *Session) impersonated(ssrc uint32, fn func(Event)) bool {
+	if !s.ours(ssrc) {
+		return false
+	}
+	fn(Event{Kind: Impersonated, SSRC: ssrc})
+	return true
+}
+
 func (s *Session) senderReport(now time.Time, ssrc uint32, b []byte, fn func(Event)) {
 	info := SenderInfo{
 		NTP:       binary.BigEndian.Uint64(b),
@@ -175,27 +221,28 @@ func (s *Session) received(now time.Time, ssrc uint32, b ReportBlock, fn func(Ev
 	if rtt > 0 {
 		s.remote.RTT = rtt
 	}
+	s.judge(now, b)
 	fn(Event{Kind: Reported, SSRC: ssrc, Block: b, RTT: rtt})
 }
 
-// roundTrip returns the round-trip time that a block tells, at least 1/65536 s,
-// or 0 if it tells none: it has to name one of our last sender reports. All is
-// modulo 2^32 (RFC 3550, section 6.4.1).
+// roundTrip returns the round-trip time that a block tells, or 0 if it tells
+// none: it has to name one of our last sender reports.
 func (s *Session) roundTrip(now time.Time, b ReportBlock) time.Duration {
-	if b.LastSR == 0 {
+	return echoed(now, &s.sentSRs, b.LastSR, b.Delay)
+}
+
+// echoed returns the round-trip time, at least 1/65536 s, of one of the times
+// that were sent, which came back after a delay there; 0 if it is none of them.
+// All is modulo 2^32 (RFC 3550, section 6.4.1).
+func echoed(now time.Time, sent *[8]uint32, last, delay uint32) time.Duration {
+	if last == 0 || !slices.Contains(sent[:], last) {
 		return 0
 	}
-	for _, sr := range s.sentSRs {
-		if sr != b.LastSR {
-			continue
-		}
-		units := int32(middle(NTP(now)) - b.LastSR - b.Delay)
-		if units < -rounding {
-			return 0
-		}
-		return fromShortUnits(uint32(max(1, units)))
+	units := int32(middle(NTP(now)) - last - delay)
+	if units < -rounding {
+		return 0
 	}
-	return 0
+	return fromShortUnits(uint32(max(1, units)))
 }
 
 // rounding is by how much of 1/65536 s a round trip may be negative and still
@@ -210,7 +257,7 @@ func (s *Session) describe(now time.Time, m Member, fn func(Event)) error {
 			return errSources
 		}
 		ssrc := binary.BigEndian.Uint32(b)
-		ours := s.ours(ssrc)
+		ours := s.impersonated(ssrc, fn)
 		n := 4
 		for {
 			if n == len(b) {
@@ -282,9 +329,14 @@ func (s *Session) other(now time.Time, m Member, fn func(Event)) {
 		if s.ours(e.SSRC) {
 			return
 		}
-		if known := s.member(e.SSRC); known != nil {
-			s.touch(e.SSRC, s.since(now))
-		}
+		s.touchKnown(now, e.SSRC)
 	}
 	fn(e)
+}
+
+// touchKnown notes that a source was heard, if it is a member already.
+func (s *Session) touchKnown(now time.Time, ssrc uint32) {
+	if s.member(ssrc) != nil {
+		s.touch(ssrc, s.since(now))
+	}
 }

@@ -22,6 +22,10 @@ func events(s *Session, now time.Time, compound []byte) []string {
 			line += fmt.Sprintf(" %d lost", e.Block.Lost)
 		case Other:
 			line += fmt.Sprintf(" %v/%d", e.Member.Type, e.Member.Count)
+		case Nacked:
+			line += fmt.Sprint(" ", slices.Collect(e.Member.Lost()))
+		case VoIPReported:
+			line += fmt.Sprintf(" MOS %d", e.VoIP.MOSCQ)
 		}
 		lines = append(lines, strings.TrimSpace(line))
 	})
@@ -89,19 +93,28 @@ func rawHex(b []byte) string { return fmt.Sprintf("%x", b) }
 func TestSuspicious(t *testing.T) {
 	s := newSession(Config{SSRC: 1})
 	s.Sent(epoch, 0, 160)
-	for _, b := range [][]byte{
-		AppendSR(nil, 1, SenderInfo{}, []ReportBlock{{SSRC: 1}}),
-		AppendRR(nil, 1, []ReportBlock{{SSRC: 1}}),
-		AppendBYE(AppendRR(nil, 2, nil), 1, "go away"),
-		AppendSDES(AppendRR(nil, 2, nil), 1, "me"),
+	nack, _ := AppendNACK(AppendRR(nil, 2, nil), 1, 1, []uint16{5}, 100)
+	for _, c := range []struct {
+		compound []byte
+		told     bool // that somebody has our number
+	}{
+		{AppendSR(nil, 1, SenderInfo{}, []ReportBlock{{SSRC: 1}}), true},
+		{AppendRR(nil, 1, []ReportBlock{{SSRC: 1}}), true},
+		{AppendBYE(AppendRR(nil, 2, nil), 1, "go away"), false},
+		{AppendSDES(AppendRR(nil, 2, nil), 1, "me"), true},
+		{nack, false},
 	} {
-		if e := events(s, epoch, b); len(e) != 0 {
-			t.Errorf("events %q", e)
+		var want []string
+		if c.told {
+			want = []string{"impersonated 1"}
+		}
+		if e := events(s, epoch, c.compound); !slices.Equal(e, want) {
+			t.Errorf("events %q of %x", e, c.compound)
 		}
 	}
 	var st Stats
 	s.Stats(&st)
-	if st.Suspicious != 4 || st.Members != 2 {
+	if st.Suspicious != 5 || st.Members != 2 {
 		t.Errorf("%d suspicious, %d members", st.Suspicious, st.Members)
 	}
 	if _, ok := s.AppendBye(nil, "", epoch); !ok {

@@ -140,6 +140,21 @@ func TestFractionLost(t *testing.T) {
 	}
 }
 
+// Over many wraps without loss no report ever tells of any.
+func TestNoLossAcrossWraps(t *testing.T) {
+	var r Reception
+	r.Init(1, 8000)
+	for n := range 5 << 16 {
+		r.Update(uint16(n+60000), uint32(160*n), epoch.Add(time.Duration(n)*20*time.Millisecond))
+		if n%250 != 249 {
+			continue
+		}
+		if b := r.Report(epoch); b.FractionLost != 0 || b.Lost != 0 || b.Highest != uint32(n+60000) {
+			t.Fatalf("packet %d: %+v", n, b)
+		}
+	}
+}
+
 func TestLostIsClamped(t *testing.T) {
 	var r Reception
 	r.Init(1, 8000)

@@ -38,6 +38,20 @@ type Config struct {
 	// received.
 	Sources func(dst []*Reception) []*Reception
 
+	// XR makes extended reports (RFC 3611) be sent: a reference time when we do not
+	// send, so that the answer tells the round trip, and what VoIP returns. Both
+	// ends have to have agreed on them (section 5). They are always understood, and
+	// reference times always answered: who sends one knows them.
+	XR bool
+
+	// VoIP returns the VoIP metrics to report, or false for none. It is called once
+	// for each report, from within methods of the session. Nil means none.
+	VoIP func(now time.Time) (VoIPMetrics, bool)
+
+	// ReducedSize lets feedback be sent alone, not within a compound (RFC 5506).
+	// Both ends have to have agreed on that. It is always understood.
+	ReducedSize bool
+
 	// Rand returns random numbers in [0, 1). Nil means math/rand/v2.
 	Rand func() float64
 }
@@ -57,6 +71,7 @@ const (
 type Session struct {
 	config  Config
 	cname   string
+	reduced bool // the minimum interval follows the bandwidth
 	started bool
 	epoch   time.Time // times in the member table are relative to this
 
@@ -70,6 +85,18 @@ type Session struct {
 	reports   int64
 	cursor    int // the first of the sources to report on next, if there are too many
 	scratch   []*Reception
+	spoken    bool // something but reports was sent with this SSRC
+	breaker   breaker
+
+	reportsBefore int64 // reports that were sent with another SSRC
+	conflicts     []conflict
+	renamed       time.Time // when the SSRC was changed last because of a collision
+
+	sentReferences [8]uint32 // middle bits of the last reference times
+	references     int64
+	questions      [maxQuestions]question
+	asking         int // of these, to answer in the next compound
+	voip           VoIPMetrics
 
 	timer   timer
 	members []member // sorted by SSRC
@@ -85,14 +112,9 @@ type Session struct {
 
 // NewSession returns a session for c. It is silent until it is started.
 func NewSession(c Config) *Session {
-	if c.Bandwidth <= 0 {
-		c.Bandwidth = defaultBandwidth
-	}
-	switch {
-	case c.MinInterval == 0:
+	reduced := c.MinInterval < 0
+	if c.MinInterval == 0 {
 		c.MinInterval = defaultMinimum
-	case c.MinInterval < 0:
-		c.MinInterval = time.Duration(360 * float64(time.Second) / (float64(c.Bandwidth) / 1000))
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Float64
@@ -100,7 +122,8 @@ func NewSession(c Config) *Session {
 	if c.CNAME == "" {
 		c.CNAME = randomCNAME()
 	}
-	s := &Session{config: c, cname: truncate(c.CNAME)}
+	s := &Session{config: c, cname: truncate(c.CNAME), reduced: reduced}
+	s.setBandwidth(c.Bandwidth)
 	s.timer.average = float64(overhead + headerSize + 4 + blockSize + sdesSize(s.cname))
 	return s
 }
@@ -140,11 +163,14 @@ func (s *Session) Start(now time.Time) {
 }
 
 // Next returns when AppendReport, or AppendBye if the session is leaving, is to
-// be called next. It is zero before the session has started and after it has
-// said goodbye.
+// be called next; AppendReport also to look at the circuit breaker. It is zero
+// before the session has started and after it has said goodbye.
 func (s *Session) Next() time.Time {
 	if !s.started || s.left {
 		return time.Time{}
+	}
+	if deadline := s.breakerDeadline(); !s.leaving && !deadline.IsZero() {
+		return earlier(deadline, s.timer.next)
 	}
 	return s.timer.next
 }
@@ -154,6 +180,7 @@ func (s *Session) Next() time.Time {
 func (s *Session) Sent(now time.Time, timestamp uint32, payload int) {
 	s.packets++
 	s.octets += uint32(payload)
+	s.breaker.sentOne(now, s.lastSent, defaultMinimum)
 	s.lastSent = now
 	// The first packet of a timestamp is the one that leaves at its instant. An
 	// older timestamp is a retransmission, unless it is much older.
@@ -171,15 +198,19 @@ func (s *Session) sending() bool {
 
 // AppendReport appends to dst the compound that is due at now: a report, SR if
 // we have sent lately and RR otherwise, with a block on each source that was
-// heard since the report before, and our CNAME. If there are more sources than
-// fit into a compound they take turns. The compound has at most [MaxCompound]
-// bytes and is taken to be sent.
+// heard since the report before, our CNAME and, if there is something for it, an
+// extended report. If there are more sources than fit into a compound they take
+// turns. The compound has at most [MaxCompound] bytes and is taken to be sent.
 //
 // It reports false, and appends nothing, if it is not yet time, or if the
 // session has grown so that the time is put off (RFC 3550, section 6.3.6); Next
 // has changed then.
 func (s *Session) AppendReport(dst []byte, now time.Time) ([]byte, bool) {
-	if !s.started || s.left || s.leaving || now.Before(s.timer.next) {
+	if !s.started || s.left || s.leaving {
+		return dst, false
+	}
+	s.checkBreaker(now)
+	if now.Before(s.timer.next) {
 		return dst, false
 	}
 	s.census(now)
@@ -204,7 +235,7 @@ func (s *Session) AppendReport(dst []byte, now time.Time) ([]byte, bool) {
 // more than 50 members: goodbyes are then spread over time, and AppendBye is to
 // be called again at Next, or the session be left without.
 func (s *Session) AppendBye(dst []byte, reason string, now time.Time) ([]byte, bool) {
-	if s.left || s.packets == 0 && s.reports == 0 {
+	if s.left || s.silent() {
 		return dst, false
 	}
 	if !s.leaving && s.present+1 > maxHastyLeave {
@@ -234,15 +265,23 @@ func (s *Session) leave(now time.Time, bye int) {
 	s.timer.next = now.Add(s.draw())
 }
 
-// appendCompound appends a report and a source description, and leaves room for
-// so many bytes more.
+// appendCompound appends a report, a source description and, if there is
+// something for it, an extended report, and leaves room for so many bytes more.
 func (s *Session) appendCompound(dst []byte, now time.Time, reserve int) []byte {
 	head := headerSize + 4
 	sending := s.sending()
 	if sending {
 		head += senderInfoSize
 	}
-	room := (MaxCompound - head - sdesSize(s.cname) - reserve) / blockSize
+	var voip *VoIPMetrics
+	if s.config.XR && s.config.VoIP != nil {
+		if v, ok := s.config.VoIP(now); ok {
+			s.voip = v
+			voip = &s.voip
+		}
+	}
+	extended := s.xrSize(sending, voip != nil)
+	room := (MaxCompound - head - sdesSize(s.cname) - extended - reserve) / blockSize
 	sources := s.choose(min(MaxBlocks, room))
 	if sending {
 		info := s.senderInfo(now)
@@ -255,7 +294,8 @@ func (s *Session) appendCompound(dst []byte, now time.Time, reserve int) []byte 
 		dst = r.Report(now).AppendTo(dst)
 	}
 	clear(s.scratch)
-	return AppendSDES(dst, s.config.SSRC, s.cname)
+	dst = AppendSDES(dst, s.config.SSRC, s.cname)
+	return s.appendXR(dst, now, extended, sending, voip)
 }
 
 // choose returns the sources to report on, at most n. They are in s.scratch.

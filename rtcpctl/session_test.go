@@ -195,8 +195,13 @@ func TestByeFits(t *testing.T) {
 	s := newSession(Config{
 		SSRC: 5, CNAME: strings.Repeat("n", 255), ClockRate: 8000,
 		Sources: func(dst []*Reception) []*Reception { return append(dst, sources...) },
+		XR:      true,
+		VoIP:    func(time.Time) (VoIPMetrics, bool) { return UnknownVoIPMetrics(100), true },
 	})
 	s.Sent(epoch, 0, 160)
+	for i := range uint32(4) {
+		s.asked(question{i + 1, 7, epoch})
+	}
 	b, ok := s.AppendBye(nil, strings.Repeat("r", 300), epoch.Add(time.Second))
 	if !ok {
 		t.Fatal("no goodbye")
@@ -205,7 +210,10 @@ func TestByeFits(t *testing.T) {
 	if n := len(packets[0].(*rtcp.SenderReport).Reports); n < 20 {
 		t.Errorf("%d blocks in %d bytes", n, len(b))
 	}
-	if r := packets[2].(*rtcp.Goodbye).Reason; len(r) != 255 {
+	if x := packets[2].(*rtcp.ExtendedReport).Reports; len(x) != 2 {
+		t.Errorf("%d extended blocks", len(x))
+	}
+	if r := packets[3].(*rtcp.Goodbye).Reason; len(r) != 255 {
 		t.Errorf("reason of %d bytes", len(r))
 	}
 }
@@ -343,5 +351,16 @@ func BenchmarkReceive(b *testing.B) {
 	sr := AppendSDES(AppendSR(nil, 7, SenderInfo{NTP: NTP(epoch)}, []ReportBlock{{SSRC: 5}}), 7, "them")
 	for b.Loop() {
 		s.Receive(epoch, sr, nil)
+	}
+}
+
+// What a packet costs: to be counted, and to know when to report next.
+func BenchmarkSent(b *testing.B) {
+	s := newSession(Config{SSRC: 5, ClockRate: 8000})
+	now := epoch
+	for b.Loop() {
+		now = now.Add(20 * time.Millisecond)
+		s.Sent(now, 0, 160)
+		s.Next()
 	}
 }

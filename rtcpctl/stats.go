@@ -19,7 +19,8 @@ type Stats struct {
 	Members int // participants, ourselves included
 	Senders int // of those, the ones that sent lately, as of the last report
 
-	Reports   int64 // compounds sent
+	Reports   int64 // compounds sent, but for goodbyes
+	Feedback  int64 // datagrams with feedback sent
 	Compounds int64 // datagrams received with at least one valid packet
 
 	Malformed   int64 // packets that could not be parsed, wholly or in part
@@ -28,8 +29,11 @@ type Stats struct {
 	UnknownByes int64 // goodbyes of sources that are not present
 	TimedOut    int64 // members that fell silent
 	Overflow    int64 // packets of newcomers for whom the table had no room
+	Collisions  int64 // times that our SSRC was heard from a new address
+	Loops       int64 // and from one of which that was known, or too soon after
 
-	Remote Remote
+	Tripped Trip // the circuit breaker
+	Remote  Remote
 }
 
 // Stats fills in st.
@@ -41,6 +45,7 @@ func (s *Session) Stats(st *Stats) {
 		st.Senders++
 	}
 	st.Reports = s.reports
+	st.Tripped = s.breaker.trip
 	st.Remote = s.remote
 }
 

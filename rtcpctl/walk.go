@@ -22,6 +22,10 @@ var (
 	errSources  = fmt.Errorf("%w: fewer sources than counted", ErrMalformed)
 	errReason   = fmt.Errorf("%w: reason goes past the end", ErrMalformed)
 	errItem     = fmt.Errorf("%w: SDES item goes past the end", ErrMalformed)
+	errSource   = fmt.Errorf("%w: no source", ErrMalformed)
+	errXRBlock  = fmt.Errorf("%w: XR block goes past the end", ErrMalformed)
+	errXRSize   = fmt.Errorf("%w: XR block of a wrong size", ErrMalformed)
+	errFeedback = fmt.Errorf("%w: feedback without entries", ErrMalformed)
 	errTerminal = fmt.Errorf("%w: SDES chunk has no end", ErrMalformed)
 )
 

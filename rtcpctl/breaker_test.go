@@ -1,0 +1,207 @@
+package rtcpctl
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// A path carries voice of one packet per 20 ms and reports, and may do harm.
+type voicePath struct {
+	rtt      time.Duration
+	lost     func(i int, now time.Time) bool // packets of ours
+	deaf     func(now time.Time) bool        // reports of the far end do not come
+	packets  int                             // per second; 0: 50
+	interval time.Duration                   // the mean one of the far end; 0: 5 s
+}
+
+// call sends for so long, and returns when the breaker of the sender trips.
+func (p voicePath) call(t *testing.T, length time.Duration) (trip Trip, at time.Duration) {
+	t.Helper()
+	if p.packets == 0 {
+		p.packets = 50
+	}
+	near := newSession(Config{SSRC: 1, ClockRate: 8000})
+	var r Reception
+	r.Init(1, 8000)
+	far := newSession(Config{SSRC: 2, MinInterval: p.interval, Bandwidth: 1 << 20, Sources: func(dst []*Reception) []*Reception { return append(dst, &r) }})
+	type mail struct {
+		at   time.Time
+		b    []byte
+		back bool
+	}
+	var post []mail
+	spacing := time.Second / time.Duration(p.packets)
+	for i := range int(length / spacing) {
+		now := epoch.Add(time.Duration(i) * spacing)
+		near.Sent(now, uint32(i), 160)
+		if p.lost == nil || !p.lost(i, now) {
+			r.Update(uint16(i), uint32(i), now)
+		}
+		for len(post) > 0 && !post[0].at.After(now) {
+			if post[0].back {
+				near.Receive(post[0].at, post[0].b, nil)
+			} else {
+				far.Receive(post[0].at, post[0].b, nil)
+			}
+			post = post[1:]
+		}
+		if next := near.Next(); !now.Before(next) {
+			if b, ok := near.AppendReport(nil, now); ok {
+				post = append(post, mail{now.Add(p.rtt / 2), b, false})
+			}
+		}
+		if b, ok := far.AppendReport(nil, now); ok && (p.deaf == nil || !p.deaf(now)) {
+			post = append(post, mail{now.Add(p.rtt / 2), b, true})
+		}
+		if trip, at := near.Tripped(); trip != NotTripped {
+			return trip, at.Sub(epoch)
+		}
+	}
+	return NotTripped, 0
+}
+
+func after(d time.Duration) func(time.Time) bool {
+	return func(now time.Time) bool { return now.Sub(epoch) >= d }
+}
+
+// A black hole opens after 10 s of a call, in both directions or in ours only:
+// within three intervals and a second it is known. If reports go on that say that
+// nothing arrives, it takes five of them.
+func TestBlackHole(t *testing.T) {
+	hole := func(_ int, now time.Time) bool { return after(10 * time.Second)(now) }
+	for _, c := range []struct {
+		name string
+		path voicePath
+	}{
+		{"both ways", voicePath{rtt: 60 * msec, lost: hole, deaf: after(10 * time.Second)}},
+		{"reports only", voicePath{rtt: 60 * msec, deaf: after(10 * time.Second)}},
+	} {
+		trip, at := c.path.call(t, time.Minute)
+		t.Logf("%s: %v at %v", c.name, trip, at)
+		if trip != ReportsStopped || at > 26*time.Second || at < 20*time.Second {
+			t.Errorf("%s: %v at %v", c.name, trip, at)
+		}
+	}
+	// The far end still has something of ours for one report more, and then leaves
+	// us out of its reports.
+	trip, at := voicePath{rtt: 60 * msec, lost: hole}.call(t, time.Minute)
+	if trip != ReportsStopped || at > 34*time.Second {
+		t.Errorf("media only: %v at %v", trip, at)
+	}
+	if trip, at := (voicePath{deaf: after(0)}).call(t, time.Minute); trip != NeverReported || at.Round(100*msec) != 15*time.Second {
+		t.Errorf("no reports at all: %v at %v", trip, at)
+	}
+}
+
+// A far end that reports on a source it does not hear any more.
+func TestMediaTimeout(t *testing.T) {
+	s := newSession(Config{SSRC: 1, ClockRate: 8000})
+	highest := uint32(100)
+	tell := func(now time.Time, packets int) {
+		for range packets {
+			s.Sent(now, 0, 160)
+		}
+		s.Receive(now, AppendRR(nil, 2, []ReportBlock{{SSRC: 1, Highest: highest}}), nil)
+	}
+	now := epoch
+	for i := range 20 { // four that stand still, then one that has grown
+		now = now.Add(5 * time.Second)
+		if i%5 == 0 {
+			highest += 3
+		}
+		tell(now, 10)
+	}
+	for range 10 { // nothing was sent, so nothing can arrive
+		now = now.Add(5 * time.Second)
+		tell(now, 0)
+	}
+	if trip, _ := s.Tripped(); trip != NotTripped {
+		t.Fatalf("%v", trip)
+	}
+	var st Stats
+	for range 5 {
+		now = now.Add(5 * time.Second)
+		tell(now, 10)
+	}
+	if trip, at := s.Tripped(); trip != MediaTimeout || !at.Equal(now) {
+		t.Errorf("%v", trip)
+	}
+	if s.Stats(&st); st.Tripped != MediaTimeout {
+		t.Errorf("%v in the statistics", st.Tripped)
+	}
+	s.ResetBreaker(now)
+	if trip, _ := s.Tripped(); trip != NotTripped {
+		t.Errorf("%v after a reset", trip)
+	}
+}
+
+// Voice of 64 kb/s that loses 30 % stops, but not before CB_INTERVAL reports; up
+// to 10 % it goes on, whatever the round trip.
+func TestCongestion(t *testing.T) {
+	loss := func(percent int) func(int, time.Time) bool {
+		random := rand.New(rand.NewPCG(1, uint64(percent)))
+		return func(int, time.Time) bool { return random.IntN(100) < percent }
+	}
+	for _, rtt := range []time.Duration{80 * msec, 200 * msec, 600 * msec} {
+		trip, at := voicePath{rtt: rtt, lost: loss(30)}.call(t, 2*time.Minute)
+		t.Logf("30 %%, %v: %v at %v", rtt, trip, at)
+		if trip != Congestion || at < 12*time.Second || at > 40*time.Second {
+			t.Errorf("30 %%, %v: %v at %v", rtt, trip, at)
+		}
+	}
+	for _, rtt := range []time.Duration{10 * msec, 80 * msec, 300 * msec, 600 * msec, 1500 * msec} {
+		for _, percent := range []int{0, 1, 5, 10} {
+			if trip, at := (voicePath{rtt: rtt, lost: loss(percent)}).call(t, 5*time.Minute); trip != NotTripped {
+				t.Errorf("%d %%, %v: %v at %v", percent, rtt, trip, at)
+			}
+		}
+	}
+	if trip, at := (voicePath{rtt: 80 * msec, lost: loss(9), packets: 2000}).call(t, time.Minute); trip != Congestion {
+		t.Errorf("20 Mb/s at 9 %%: %v at %v", trip, at)
+	}
+}
+
+func TestCBInterval(t *testing.T) {
+	for _, c := range []struct {
+		tr, tdr, td float64
+		want        int
+	}{
+		{0.1, 5, 5, 3},
+		{0.1, 1, 5, 3},
+		{0.4, 1, 5, 4},
+		{2, 1, 5, 15}, // no more than 15 s
+		{2, 1, 10, 20},
+		{9, 0.1, 9, 32}, // the size of the window
+	} {
+		if got := cbInterval(c.tr, c.tdr, c.td); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+// After a pause the time without reports begins anew, and in a pause there is
+// nothing to stop.
+func TestBreakerPause(t *testing.T) {
+	s := newSession(Config{SSRC: 1, ClockRate: 8000})
+	now := epoch
+	send := func(d time.Duration) {
+		for end := now.Add(d); now.Before(end); now = now.Add(20 * msec) {
+			s.Sent(now, 0, 160)
+			s.AppendReport(nil, now)
+		}
+	}
+	send(8 * time.Second)
+	for range 20 {
+		now = now.Add(5 * time.Second)
+		s.AppendReport(nil, now)
+	}
+	send(14 * time.Second)
+	if trip, at := s.Tripped(); trip != NotTripped {
+		t.Errorf("%v after %v", trip, at.Sub(epoch))
+	}
+	send(2 * time.Second)
+	if trip, _ := s.Tripped(); trip != NeverReported {
+		t.Errorf("%v", trip)
+	}
+}
