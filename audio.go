@@ -3,7 +3,6 @@ package parley
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/stream"
 )
@@ -24,15 +24,36 @@ import (
 type AudioConfig struct {
 	Leg     Leg
 	Send    codec.Params
-	Receive []codec.Params // by payload type
+	Receive []codec.Params // by payload type; telephone-event, CN and red are formats like others
+
+	// Formats to send beside Send; one without a name is not used. Noise is sent
+	// in pauses, and RED carries Generations earlier packets in each (0: 1).
+	// Noise and RED need the clock rate of Send, and are left out if they have
+	// another.
+	Event, Noise, RED codec.Params
+	Generations       int
+	Duplicate         bool  // send each packet twice
+	LevelExtension    uint8 // id of the audio level (RFC 6464), 1..14; 0: none
 
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
-	MinDelay, MaxDelay time.Duration  // of the playout; 0: 60 ms, 500 ms
+	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
 	Immediate          bool           // send when written, not on the media clock
+	Direction          Direction
 
 	SSRC  uint32 // 0: random
 	CNAME string // "": random (RFC 7022)
+	RTCP  RTCPConfig
+}
+
+// RTCPConfig describes the RTCP of a call. The zero value is what any far end
+// understands.
+type RTCPConfig struct {
+	Bandwidth   int           // of the session, in bits per second, of which reports take 5 %; 0: 80000
+	Interval    time.Duration // shortest average time between reports; 0: 5 s; negative: the reduced minimum of RFC 3550, section 6.2
+	XR          bool          // send extended reports (RFC 3611); they are always understood
+	ReducedSize bool          // send feedback without a report (RFC 5506)
+	NACK        bool          // ask for lost packets, and send again what the far end asks for (RFC 4585)
 }
 
 // Audio is the audio of a [Call]: what the far end sends is read, and what it
@@ -42,26 +63,39 @@ type AudioConfig struct {
 type Audio struct {
 	call       *Call
 	leg        Leg
+	maxDelay   time.Duration
 	sendErrors atomic.Int64
 
 	writing sync.Mutex     // held by whoever writes frames; taken before call.mu
 	adapter *audio.Adapter // not nil once a frame of another format was written
 	adapted []int16
 
+	adapterFlushes int // flushes when the adapter was made
+
 	// Guarded by call.mu.
 	receiver  *stream.AudioReceiver
 	sender    *stream.AudioSender
+	sending   stream.SenderConfig
 	rtcp      *rtcpctl.Session
+	repair    *repair // nil without NACK
+	fates     fates
 	codecs    []codec.Params
-	sending   bool                // a packet taken from the sender is on its way through the leg
+	direction Direction
+	expected  time.Time           // from when on media is expected again, after a hold
+	leaving   bool                // a packet taken from the sender is on its way through the leg
+	flushes   int                 // a writer that waits gives up when it changes
 	coded     *stream.PacketQueue // not nil once packets are read
 	packet    rtp.Packet
+	digits    ring[dtmf.Report]
+	control   ring[[]byte] // RTCP that has to leave at once
+	heard     uint32       // SSRC, once there is media
+	trip      rtcpctl.Trip
 	byeAt     time.Time // when the source that is heard said goodbye
 	byeSource uint32
 	byeReason string
 
-	packetsSent, octetsSent     int64
 	malformed                   int64
+	unwanted                    int64 // packets that came although the direction does not let the far end send
 	readDeadline, writeDeadline time.Time
 }
 
@@ -70,14 +104,21 @@ type Audio struct {
 const byeGrace = 200 * time.Millisecond
 
 func newAudio(call *Call, c *AudioConfig) (*Audio, error) {
-	a := &Audio{call: call, leg: c.Leg, codecs: c.Receive}
+	a := &Audio{
+		call: call, leg: c.Leg, codecs: c.Receive,
+		direction: c.Direction,
+		maxDelay:  cmp.Or(c.MaxDelay, 500*time.Millisecond),
+		digits:    ring[dtmf.Report]{limit: maxDigits},
+		control:   ring[[]byte]{limit: 4},
+	}
 	var err error
 	a.receiver, err = stream.NewAudioReceiver(stream.ReceiverConfig{
-		Codecs:   c.Receive,
-		PTime:    c.PTime,
-		Playout:  c.Playout,
-		MinDelay: c.MinDelay,
-		MaxDelay: c.MaxDelay,
+		Codecs:         c.Receive,
+		PTime:          c.PTime,
+		Playout:        c.Playout,
+		MinDelay:       c.MinDelay,
+		MaxDelay:       c.MaxDelay,
+		LevelExtension: c.LevelExtension,
 	})
 	if err != nil {
 		return nil, err
@@ -85,42 +126,71 @@ func newAudio(call *Call, c *AudioConfig) (*Audio, error) {
 	if !a.decodesAny() {
 		a.takeCoded()
 	}
-	sender := stream.SenderConfig{
-		Codec:     c.Send,
-		PTime:     c.PTime,
-		Immediate: c.Immediate,
-		SSRC:      cmp.Or(c.SSRC, rand.Uint32()|1),
-		Sequence:  uint16(rand.Uint32() >> 17), // below 32768, so that the first wrap is far off (RFC 3711, section 3.3.1)
-		Timestamp: rand.Uint32(),
-	}
-	a.sender, err = stream.NewAudioSender(sender)
-	if errors.Is(err, codec.ErrUnknown) {
-		a.sender, err = stream.NewForwarder(sender), nil
-	}
-	if err != nil {
+	a.sending = fit(stream.SenderConfig{
+		Codec:          c.Send,
+		Event:          c.Event,
+		Noise:          c.Noise,
+		RED:            c.RED,
+		Generations:    c.Generations,
+		Duplicate:      c.Duplicate,
+		LevelExtension: c.LevelExtension,
+		PTime:          c.PTime,
+		Immediate:      c.Immediate,
+		SSRC:           cmp.Or(c.SSRC, randomSSRC()),
+		Sequence:       randomSequence(),
+		Timestamp:      rand.Uint32(),
+	})
+	if a.sender, err = stream.NewAudioSender(a.sending); err != nil {
 		return nil, err
 	}
-	a.rtcp = rtcpctl.NewSession(rtcpctl.Config{
-		SSRC:      sender.SSRC,
-		CNAME:     c.CNAME,
-		ClockRate: c.Send.ClockRate,
-		Sources:   a.receiver.AppendReceptions,
-	})
-	a.rtcp.Start(time.Now())
+	now := time.Now()
+	a.sender.Hold(now, !c.Direction.Sends())
+	control := rtcpctl.Config{
+		SSRC:        a.sending.SSRC,
+		CNAME:       c.CNAME,
+		ClockRate:   c.Send.ClockRate,
+		Bandwidth:   c.RTCP.Bandwidth,
+		MinInterval: c.RTCP.Interval,
+		XR:          c.RTCP.XR,
+		VoIP:        a.voip,
+		ReducedSize: c.RTCP.ReducedSize,
+		Sources:     a.receiver.AppendReceptions,
+	}
+	a.rtcp = rtcpctl.NewSession(control)
+	a.rtcp.Start(now)
+	if c.RTCP.NACK {
+		a.repair = newRepair()
+	}
 	return a, nil
 }
 
+func randomSSRC() uint32 { return rand.Uint32() | 1 }
+
+// randomSequence returns a number below 32768, so that the first wrap is far off
+// (RFC 3711, section 3.3.1).
+func randomSequence() uint16 { return uint16(rand.Uint32() >> 17) }
+
 // Codec returns the payload format of what is sent.
-func (a *Audio) Codec() codec.Params { return a.sender.Codec() }
+func (a *Audio) Codec() codec.Params {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	return a.sender.Codec()
+}
 
 // Decodes reports whether this build can decode the first codec that the far
 // end was asked to send.
 func (a *Audio) Decodes() bool {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
 	return len(a.codecs) > 0 && a.receiver.Decodes(a.codecs[0].PayloadType)
 }
 
 // SSRC returns the synchronisation source of what is sent.
-func (a *Audio) SSRC() uint32 { return a.sender.SSRC() }
+func (a *Audio) SSRC() uint32 {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	return a.sender.SSRC()
+}
 
 // SetReadDeadline makes reads that have not finished at t fail with
 // [os.ErrDeadlineExceeded]. The zero Time means no deadline.
@@ -190,6 +260,17 @@ func (a *Audio) endOfRead(err error) error {
 	return err
 }
 
+// first returns the codec that the far end was asked to send first, and whether
+// any of those it may send can be decoded.
+func (a *Audio) first() (p codec.Params, decodes bool) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	if len(a.codecs) > 0 {
+		p = a.codecs[0]
+	}
+	return p, a.decodesAny()
+}
+
 func (a *Audio) decodesAny() bool {
 	for _, p := range a.codecs {
 		if a.receiver.Decodes(p.PayloadType) {
@@ -251,45 +332,61 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
 	}
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	format := a.sender.Format()
-	if format.Rate == 0 {
-		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, a.sender.Codec())
+	format, flushes, err := a.target()
+	if err != nil {
+		return err
+	}
+	if a.adapter != nil && (a.adapter.Format() != format || a.adapterFlushes != flushes) {
+		a.adapter = nil
 	}
 	if a.adapter == nil && f.Format == format {
-		return a.queue(ctx, f.Samples)
+		return a.queue(ctx, format, flushes, f.Samples)
 	}
 	if a.adapter == nil {
-		var err error
 		if a.adapter, err = audio.NewAdapter(format); err != nil {
 			return err
 		}
+		a.adapterFlushes = flushes
 	}
-	var err error
 	if a.adapted, err = a.adapter.Append(a.adapted[:0], f); err != nil {
 		return err
 	}
-	return a.queue(ctx, a.adapted)
+	return a.queue(ctx, format, flushes, a.adapted)
 }
 
-// queue gives samples to the sender, and waits while it has no room.
-func (a *Audio) queue(ctx context.Context, samples []int16) error {
+// target returns what the sender takes.
+func (a *Audio) target() (format audio.Format, flushes int, err error) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	if format = a.sender.Format(); format.Rate == 0 {
+		err = fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, a.sender.Codec())
+	}
+	return format, a.flushes, err
+}
+
+// queue gives samples to the sender, and waits while it has no room. What is
+// left of them when the queue is flushed, or the sender goes over to another
+// format, is dropped.
+func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	format := a.sender.Format()
 	for len(samples) > 0 {
-		late := false
+		late, over := false, false
 		err := c.wait(ctx, &c.waiting.room, func() bool {
 			late = expired(a.writeDeadline)
-			return late || a.sender.Room() >= format.Channels
+			over = a.flushes != flushes || a.sender.Format() != format
+			return late || over || a.sender.Room() >= format.Channels
 		})
 		switch {
 		case err != nil:
 			return err
-		case late:
-			return os.ErrDeadlineExceeded
 		case c.end != nil:
 			return c.end
+		case over:
+			return nil
+		case late:
+			return os.ErrDeadlineExceeded
 		}
 		n := min(len(samples), a.sender.Room()/format.Channels*format.Channels)
 		part := audio.Frame{Format: format, Samples: samples[:n]}
@@ -300,6 +397,29 @@ func (a *Audio) queue(ctx context.Context, samples []int16) error {
 		c.schedule()
 	}
 	return nil
+}
+
+// Flush drops what waits to be sent, as when the far end interrupts, and says
+// what became of all that was written since the Flush before. What leaves next
+// fades out over the given time, 8 ms being enough, so that no click is heard; 0
+// means a cut. A WriteFrame that waits for room returns, without an error and
+// without the rest of its frame. Digits are sent to their end.
+func (a *Audio) Flush(fade time.Duration) stream.Played {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.flushes++
+	played := a.sender.Flush(fade)
+	c.cond.Broadcast()
+	c.schedule()
+	return played
+}
+
+// Played says what became so far of what was written since the last Flush.
+func (a *Audio) Played() stream.Played {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	return a.sender.Played()
 }
 
 // WritePacket sends a coded packet at once, with the call's own SSRC, sequence
@@ -316,11 +436,11 @@ func (a *Audio) WritePacket(p *stream.Packet) error {
 	}
 	now := time.Now()
 	b, err := a.sender.AppendForward(buf[:0], now, p)
-	if err == nil {
+	if len(b) > 0 {
 		a.sentLocked(now, b)
 	}
 	c.mu.Unlock()
-	if err != nil {
+	if err != nil || len(b) == 0 { // on hold, or while a digit is sent
 		return err
 	}
 	a.send(b, media)
@@ -343,7 +463,7 @@ func (a *Audio) Drain(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.wait(ctx, &c.waiting.drain, func() bool {
-		return a.sender.Queued() == 0 && !a.sending && !time.Now().Before(a.sender.Drained())
+		return a.sender.Queued() == 0 && a.sender.PendingDigits() == 0 && !a.leaving && !time.Now().Before(a.sender.Drained())
 	})
 }
 
@@ -354,6 +474,10 @@ func (a *Audio) flushAdapter(ctx context.Context) error {
 	if a.adapter == nil {
 		return nil
 	}
+	format, flushes, err := a.target()
+	if err != nil || a.adapter.Format() != format || a.adapterFlushes != flushes {
+		return err
+	}
 	a.adapted = a.adapter.Flush(a.adapted[:0])
-	return a.queue(ctx, a.adapted)
+	return a.queue(ctx, format, flushes, a.adapted)
 }

@@ -63,11 +63,12 @@ type Call struct {
 	scheduled time.Time // when the task runs next; zero: not scheduled
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
+	events    ring[Event]
 	end       *EndError
 }
 
 // waiters counts the goroutines in cond.Wait by what they wait for.
-type waiters struct{ frame, packet, room, drain, other int }
+type waiters struct{ frame, packet, room, drain, digits, other int }
 
 // New makes a call over the legs in c. It is meant for packages that make legs.
 // The call owns the legs from then on, also when New fails.
@@ -78,6 +79,7 @@ func New(c Config) (*Call, error) {
 		opened:    time.Now(),
 		done:      make(chan struct{}),
 		released:  make(chan struct{}),
+		events:    ring[Event]{limit: 32},
 	}
 	if call.logger == nil {
 		call.logger = slog.New(slog.DiscardHandler)
@@ -206,7 +208,7 @@ func (c *Call) step(now time.Time, dst []byte) (b []byte, what protocol, next ti
 	if c.end != nil {
 		return nil, nothing, next, c.end
 	}
-	c.audio.sending = false
+	c.audio.leaving = false
 	if b, what = c.audio.dueLocked(now, dst); what != nothing {
 		return b, what, next, nil
 	}
@@ -227,10 +229,12 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 		begin, limit, reason = c.audio.byeAt, byeGrace, Bye
 	case c.connected.IsZero():
 		begin, limit, reason = c.opened, d.Connect, NotConnected
+	case !c.audio.direction.Receives():
+		return time.Time{}, 0, ""
 	case begin.IsZero():
-		begin, limit, reason = c.connected, d.FirstMedia, NoMedia
+		begin, limit, reason = later(c.connected, c.audio.expected), d.FirstMedia, NoMedia
 	default:
-		limit, reason = d.Silence, Silent
+		begin, limit, reason = later(begin, c.audio.expected), d.Silence, Silent
 	}
 	if limit <= 0 {
 		return time.Time{}, 0, ""
@@ -304,6 +308,14 @@ func (c *Call) wait(ctx context.Context, waiting *int, ready func() bool) error 
 		return c.end
 	}
 	return ctx.Err()
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // earliest returns the earlier of two times, of which the zero one is never.

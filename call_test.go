@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ type wire struct {
 func (w *wire) WriteRTP(b []byte) error  { return w.carry(b, (*Audio).DeliverRTP) }
 func (w *wire) WriteRTCP(b []byte) error { return w.carry(b, (*Audio).DeliverRTCP) }
 
-func (w *wire) carry(b []byte, deliver func(*Audio, time.Time, []byte)) error {
+func (w *wire) carry(b []byte, deliver func(*Audio, time.Time, netip.AddrPort, []byte)) error {
 	if w.closed.Load() {
 		return net.ErrClosed
 	}
@@ -53,7 +54,7 @@ func (w *wire) carry(b []byte, deliver func(*Audio, time.Time, []byte)) error {
 	w.flying.Go(func() {
 		time.Sleep(w.delay)
 		if to := w.to.Load(); to != nil && !w.cut.Load() {
-			deliver(to.Audio(), time.Now(), packet)
+			deliver(to.Audio(), time.Now(), netip.AddrPort{}, packet)
 		}
 	})
 	return nil
@@ -456,8 +457,8 @@ func TestGarbageIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
 		for n := range 40 {
-			x.Audio().DeliverRTP(time.Now(), make([]byte, n))
-			x.Audio().DeliverRTCP(time.Now(), make([]byte, n))
+			x.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, make([]byte, n))
+			x.Audio().DeliverRTCP(time.Now(), netip.AddrPort{}, make([]byte, n))
 		}
 		var s Stats
 		x.Stats(&s)
@@ -534,7 +535,7 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 			packet[2], packet[3] = byte(n>>8), byte(n)
 			packet[5], packet[6], packet[7] = byte(n*160>>16), byte(n*160>>8), byte(n*160)
 			now = now.Add(20 * ms)
-			a.DeliverRTP(now, packet)
+			a.DeliverRTP(now, netip.AddrPort{}, packet)
 			a.receiver.Pull(now, &heard)
 			if err := a.sender.Write(now, frame); err != nil {
 				t.Fatal(err)
@@ -547,8 +548,10 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 		if allocs := testing.AllocsPerRun(1000, step); allocs != 0 {
 			t.Errorf("extension %v: %v allocations per packet pair, want 0", extension, allocs)
 		}
-		if heard.Kind != audio.Media || a.packetsSent < 1000 {
-			t.Errorf("heard %v, sent %d packets", heard.Kind, a.packetsSent)
+		var sent Stats
+		c.Stats(&sent)
+		if heard.Kind != audio.Media || sent.Audio.PacketsSent < 1000 {
+			t.Errorf("heard %v, sent %d packets", heard.Kind, sent.Audio.PacketsSent)
 		}
 		c.Close()
 	}
@@ -567,7 +570,7 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 	step := func() {
 		n++
 		packet[2], packet[3] = byte(n>>8), byte(n)
-		c.Audio().DeliverRTP(time.Now(), packet)
+		c.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, packet)
 		if n == 1 {
 			return
 		}

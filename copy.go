@@ -27,9 +27,9 @@ func Copy(ctx context.Context, dst, src *Call) error {
 }
 
 func copyAudio(ctx context.Context, dst, src *Audio) error {
-	if len(src.codecs) > 0 && src.codecs[0].Same(dst.Codec()) {
+	if p, decodes := src.first(); p.Same(dst.Codec()) {
 		err := copyPackets(ctx, dst, src)
-		if !errors.Is(err, audio.ErrFormat) || !src.decodesAny() {
+		if !errors.Is(err, audio.ErrFormat) || !decodes {
 			return err
 		}
 		// The sender has gone over to another codec.

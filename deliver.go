@@ -2,15 +2,18 @@ package parley
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/stream"
 )
 
-// DeliverRTP takes a datagram with an RTP packet that arrived at the given time.
-// It does not keep b. It is meant for legs.
-func (a *Audio) DeliverRTP(arrival time.Time, b []byte) {
+// DeliverRTP takes a datagram with an RTP packet that arrived at the given time,
+// and from the given address, which may be the zero one if nobody knows. It does
+// not keep b. It is meant for legs.
+func (a *Audio) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -21,30 +24,93 @@ func (a *Audio) DeliverRTP(arrival time.Time, b []byte) {
 		a.malformed++
 		return
 	}
-	switch a.receiver.Push(arrival, &a.packet) {
+	defer func() { a.packet.Payload = nil }()
+	if a.packet.SSRC == a.sender.SSRC() {
+		a.collidedLocked(arrival, from)
+		c.schedule()
+		return
+	}
+	if !a.direction.Receives() {
+		a.unwanted++
+		return
+	}
+	verdict := a.receiver.Push(arrival, &a.packet)
+	switch verdict {
 	case stream.Accepted, stream.Probation:
 		c.lastHeard = arrival
 		if a.packet.SSRC != a.byeSource { // not one that the goodbye overtook
 			a.byeAt = time.Time{}
 		}
 	}
-	a.packet.Payload = nil
+	a.followLocked(arrival, verdict)
+	a.digitsLocked(arrival)
 	if c.waiting.packet > 0 && a.coded.Len() > 0 {
 		c.cond.Broadcast()
 	}
 	c.schedule()
 }
 
+// followLocked looks at what the packet that was pushed last changes.
+func (a *Audio) followLocked(now time.Time, v stream.Verdict) {
+	r := a.receiver.Reception()
+	if r == nil || r.SSRC() != a.packet.SSRC {
+		return
+	}
+	a.fates.packet(r.SSRC(), r.Seq(), v)
+	if ssrc := r.SSRC(); ssrc != a.heard {
+		e := Event{Kind: SourceChanged, SSRC: ssrc}
+		if a.heard == 0 {
+			e.Kind = FirstMedia
+		}
+		a.heard = ssrc
+		if a.repair != nil {
+			a.repair.requester.Reset()
+		}
+		a.call.emitLocked(e)
+	}
+	if a.repair != nil && v == stream.Accepted {
+		var s stream.ReceiverStats
+		a.receiver.Stats(&s)
+		a.repair.missed(now, a.rtcp.RTT(), a.sender.PTime(), max(s.Delay, s.Target), r)
+	}
+}
+
+// collidedLocked takes notice of a packet in our own name, and takes another
+// source if that is a collision (RFC 3550, section 8.2).
+func (a *Audio) collidedLocked(now time.Time, from netip.AddrPort) {
+	if !a.rtcp.Collided(now, from) {
+		return
+	}
+	ssrc := randomSSRC()
+	if bye, ok := a.rtcp.AppendRename(nil, ssrc, now); ok {
+		a.control.push(bye)
+	}
+	a.sender.SetSSRC(now, ssrc, randomSequence(), rand.Uint32())
+	if a.repair != nil {
+		a.repair.history.Reset()
+	}
+	a.call.emitLocked(Event{Kind: Collision, SSRC: ssrc, Addr: from})
+}
+
 // DeliverRTCP takes a datagram with an RTCP compound that arrived at the given
-// time. It does not keep b. It is meant for legs.
-func (a *Audio) DeliverRTCP(arrival time.Time, b []byte) {
+// time, and from the given address, which may be the zero one. It does not keep
+// b. It is meant for legs.
+func (a *Audio) DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != nil {
 		return
 	}
-	a.rtcp.Receive(arrival, b, a.heed)
+	impersonated := false
+	a.rtcp.Receive(arrival, b, func(e rtcpctl.Event) {
+		impersonated = impersonated || e.Kind == rtcpctl.Impersonated
+		a.heed(arrival, e)
+	})
+	if impersonated {
+		a.collidedLocked(arrival, from)
+	}
+	a.breakerLocked()
 	if !c.lastHeard.IsZero() {
 		c.lastHeard = arrival
 	}
@@ -52,14 +118,33 @@ func (a *Audio) DeliverRTCP(arrival time.Time, b []byte) {
 }
 
 // heed acts on what the far end says by RTCP.
-func (a *Audio) heed(e rtcpctl.Event) {
-	if e.Kind != rtcpctl.Goodbye {
+func (a *Audio) heed(now time.Time, e rtcpctl.Event) {
+	switch e.Kind {
+	case rtcpctl.Reported:
+		a.sender.SetLoss(float64(e.Block.FractionLost) / 256)
+	case rtcpctl.Nacked:
+		if a.repair != nil {
+			a.repair.resend(now, a.rtcp.RTT(), e.Member)
+		}
+	case rtcpctl.Goodbye:
+		if heard, ok := a.receiver.Heard(); ok && heard != e.SSRC {
+			return
+		}
+		a.byeAt, a.byeSource, a.byeReason = now, e.SSRC, e.Text
+	}
+}
+
+// breakerLocked tells when the circuit breaker has tripped, or another reason
+// for it has come up.
+func (a *Audio) breakerLocked() {
+	trip, at := a.rtcp.Tripped()
+	if trip == a.trip {
 		return
 	}
-	if heard, ok := a.receiver.Heard(); ok && heard != e.SSRC {
-		return
+	a.trip = trip
+	if trip != rtcpctl.NotTripped {
+		a.call.emitLocked(Event{Kind: CircuitBroken, Time: at, Detail: trip.String()})
 	}
-	a.byeAt, a.byeSource, a.byeReason = time.Now(), e.SSRC, e.Text
 }
 
 // protocol says what a packet is that has to leave.
@@ -74,19 +159,30 @@ const (
 // dueLocked appends to dst the packet that has to leave at now, and says what
 // it is.
 func (a *Audio) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
+	if b, ok := a.control.pop(); ok {
+		return append(dst, b...), control
+	}
+	if a.repair != nil && !a.call.connected.IsZero() {
+		if b, what := a.repairLocked(now, dst); what != nothing {
+			return b, what
+		}
+	}
 	if b, ok := a.sender.AppendPacket(dst, now); ok {
 		a.sentLocked(now, b)
-		a.sending = true
-		if a.call.waiting.room > 0 {
+		a.leaving = true
+		if w := a.call.waiting; w.room > 0 || w.digits > 0 {
 			a.call.cond.Broadcast()
 		}
 		return b, media
 	}
 	if next := a.rtcp.Next(); !a.call.connected.IsZero() && !next.IsZero() && !now.Before(next) {
 		if b, ok := a.rtcp.AppendReport(dst, now); ok {
+			a.breakerLocked()
 			return b, control
 		}
+		a.breakerLocked()
 	}
+	a.digitsLocked(now)
 	if next := a.readersLocked(); !next.IsZero() && !now.Before(next) {
 		a.call.cond.Broadcast()
 	}
@@ -108,19 +204,32 @@ func (a *Audio) send(b []byte, p protocol) {
 
 // sentLocked counts a packet that is about to leave.
 func (a *Audio) sentLocked(now time.Time, b []byte) {
-	payload := len(b) - rtpHeader
-	a.packetsSent++
-	a.octetsSent += int64(payload)
-	a.rtcp.Sent(now, binary.BigEndian.Uint32(b[4:]), payload)
+	a.rtcp.Sent(now, a.sender.Timestamp(now), rtpPayload(b))
+	if a.repair != nil {
+		a.repair.history.Sent(now, binary.BigEndian.Uint16(b[2:]), b)
+	}
 }
 
-const rtpHeader = 12
+// rtpPayload returns the length of the payload of a packet of ours, which has no
+// CSRC and at most one header extension.
+func rtpPayload(b []byte) int {
+	n := len(b) - 12
+	if b[0]&0x10 != 0 {
+		n -= 4 + 4*int(binary.BigEndian.Uint16(b[14:]))
+	}
+	return n
+}
 
 // nextLocked returns when dueLocked has something to do.
 func (a *Audio) nextLocked() time.Time {
 	next := earliest(a.sender.Next(), a.readersLocked())
+	next = earliest(next, a.receiver.NextDigit())
+	if len(a.control.items) > 0 {
+		next = a.call.opened
+	}
 	if !a.call.connected.IsZero() {
 		next = earliest(next, a.rtcp.Next())
+		next = earliest(next, a.nextRepairLocked())
 	}
 	return next
 }

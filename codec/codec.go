@@ -96,6 +96,18 @@ type SampleCodec interface {
 	SampleSize() int
 }
 
+// A FrameCodec is an [Encoder] that takes frames of certain lengths only.
+type FrameCodec interface {
+	// Takes reports whether Encode can code n interleaved samples at once.
+	Takes(n int) bool
+}
+
+// A LossAdapter is an [Encoder] that can make what it codes robust against loss.
+type LossAdapter interface {
+	// SetLoss tells the part of the packets that gets lost, 0 to 1.
+	SetLoss(fraction float64)
+}
+
 // MaxFrame is the largest number of interleaved samples that a decoder appends
 // for one payload: 120 ms of 48 kHz stereo, and any 1500-byte payload of a
 // codec with a byte per sample.

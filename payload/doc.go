@@ -1,6 +1,7 @@
-// Package payload has RTP payload formats that are not audio codecs. So far
-// that is comfort noise (RFC 3389), which tells a receiver what the pauses of a
-// speaker sound like.
+// Package payload has RTP payload formats that are not audio codecs: redundant
+// audio (RFC 2198), in which a packet also carries frames that were sent before,
+// see [AppendRED] and [ParseRED], and comfort noise (RFC 3389), which tells a
+// receiver what the pauses of a speaker sound like.
 //
 // A sender lets a [NoiseEstimator] hear everything that it captures, speech
 // included, and sends a payload when a pause begins and when the noise changes:
@@ -21,7 +22,7 @@
 // Nothing here is safe for concurrent use, keeps a slice that it was passed, or
 // allocates after its constructor (appending aside).
 //
-// Known limits: mono only; when to send is for the caller to decide; a constant
+// Known limits: comfort noise is mono only; when to send is for the caller to decide; a constant
 // offset of the samples counts as noise; and speech that goes on for about two
 // seconds without a pause of a tenth of a second is taken for noise.
 package payload

@@ -3,6 +3,7 @@ package peer
 import (
 	"crypto/rand"
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -77,14 +78,14 @@ func (l *leg) start(fn func()) {
 }
 
 // read passes on packets until the connection is closed.
-func read(next func([]byte) (int, error), deliver func(time.Time, []byte)) {
+func read(next func([]byte) (int, error), deliver func(time.Time, netip.AddrPort, []byte)) {
 	buf := make([]byte, 1600)
 	for {
 		n, err := next(buf)
 		if err != nil {
 			return
 		}
-		deliver(time.Now(), buf[:n])
+		deliver(time.Now(), netip.AddrPort{}, buf[:n])
 	}
 }
 

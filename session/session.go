@@ -194,11 +194,11 @@ func (l *leg) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 	switch transport.Classify(b) {
 	case transport.RTP:
 		if l.accept(arrival, from, true) {
-			l.call.Audio().DeliverRTP(arrival, b)
+			l.call.Audio().DeliverRTP(arrival, from, b)
 		}
 	case transport.RTCP:
 		if l.accept(arrival, from, false) {
-			l.call.Audio().DeliverRTCP(arrival, b)
+			l.call.Audio().DeliverRTCP(arrival, from, b)
 		}
 	}
 }

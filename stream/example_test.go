@@ -9,6 +9,7 @@ import (
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/g711"
+	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/stream"
 )
 
@@ -43,6 +44,52 @@ func ExampleAudioSender() {
 	// 0s 0 0 true 160
 	// 20ms 1 160 false 160
 	// 60ms 2 320 false 160
+}
+
+// A digit takes the place of the speech that is due meanwhile.
+func ExampleAudioSender_QueueDigits() {
+	pcmu, _ := codec.Static(0)
+	s, err := stream.NewAudioSender(stream.SenderConfig{
+		Codec: pcmu,
+		Event: codec.Params{Name: "telephone-event", PayloadType: 101, ClockRate: 8000},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	begin := time.Now() // time goes on as the example says
+	err = s.Write(begin, &audio.Frame{Format: s.Format(), Samples: make([]int16, 960)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := s.QueueDigits(begin, "1", &dtmf.Options{Duration: 40 * time.Millisecond}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	var p rtp.Packet
+	for now := s.Next(); !now.IsZero(); now = s.Next() {
+		for {
+			b, ok := s.AppendPacket(nil, now)
+			if !ok {
+				break
+			}
+			if err := p.Unmarshal(b); err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println(now.Sub(begin), p.PayloadType, p.Timestamp, p.Marker)
+		}
+	}
+	fmt.Println("muted:", s.Played().Muted)
+	// Output:
+	// 20ms 101 0 true
+	// 40ms 101 0 false
+	// 60ms 101 0 false
+	// 80ms 101 0 false
+	// 80ms 0 640 true
+	// 100ms 0 800 false
+	// muted: 80ms
 }
 
 // Packets that arrive unevenly come out as a frame each 20 ms, and what is lost

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/jitter"
 	"github.com/parley-media/parley/rtcpctl"
 )
@@ -47,11 +48,12 @@ func (p Playout) String() string {
 // ReceiverConfig describes what an [AudioReceiver] accepts and how it gives it
 // out.
 type ReceiverConfig struct {
-	Codecs   []codec.Params // by payload type; one without a decoder can only be taken coded
-	PTime    time.Duration  // length of the frames that are given out, 1 ms to 1 s; 0: 20 ms
-	Playout  Playout
-	MinDelay time.Duration // depth of the playout; 0: 60 ms
-	MaxDelay time.Duration // how long InOrder waits for a missing packet, and how far a reader or the playout may fall behind; 0: 500 ms
+	Codecs         []codec.Params // by payload type; one without a decoder can only be taken coded
+	PTime          time.Duration  // length of the frames that are given out, 1 ms to 1 s; 0: 20 ms
+	Playout        Playout
+	MinDelay       time.Duration // depth of the playout; 0: 60 ms
+	LevelExtension uint8
+	MaxDelay       time.Duration // how long InOrder waits for a missing packet, and how far a reader or the playout may fall behind; 0: 500 ms
 }
 
 // A Verdict says what an [AudioReceiver] did with a packet.
@@ -125,6 +127,7 @@ type decoding struct {
 	format  audio.Format
 	impl    *codec.Codec // nil if this build cannot decode it
 	decoder codec.Decoder
+	events  *dtmf.Receiver
 }
 
 // maxSources bounds the table of sources. The one that has been silent longest
@@ -168,6 +171,9 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 			return nil, fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, d.params, p)
 		}
 		d := &decoding{params: p}
+		if isEvent(p) {
+			d.events, _ = dtmf.NewReceiver(dtmf.ReceiverConfig{ClockRate: p.ClockRate})
+		}
 		if impl, err := codec.Lookup(p); err == nil && impl.NewDecoder != nil {
 			d.impl = impl
 			if d.format, err = impl.Format(p); err != nil {
@@ -294,6 +300,10 @@ func (r *AudioReceiver) accept(p jitter.Packet, d *decoding) Verdict {
 		return Malformed
 	}
 	r.stats.Octets += int64(len(p.Payload))
+	if d.events != nil {
+		d.events.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
+		return Accepted
+	}
 	r.line.place(&p, d.params.ClockRate)
 	if r.queue != nil {
 		r.queue.Push(&Packet{

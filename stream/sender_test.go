@@ -15,6 +15,9 @@ import (
 
 var (
 	cd   = codec.Params{Name: "L16", PayloadType: 10, ClockRate: 44100, Channels: 2}
+	cn   = codec.Params{Name: "CN", PayloadType: 13, ClockRate: 8000}
+	red  = codec.Params{Name: "red", PayloadType: 121, ClockRate: 8000}
+	dial = codec.Params{Name: "telephone-event", PayloadType: 101, ClockRate: 8000}
 	g722 = codec.Params{Name: "G722", PayloadType: 9, ClockRate: 8000, Channels: 1}
 )
 
@@ -207,7 +210,7 @@ func TestSenderCutsOddChunks(t *testing.T) {
 func TestSenderPaces(t *testing.T) {
 	n := newNear(t, SenderConfig{Queue: time.Second})
 	n.mustWrite(8000)
-	if q, p := n.s.Queued(), n.s.Played(); q != time.Second || p != 0 {
+	if q, p := n.s.Queued(), n.s.Played().Sent; q != time.Second || p != 0 {
 		t.Errorf("queued %v, played %v before the first packet", q, p)
 	}
 	got := n.run(2 * time.Second)
@@ -216,8 +219,8 @@ func TestSenderPaces(t *testing.T) {
 			t.Errorf("packet %d: %v", k, p)
 		}
 	}
-	if len(got) != 50 || n.s.Played() != time.Second || n.s.Queued() != 0 {
-		t.Errorf("%d packets, played %v, queued %v", len(got), n.s.Played(), n.s.Queued())
+	if len(got) != 50 || n.s.Played().Sent != time.Second || n.s.Queued() != 0 {
+		t.Errorf("%d packets, played %v, queued %v", len(got), n.s.Played().Sent, n.s.Queued())
 	}
 }
 
@@ -245,8 +248,8 @@ func TestSenderPadsTheLastFrame(t *testing.T) {
 	if p := got[1].Payload; len(p) != 320 || p[99] != 209 || p[100] != 0 || p[319] != 0 {
 		t.Errorf("last payload: %d bytes, %v", len(p), p)
 	}
-	if n.s.Played() != 26250*time.Microsecond {
-		t.Errorf("played %v, want 26.25ms without the padding", n.s.Played())
+	if n.s.Played().Sent != 26250*time.Microsecond {
+		t.Errorf("played %v, want 26.25ms without the padding", n.s.Played().Sent)
 	}
 	// A lone piece waits for the grace from when it was written.
 	n.mustWrite(50)
@@ -337,19 +340,56 @@ func TestSenderFull(t *testing.T) {
 	}
 }
 
-func TestSenderClear(t *testing.T) {
+func TestSenderFlush(t *testing.T) {
 	n := newNear(t, SenderConfig{Codec: cd})
 	n.mustWrite(2 * 1764)
 	var ok bool
 	if n.buf, ok = n.s.AppendPacket(nil, n.begin); !ok {
 		t.Fatal("no first packet")
 	}
-	if d := n.s.Clear(); d != 40*ms { // a frame, and one of which a part has left
-		t.Errorf("cleared %v, want 40ms", d)
+	// The frame of which a part has left leaves whole.
+	if p, want := n.s.Flush(0), (Played{Sent: 20 * ms, Dropped: 20 * ms}); p != want {
+		t.Errorf("played %+v, want %+v", p, want)
 	}
-	if got := n.run(time.Second); len(got) != 0 {
-		t.Errorf("sent %v after Clear", got)
+	n.want(n.run(time.Second), "0s 294", "0s 588")
+	if p := n.s.Played(); p != (Played{}) {
+		t.Errorf("played %+v since the flush", p)
 	}
+}
+
+// What leaves after a flush goes down to silence without a step.
+func TestSenderFlushFades(t *testing.T) {
+	n := newNear(t, SenderConfig{})
+	f := audio.Frame{Format: n.s.Format(), Samples: make([]int16, 800)}
+	for i := range f.Samples {
+		f.Samples[i] = 8000
+	}
+	if err := n.s.Write(n.begin, &f); err != nil {
+		t.Fatal(err)
+	}
+	n.run(20 * ms)
+	if p, want := n.s.Flush(10*ms), (Played{Sent: 50 * ms, Dropped: 50 * ms}); p != want {
+		t.Errorf("played %+v, want %+v", p, want)
+	}
+	if p := n.s.Flush(10 * ms); p != (Played{}) {
+		t.Errorf("a second flush: %+v", p)
+	}
+	got := n.run(time.Second)
+	n.want(got, "40ms 320")
+	last := 8000
+	for i := range 160 {
+		v := int(int16(uint16(got[0].Payload[2*i])<<8 | uint16(got[0].Payload[2*i+1])))
+		if v > last || last-v > 200 || i >= 79 && v != 0 {
+			t.Fatalf("sample %d is %d after %d", i, v, last)
+		}
+		last = v
+	}
+	// In a pause there is nothing to fade.
+	n.mustWrite(160)
+	if p, want := n.s.Flush(10*ms), (Played{Dropped: 20 * ms}); p != want {
+		t.Errorf("in a pause: %+v, want %+v", p, want)
+	}
+	n.want(n.run(2 * time.Second))
 }
 
 func TestSenderErrors(t *testing.T) {
@@ -360,6 +400,19 @@ func TestSenderErrors(t *testing.T) {
 		"ptime below 0":   {Codec: pcmu, PTime: -20 * ms},
 		"ptime too short": {Codec: pcmu, PTime: 1},
 		"ptime too long":  {Codec: pcmu, PTime: time.Hour},
+		"queue too long":  {Codec: pcmu, Queue: time.Hour},
+		"payload too big": {Codec: pcmu, MaxPayload: 1 << 20},
+		"wrong id":        {Codec: pcmu, LevelExtension: 15},
+		"generations":     {Codec: pcmu, RED: red, Generations: 8},
+		"RED of 48 kHz":   {Codec: pcmu, RED: codec.Params{Name: "red", PayloadType: 121, ClockRate: 48000}},
+		"type used twice": {Codec: pcmu, Event: codec.Params{Name: "telephone-event", ClockRate: 8000}},
+		"type of 8 bits":  {Codec: pcmu, Event: codec.Params{Name: "telephone-event", PayloadType: 128, ClockRate: 8000}},
+		"event clock":     {Codec: pcmu, Event: codec.Params{Name: "telephone-event", PayloadType: 101, ClockRate: 1}},
+		"noise in stereo": {Codec: cd, Noise: codec.Params{Name: "CN", PayloadType: 13, ClockRate: 44100}},
+		"noise clock":     {Codec: wide, Noise: cn},
+		"noise unpaced":   {Codec: pcmu, Noise: cn, Immediate: true},
+		"noise coded":     {Codec: pcmu, Noise: cn, Coded: true},
+		"no such frames":  {Codec: codec.Params{Name: "test-frames", PayloadType: 98, ClockRate: 48000}, PTime: 30 * ms},
 	} {
 		if _, err := NewAudioSender(c); err == nil {
 			t.Errorf("%s: no error", name)
@@ -384,7 +437,18 @@ func TestSenderErrors(t *testing.T) {
 	if n.s.Queued() != 0 {
 		t.Error("a wrong frame was taken")
 	}
-	if err := NewForwarder(SenderConfig{Codec: opus}).Write(n.begin, &audio.Frame{Format: audio.Format{Rate: 48000, Channels: 1}}); !errors.Is(err, codec.ErrUnknown) {
+	if err := coded(t, SenderConfig{Codec: opus}).Write(n.begin, &audio.Frame{Format: audio.Format{Rate: 48000, Channels: 1}}); !errors.Is(err, codec.ErrUnknown) {
 		t.Errorf("PCM to a forwarder: error %v, want ErrUnknown", err)
 	}
+}
+
+// coded returns a sender that takes no PCM.
+func coded(t *testing.T, c SenderConfig) *AudioSender {
+	t.Helper()
+	c.Coded = true
+	s, err := NewAudioSender(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -40,8 +40,8 @@ func TestSenderDoesNotDrift(t *testing.T) {
 			if diff := last.at - media; diff < -21*ms || diff > 21*ms {
 				t.Errorf("after %v the timestamp is at %v", last.at, media)
 			}
-			if markers != 1 || n.s.Played() < all-70*ms {
-				t.Errorf("%d packets, %d markers, %v played in %v", packets, markers, n.s.Played(), all)
+			if markers != 1 || n.s.Played().Sent < all-70*ms {
+				t.Errorf("%d packets, %d markers, %v played in %v", packets, markers, n.s.Played().Sent, all)
 			}
 			if want := uint16(60000 + packets - 1); last.SequenceNumber != want {
 				t.Errorf("last sequence number %d, want %d", last.SequenceNumber, want)
@@ -138,7 +138,7 @@ func (n *near) forward(at time.Duration, timeline uint64, seq int64, timestamp u
 }
 
 func TestForward(t *testing.T) {
-	n := &near{t: t, begin: time.Now(), s: NewForwarder(SenderConfig{Codec: opus, SSRC: 9, Sequence: 65534, Timestamp: 1<<32 - 960})}
+	n := &near{t: t, begin: time.Now(), s: coded(t, SenderConfig{Codec: opus, SSRC: 9, Sequence: 65534, Timestamp: 1<<32 - 960})}
 	for i, step := range []struct {
 		at        time.Duration
 		timeline  uint64
@@ -215,7 +215,7 @@ func TestSenderDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: %v allocations per frame, want 0 (%d packets)", c, a, packets)
 		}
 	}
-	s := NewForwarder(SenderConfig{Codec: opus})
+	s := coded(t, SenderConfig{Codec: opus})
 	buf, p, now := make([]byte, 0, 1600), Packet{Codec: opus, Payload: make([]byte, 80)}, time.Now()
 	if a := testing.AllocsPerRun(1000, func() {
 		p.Seq++

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"runtime"
 	"time"
@@ -170,6 +171,9 @@ func (e *Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return append(dst, e.out[:int32(size)]...), nil
 }
 
+// Takes implements [codec.FrameCodec].
+func (e *Encoder) Takes(n int) bool { return frameLength(n, e.format) }
+
 // frameLength reports whether n interleaved samples are 2.5, 5, 10, 20, 40, 60,
 // 80, 100 or 120 ms.
 func frameLength(n int, f audio.Format) bool {
@@ -214,6 +218,13 @@ func (e *Encoder) SetFEC(on bool) error { return e.control(setInbandFEC, toInt(o
 
 // SetExpectedLoss sets the part of the packets that will be lost, in per cent.
 func (e *Encoder) SetExpectedLoss(percent int) error { return e.control(setPacketLoss, percent) }
+
+// SetLoss implements [codec.LossAdapter]: it is SetExpectedLoss for a fraction of
+// 1, which is limited to 0..1.
+func (e *Encoder) SetLoss(fraction float64) {
+	percent := math.Round(100 * min(max(fraction, 0), 1))
+	e.SetExpectedLoss(int(percent)) //nolint:errcheck // a closed encoder has no use for it
+}
 
 // SetDTX turns discontinuous transmission on or off.
 func (e *Encoder) SetDTX(on bool) error { return e.control(setDTX, toInt(on)) }

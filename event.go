@@ -1,0 +1,86 @@
+package parley
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// An EventKind says in a word what an [Event] is about. It is what logs show.
+type EventKind string
+
+const (
+	FirstMedia    EventKind = "first-media"     // the first packet of media was accepted, from SSRC
+	SourceChanged EventKind = "source"          // another SSRC is heard than before
+	RemoteChanged EventKind = "remote"          // packets go to another address than before: Addr
+	Collision     EventKind = "collision"       // the far end uses our SSRC; SSRC is our new one
+	CircuitBroken EventKind = "circuit-breaker" // the network does not carry what is sent (RFC 8083); Detail says why
+)
+
+// An Event is something that happened to a call while it went on.
+type Event struct {
+	Kind   EventKind
+	Time   time.Time
+	SSRC   uint32         // if it is about a source
+	Addr   netip.AddrPort // if it is about an address
+	Detail string         // in words; may be empty
+}
+
+// ReadEvent returns the next event of the call, and blocks until there is one.
+// Events that nobody reads are kept to a number of 32, the newest. It fails as
+// [Call.WaitConnected] does, once the events before the end have been read.
+func (c *Call) ReadEvent(ctx context.Context) (Event, error) {
+	defer c.watch(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var e Event
+	err := c.wait(ctx, &c.waiting.other, func() (ok bool) {
+		e, ok = c.events.pop()
+		return ok
+	})
+	return e, err
+}
+
+// Emit adds an event. It is meant for packages that make legs.
+func (c *Call) Emit(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.emitLocked(e)
+}
+
+func (c *Call) emitLocked(e Event) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	c.events.push(e)
+	c.logger.Info("call event", "kind", e.Kind, "ssrc", e.SSRC, "addr", e.Addr, "detail", e.Detail)
+	if c.waiting.other > 0 {
+		c.cond.Broadcast()
+	}
+}
+
+// A ring is a bounded queue whose newest element takes the place of the oldest.
+type ring[T any] struct {
+	Dropped int64
+	limit   int
+	items   []T
+}
+
+func (r *ring[T]) push(item T) {
+	if len(r.items) == r.limit {
+		copy(r.items, r.items[1:])
+		r.items = r.items[:len(r.items)-1]
+		r.Dropped++
+	}
+	r.items = append(r.items, item)
+}
+
+func (r *ring[T]) pop() (item T, ok bool) {
+	if len(r.items) == 0 {
+		return item, false
+	}
+	item = r.items[0]
+	copy(r.items, r.items[1:])
+	r.items = r.items[:len(r.items)-1]
+	return item, true
+}

@@ -1,0 +1,62 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/audio"
+)
+
+// relay maps the numbers of packets that are forwarded.
+type relay struct {
+	on       bool // timeline is the one of the packets forwarded last, with nothing of the sender's own since
+	timeline uint64
+	seq      uint16
+	stamp    uint32
+}
+
+// AppendForward appends to dst the RTP packet that carries p's payload with the
+// sender's own SSRC, payload type, sequence number and timestamp, at once and
+// without redundancy. Differences between the numbers of one timeline are kept,
+// so that the far end sees the losses, the order and the pauses of the source.
+// After audio or digits of the sender's own they go on behind that. On hold, and
+// while a digit is sent, nothing is appended. The error wraps [audio.ErrFormat]
+// if p is not of the sender's codec.
+func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byte, error) {
+	if !p.Codec.Same(s.config.Codec) {
+		return dst, fmt.Errorf("%w: packet is %s, the stream %s", audio.ErrFormat, p.Codec, s.config.Codec)
+	}
+	if s.muted(now) {
+		return dst, nil
+	}
+	marker := p.Marker
+	if !s.relay.on || s.relay.timeline != p.Timeline {
+		s.running = false
+		if s.clock.next.IsZero() {
+			s.clock.next = now
+			s.event.begin(&s.setup, now, s.clock.timestamp)
+		}
+		s.clock.skip(now)
+		s.relay = relay{on: true, timeline: p.Timeline, seq: s.seq - uint16(p.Seq), stamp: s.clock.timestamp - p.Timestamp}
+		marker = true
+	}
+	seq := uint16(p.Seq) + s.relay.seq
+	timestamp := p.Timestamp + s.relay.stamp
+	if int16(seq+1-s.seq) > 0 {
+		s.seq = seq + 1
+		s.clock.timestamp, s.clock.next, s.running = timestamp, now, false
+	}
+	s.marker, s.pause.next, s.history.count = false, time.Time{}, 0
+	dst = appendHeader(dst, rtp.Header{
+		Marker:         marker,
+		PayloadType:    s.config.Codec.PayloadType,
+		SequenceNumber: seq,
+		Timestamp:      timestamp,
+		SSRC:           s.config.SSRC,
+	})
+	s.stats.Packets++
+	s.stats.Octets += int64(len(p.Payload))
+	return append(dst, p.Payload...), nil
+}

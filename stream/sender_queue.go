@@ -1,0 +1,131 @@
+package stream
+
+import "time"
+
+// maxPieces bounds how many coded frames and jumps of the timestamp can wait.
+const maxPieces = 64
+
+// A piece of the queue is a run of PCM without a jump, or one coded frame.
+type piece struct {
+	samples int // of PCM, all channels; 0: coded
+	payload []byte
+	units   uint32 // of a coded frame
+	length  time.Duration
+	stamp   uint32 // timestamp, if it was given
+	stamped bool
+	closed  bool // nothing is added to it: the faded rest of what was flushed, which counts as sent
+}
+
+// A frameQueue has the audio that waits to be sent.
+type frameQueue struct {
+	pcm    sampleQueue
+	length time.Duration // of the coded frames
+	pieces []piece       // ring, which grows up to maxPieces
+	first  int
+	count  int
+}
+
+func (q *frameQueue) piece(i int) *piece { return &q.pieces[(q.first+i)%len(q.pieces)] }
+
+// add returns a new last piece, or nil if there are too many.
+func (q *frameQueue) add() *piece {
+	if q.count == len(q.pieces) {
+		if q.count == maxPieces {
+			return nil
+		}
+		grown := make([]piece, max(4, 2*q.count))
+		for i := range q.count {
+			grown[i] = *q.piece(i)
+		}
+		q.pieces, q.first = grown, 0
+	}
+	q.count++
+	p := q.piece(q.count - 1)
+	*p = piece{payload: p.payload[:0]}
+	return p
+}
+
+// addCoded appends a coded frame and returns it, or nil if there are too many.
+func (q *frameQueue) addCoded(payload []byte, units uint32, length time.Duration) *piece {
+	p := q.add()
+	if p != nil {
+		p.payload = append(p.payload, payload...)
+		p.units, p.length = units, length
+		q.length += length
+	}
+	return p
+}
+
+// drop removes the first piece, whose samples are gone already.
+func (q *frameQueue) drop() {
+	if p := q.piece(0); p.samples == 0 {
+		q.length -= p.length
+	}
+	q.first = (q.first + 1) % len(q.pieces)
+	q.count--
+}
+
+// keep drops everything but the first n samples of the first piece, if n > 0.
+func (q *frameQueue) keep(n int) {
+	q.length = 0
+	q.pcm.count = n
+	q.count = min(n, 1)
+	if n > 0 {
+		p := q.piece(0)
+		p.samples, p.closed = n, true
+	}
+}
+
+// A sampleQueue is a ring of samples.
+type sampleQueue struct {
+	ring         []int16
+	first, count int
+}
+
+// push appends all samples, or none if there is no room.
+func (q *sampleQueue) push(samples []int16) bool {
+	if len(samples) > len(q.ring)-q.count {
+		return false
+	}
+	if len(samples) == 0 {
+		return true
+	}
+	end := (q.first + q.count) % len(q.ring)
+	n := copy(q.ring[end:], samples)
+	copy(q.ring, samples[n:])
+	q.count += len(samples)
+	return true
+}
+
+// pop moves samples into dst until it is full or the queue is empty, and
+// returns how many.
+func (q *sampleQueue) pop(dst []int16) int {
+	n := min(len(dst), q.count)
+	if n == 0 {
+		return 0
+	}
+	m := copy(dst[:n], q.ring[q.first:])
+	copy(dst[m:n], q.ring)
+	q.first = (q.first + n) % len(q.ring)
+	q.count -= n
+	return n
+}
+
+// fade lets the first n samples, of a number of channels, go down to nothing.
+func (q *sampleQueue) fade(n, channels int) {
+	steps := n / channels
+	for i := range n {
+		v := &q.ring[(q.first+i)%len(q.ring)]
+		*v = int16(int(*v) * (steps - 1 - i/channels) / steps)
+	}
+}
+
+// resize changes the capacity, but not below what is queued.
+func (q *sampleQueue) resize(capacity int) {
+	if capacity = max(capacity, q.count); capacity == len(q.ring) {
+		return
+	}
+	ring := make([]int16, capacity)
+	n := q.pop(ring)
+	q.ring, q.first, q.count = ring, 0, n
+}

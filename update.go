@@ -1,0 +1,90 @@
+package parley
+
+import (
+	"slices"
+	"time"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/stream"
+)
+
+// An AudioUpdate is what a new agreement with the far end may change in the
+// audio of a call, as after a re-INVITE. It says all of it anew.
+type AudioUpdate struct {
+	Send      codec.Params   // without a name: as before
+	Receive   []codec.Params // nil: as before
+	Event     codec.Params   // telephone events to send; without a name: none
+	PTime     time.Duration  // 0: as before
+	Direction Direction
+}
+
+// Update changes the audio of the call all at once, or not at all, in which case
+// the error says why. What waits to be sent is dropped if the new codec takes
+// another format. While the direction does not let this end send, what is
+// written is dropped on the media clock, and digits cannot be sent; while it
+// does not let the far end send, what comes is not heard, and the deadlines for
+// media and silence stand still.
+func (a *Audio) Update(u *AudioUpdate) error {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		return c.end
+	}
+	now := time.Now()
+	sending := a.sending
+	if u.Send.Name != "" {
+		sending.Codec = u.Send
+	}
+	sending.Event = u.Event
+	if u.PTime != 0 {
+		sending.PTime = u.PTime
+	}
+	before := a.codecs
+	if u.Receive != nil {
+		if err := a.receiver.SetCodecs(u.Receive); err != nil {
+			return err
+		}
+		a.codecs = slices.Clone(u.Receive)
+	}
+	sending, err := a.reconfigure(now, sending)
+	if err != nil {
+		a.receiver.SetCodecs(before) //nolint:errcheck // they were right before
+		a.codecs = before
+		return err
+	}
+	if sending.Codec.ClockRate != a.sending.Codec.ClockRate {
+		a.rtcp.SetClockRate(sending.Codec.ClockRate)
+	}
+	a.sending = sending
+	a.sender.Hold(now, !u.Direction.Sends())
+	if u.Direction.Receives() && !a.direction.Receives() {
+		a.expected = now
+	}
+	a.direction = u.Direction
+	a.rtcp.ResetBreaker(now)
+	c.cond.Broadcast()
+	c.schedule()
+	return nil
+}
+
+// reconfigure makes the sender follow c, or as much of it as this build can.
+func (a *Audio) reconfigure(now time.Time, c stream.SenderConfig) (stream.SenderConfig, error) {
+	c = fit(c)
+	return c, a.sender.Reconfigure(now, c)
+}
+
+// fit leaves out of c what its codec and this build cannot do: without an
+// encoder packets are forwarded only, and comfort noise and redundancy have to
+// go with the codec.
+func fit(c stream.SenderConfig) stream.SenderConfig {
+	impl, err := codec.Lookup(c.Codec)
+	c.Coded = err != nil || impl.NewEncoder == nil
+	if c.Noise.ClockRate != c.Codec.ClockRate || c.Coded {
+		c.Noise = codec.Params{}
+	}
+	if c.RED.ClockRate != c.Codec.ClockRate {
+		c.RED = codec.Params{}
+	}
+	return c
+}
