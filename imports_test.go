@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"session", "peer", "file"},
 	{"bridge", "sip"},
 	{"server/page", "server"},
-	{"apps/*", "internal/bench"},
+	{"apps/*", "internal/bench", "internal/quality"},
 	{"cmd/*", "examples", "examples/*"},
 }
 

@@ -11,7 +11,9 @@ import (
 )
 
 type benchCommand struct {
-	Codecs benchCodecsCommand `cmd:"" help:"Codecs and resamplers, a frame of 20 ms at a time, in turns with C that does the same."`
+	Codecs  benchCodecsCommand  `cmd:"" help:"Codecs and resamplers, a frame of 20 ms at a time, in turns with C that does the same."`
+	Conceal benchConcealCommand `cmd:"" help:"How gaps are filled that lost packets leave, beside silence and repetition, in simulated time."`
+	Quality benchQualityCommand `cmd:"" help:"Delay, gaps and repairs of what is heard behind a network that follows a trace, in simulated time."`
 }
 
 type benchCodecsCommand struct {

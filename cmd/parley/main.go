@@ -30,7 +30,7 @@ type commands struct {
 	Send  sendCommand  `cmd:"" help:"Send a WAV file over RTP, at the pace of the media clock."`
 	Recv  recvCommand  `cmd:"" help:"Receive audio over RTP, and record it to a WAV file."`
 	Netem netemCommand `cmd:"" help:"Relay UDP, and be a bad network: delay, jitter, loss, reordering."`
-	Bench benchCommand `cmd:"" help:"Measure this build beside yardsticks in C, in the same run."`
+	Bench benchCommand `cmd:"" help:"Measure this build: its speed beside yardsticks in C, and what a listener gets from a bad network."`
 }
 
 // A useError is a mistake in the command line that its grammar does not catch.
