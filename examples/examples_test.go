@@ -82,3 +82,30 @@ func TestSendWAV(t *testing.T) {
 		t.Errorf("received %v of 600ms", heard)
 	}
 }
+
+func TestDTMF(t *testing.T) {
+	if out := run(t, "dtmf"); out != "dialled 42*7\n" {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestPacing(t *testing.T) {
+	out := run(t, "pacing")
+	if !regexp.MustCompile(`^interrupted: (4[89]0|5[0-4]0)ms were said\nwritten in (500|600)ms\n$`).MatchString(out) {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	want := "opened 127.0.0.1:42000\nopened 127.0.0.1:42002\nopened 127.0.0.1:42004\nopened 127.0.0.1:42006\nno more ports after 4 calls\nopened again\n"
+	if out := run(t, "ports"); out != want {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestRawPackets(t *testing.T) {
+	want := "294 packets received, 6 lost\nRTCP packet type 201 of 32 bytes\nRTCP packet type 202 of 32 bytes\n"
+	if out := run(t, "rawpackets"); out != want {
+		t.Errorf("printed %q", out)
+	}
+}

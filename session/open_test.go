@@ -81,7 +81,8 @@ func TestUnknownCodecIsForCodedPacketsOnly(t *testing.T) {
 		t.Errorf("ReadFrame: %v, want ErrUnknown", err)
 	}
 	p := stream.Packet{Codec: unknown, Timeline: 1}
-	for n := range 3 {
+	for n := range 5 {
+		time.Sleep(20 * time.Millisecond)
 		p.Seq, p.Timestamp, p.Payload = int64(n), uint32(n*320), []byte{byte(n), 7}
 		if err := b.Audio().WritePacket(&p); err != nil {
 			t.Fatal(err)
@@ -89,7 +90,7 @@ func TestUnknownCodecIsForCodedPacketsOnly(t *testing.T) {
 	}
 	a.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
 	var got stream.Packet
-	for n := range 3 {
+	for n := range 5 {
 		if err := a.Audio().ReadPacket(&got); err != nil {
 			t.Fatal(err)
 		}

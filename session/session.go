@@ -9,19 +9,21 @@
 //	defer s.Close()
 //	err = s.Audio().WriteFrame(frame)
 //
-// RTP uses an even port and RTCP the next one. Limits for now: audio only, no
-// multiplexing of RTCP onto the RTP port, no SRTP.
+// What is to be agreed with the far end is a [Description], which a signalling
+// stack carries as SDP: see [Answer], [Agree] and [Session.Update].
+//
+// RTP uses an even port and RTCP the next one, or both use one port. Limits for
+// now: audio only.
 package session
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync"
-	"sync/atomic"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -35,30 +37,64 @@ import (
 )
 
 // Config describes a call. The zero value is a call that waits on a free port
-// for PCMU from anybody.
+// for PCMU and digits from anybody.
 type Config struct {
-	Local  netip.AddrPort // zero address: all of this machine; port 0: any even port
-	Remote netip.AddrPort // of RTP; zero: whoever sends valid packets first
+	Local      netip.AddrPort   // zero address: all of this machine; port 0: any even port
+	Remote     netip.AddrPort   // of RTP; zero: whoever sends first
+	RemoteRTCP netip.AddrPort   // zero: the port after that of Remote, or the same with Mux
+	Mux        bool             // RTCP uses the port of RTP (RFC 5761)
+	Ports      *transport.Ports // where the local port is from; nil: wherever one is free
+
+	Latch   transport.LatchMode // whom to hear beside Remote; zero value: nobody, or without Remote the first
+	SRTP    *SRTP               // nil: neither encrypted nor authenticated
+	Capture *Capture            // nil: none
 
 	Audio     *AudioConfig // nil: the zero AudioConfig
 	Deadlines parley.Deadlines
 	Logger    *slog.Logger // nil: no log
 }
 
+// SRTP has the keys of a call.
+type SRTP struct {
+	Local, Remote transport.SRTPKey // of what is sent, and of what is received
+}
+
+// Capture says where the packets of a call are written to, beside being sent and
+// received. Several calls may share one file.
+type Capture struct {
+	To     *transport.Capture
+	Secret bool // as they are on the wire; otherwise decrypted
+}
+
 // AudioConfig describes the audio of a call.
 type AudioConfig struct {
-	Codecs []codec.Params // the first is sent, all are accepted; nil: PCMU
+	// Codecs are the payload formats: the first is sent, all are received; nil
+	// means PCMU. Telephone-event, CN and red may be among them, behind the
+	// first.
+	Codecs []codec.Params
+
+	// DTMF is the payload type of telephone events, if none is among Codecs. 0
+	// means 101, or the first free one above that, at the clock rate of the first
+	// codec. A negative value means none.
+	DTMF int
+
+	ComfortNoise   bool  // send comfort noise in pauses; it is always understood
+	Redundancy     int   // earlier packets that each packet repeats, if red is among Codecs (RFC 2198)
+	Duplicate      bool  // send each packet twice
+	LevelExtension uint8 // id of the audio level (RFC 6464), 1..14; 0: none
 
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
-	MinDelay, MaxDelay time.Duration  // of the playout; 0: 60 ms, 500 ms
+	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
 	Immediate          bool           // send when written, not on the media clock
+	Direction          parley.Direction
 
 	SSRC  uint32 // 0: random
 	CNAME string // "": random (RFC 7022)
+	RTCP  parley.RTCPConfig
 }
 
-// A Session is a [parley.Call] over a pair of UDP sockets.
+// A Session is a [parley.Call] over UDP.
 type Session struct {
 	*parley.Call
 	leg *leg
@@ -74,48 +110,126 @@ func Open(ctx context.Context, c *Config) (*Session, error) {
 	if c != nil {
 		config = *c
 	}
-	var audio AudioConfig
-	if config.Audio != nil {
-		audio = *config.Audio
+	if err := config.check(); err != nil {
+		return nil, err
 	}
-	if len(audio.Codecs) == 0 {
-		pcmu, _ := codec.Static(0)
-		audio.Codecs = []codec.Params{pcmu}
-	}
-	if r := config.Remote; r.IsValid() && (r.Port() == 0 || r.Port() == 65535 || r.Addr().IsUnspecified()) {
-		return nil, fmt.Errorf("session: nothing can be sent to %v", r)
-	}
-	pair, err := transport.ListenPair(config.Local)
-	if err != nil {
-		return nil, fmt.Errorf("session: %w", err)
-	}
-	l := &leg{pair: pair, fixed: config.Remote.IsValid()}
-	if l.fixed {
-		l.setRemote(config.Remote)
-	}
-	l.call, err = parley.New(parley.Config{
-		Deadlines: config.Deadlines,
-		Logger:    config.Logger,
-		Audio: &parley.AudioConfig{
-			Leg:       l,
-			Send:      audio.Codecs[0],
-			Receive:   audio.Codecs,
-			PTime:     audio.PTime,
-			Playout:   audio.Playout,
-			MinDelay:  audio.MinDelay,
-			MaxDelay:  audio.MaxDelay,
-			Immediate: audio.Immediate,
-			SSRC:      audio.SSRC,
-			CNAME:     audio.CNAME,
-		},
-	})
+	audio, err := config.Audio.parley()
 	if err != nil {
 		return nil, err
 	}
-	l.reading.Go(func() { transport.Receive(pair.RTP, l.receive) })
-	l.reading.Go(func() { transport.Receive(pair.RTCP, l.receive) })
+	l, err := newLeg(&config, audio.Receive)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	audio.Leg = l
+	l.call, err = parley.New(parley.Config{Deadlines: config.Deadlines, Logger: config.Logger, Audio: audio})
+	if err != nil {
+		return nil, err
+	}
+	l.start()
 	l.call.Connected()
 	return &Session{Call: l.call, leg: l}, nil
+}
+
+func (c *Config) check() error {
+	for _, remote := range []netip.AddrPort{c.Remote, c.RemoteRTCP} {
+		if remote.IsValid() && (remote.Port() == 0 || remote.Addr().IsUnspecified()) {
+			return fmt.Errorf("session: nothing can be sent to %v", remote)
+		}
+	}
+	if c.Remote.Port() == 65535 && !c.Mux && !c.RemoteRTCP.IsValid() {
+		return fmt.Errorf("session: %v leaves no port for RTCP", c.Remote)
+	}
+	if c.RemoteRTCP.IsValid() && !c.Remote.IsValid() {
+		return fmt.Errorf("session: %v for RTCP, but no address for RTP", c.RemoteRTCP)
+	}
+	return nil
+}
+
+// parley returns the configuration of the call, but for the leg.
+func (c *AudioConfig) parley() (*parley.AudioConfig, error) {
+	var audio AudioConfig
+	if c != nil {
+		audio = *c
+	}
+	codecs := slices.Clone(audio.Codecs)
+	if len(codecs) == 0 {
+		pcmu, _ := codec.Static(0)
+		codecs = []codec.Params{pcmu}
+	}
+	send := codecs[0]
+	if auxiliary(send) {
+		return nil, fmt.Errorf("session: %s is not a codec that a call can send first", send)
+	}
+	if events, ok := audio.events(codecs); ok {
+		codecs = append(codecs, events)
+	}
+	if _, ok := find(codecs, "CN", 8000); !ok && free(codecs, 13) {
+		cn, _ := codec.Static(13)
+		codecs = append(codecs, cn)
+	}
+	p := &parley.AudioConfig{
+		Send:           send,
+		Receive:        codecs,
+		Duplicate:      audio.Duplicate,
+		LevelExtension: audio.LevelExtension,
+		PTime:          audio.PTime,
+		Playout:        audio.Playout,
+		MinDelay:       audio.MinDelay,
+		MaxDelay:       audio.MaxDelay,
+		Immediate:      audio.Immediate,
+		Direction:      audio.Direction,
+		SSRC:           audio.SSRC,
+		CNAME:          audio.CNAME,
+		RTCP:           audio.RTCP,
+	}
+	if audio.DTMF >= 0 {
+		var ok bool
+		if p.Event, ok = find(codecs, telephoneEvent, send.ClockRate); !ok {
+			p.Event, _ = find(codecs, telephoneEvent, 0)
+		}
+	}
+	if audio.ComfortNoise {
+		p.Noise, _ = find(codecs, "CN", send.ClockRate)
+	}
+	if audio.Redundancy > 0 {
+		p.RED, _ = find(codecs, "red", send.ClockRate)
+		p.Generations = audio.Redundancy
+	}
+	return p, nil
+}
+
+const telephoneEvent = "telephone-event"
+
+// auxiliary reports whether p accompanies a codec and is none.
+func auxiliary(p codec.Params) bool {
+	return slices.ContainsFunc([]string{telephoneEvent, "CN", "red"}, func(name string) bool { return strings.EqualFold(p.Name, name) })
+}
+
+// find returns the format of a name and clock rate, of which 0 is any.
+func find(codecs []codec.Params, name string, clockRate int) (codec.Params, bool) {
+	for _, p := range codecs {
+		if strings.EqualFold(p.Name, name) && (clockRate == 0 || p.ClockRate == clockRate) {
+			return p, true
+		}
+	}
+	return codec.Params{}, false
+}
+
+func free(codecs []codec.Params, payloadType uint8) bool {
+	return !slices.ContainsFunc(codecs, func(p codec.Params) bool { return p.PayloadType == payloadType })
+}
+
+// events returns the format of telephone events that is to be added to codecs.
+func (c *AudioConfig) events(codecs []codec.Params) (codec.Params, bool) {
+	if _, ok := find(codecs, telephoneEvent, 0); ok || c.DTMF < 0 || c.DTMF > 127 {
+		return codec.Params{}, false
+	}
+	pt := uint8(cmp.Or(c.DTMF, 101))
+	for c.DTMF == 0 && pt < 127 && !free(codecs, pt) {
+		pt++
+	}
+	return codec.Params{Name: telephoneEvent, PayloadType: pt, ClockRate: codecs[0].ClockRate, Channels: 1, FMTP: "0-16"}, true
 }
 
 // LocalAddr returns the address of the RTP socket.
@@ -130,92 +244,15 @@ func (s *Session) RemoteAddr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Foreign returns how many datagrams were dropped because they came from
-// somebody else than the far end.
-func (s *Session) Foreign() int64 { return s.leg.foreign.Load() }
-
-// errNobody is the error for packets that have nowhere to go yet.
-var errNobody = errors.New("session: the far end is not known yet")
-
-// A leg sends to one far end and hears only that.
-//
-// Without a configured one, the first address that sends RTP is it. It keeps
-// that place until it has been silent for reopen.
-type leg struct {
-	call    *parley.Call
-	pair    *transport.Pair
-	fixed   bool
-	remote  atomic.Pointer[remote]
-	heard   atomic.Int64 // when the far end was heard last, in nanoseconds since start
-	foreign atomic.Int64
-	reading sync.WaitGroup
+// NetworkStats count datagrams that did not reach the call, and what else became
+// of them.
+type NetworkStats struct {
+	Foreign         int64 // from somebody else than the far end, or not proved to be it
+	Unauthenticated int64 // with SRTP: not from the holder of the key, or seen before
+	Unknown         int64 // neither RTP nor RTCP nor STUN, or cut off
+	STUN            int64 // requests that were answered
+	Moves           int64 // changes of the address to send to
 }
 
-type remote struct{ rtp, rtcp netip.AddrPort }
-
-// reopen is how long a far end that was learnt has to be silent before another
-// one may take its place.
-const reopen = 5 * time.Second
-
-var start = time.Now()
-
-func (l *leg) setRemote(rtp netip.AddrPort) {
-	rtp = netip.AddrPortFrom(rtp.Addr().Unmap(), rtp.Port())
-	l.remote.Store(&remote{rtp: rtp, rtcp: netip.AddrPortFrom(rtp.Addr(), cmp.Or(rtp.Port()+1, 65535))})
-}
-
-func (l *leg) WriteRTP(b []byte) error {
-	r := l.remote.Load()
-	if r == nil {
-		return errNobody
-	}
-	_, err := l.pair.RTP.WriteToUDPAddrPort(b, r.rtp)
-	return err
-}
-
-func (l *leg) WriteRTCP(b []byte) error {
-	r := l.remote.Load()
-	if r == nil {
-		return nil // a report to nobody
-	}
-	_, err := l.pair.RTCP.WriteToUDPAddrPort(b, r.rtcp)
-	return err
-}
-
-func (l *leg) Close() error {
-	err := l.pair.Close()
-	l.reading.Wait()
-	return err
-}
-
-// receive takes a datagram of either socket: what it is decides, not where it
-// came in, since some far ends send RTCP to the RTP port.
-func (l *leg) receive(arrival time.Time, from netip.AddrPort, b []byte) {
-	switch transport.Classify(b) {
-	case transport.RTP:
-		if l.accept(arrival, from, true) {
-			l.call.Audio().DeliverRTP(arrival, from, b)
-		}
-	case transport.RTCP:
-		if l.accept(arrival, from, false) {
-			l.call.Audio().DeliverRTCP(arrival, from, b)
-		}
-	}
-}
-
-// accept reports whether from may be the far end, of which only the address
-// counts: its ports for sending and for receiving may differ.
-func (l *leg) accept(arrival time.Time, from netip.AddrPort, mayLearn bool) bool {
-	now := int64(arrival.Sub(start))
-	r := l.remote.Load()
-	switch {
-	case r != nil && r.rtp.Addr() == from.Addr():
-	case mayLearn && !l.fixed && (r == nil || now-l.heard.Load() > int64(reopen)):
-		l.setRemote(from)
-	default:
-		l.foreign.Add(1)
-		return false
-	}
-	l.heard.Store(now)
-	return true
-}
+// NetworkStats fills in n.
+func (s *Session) NetworkStats(n *NetworkStats) { s.leg.stats(n) }

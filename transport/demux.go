@@ -1,5 +1,7 @@
-// Package transport has what lies between packets and the network: telling
-// apart what shares a port, and pairs of UDP sockets for RTP and RTCP.
+// Package transport has what lies between packets and the network: pairs of UDP
+// sockets for RTP and RTCP and the ports for them, telling apart what shares a
+// port, deciding who is heard there and where media goes, answers to STUN, and
+// captures of it all for packet analysers.
 package transport
 
 // A Kind is what a datagram on a media port is.

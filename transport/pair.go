@@ -5,70 +5,140 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 )
 
+// A ListenConfig says where [Listen] opens sockets.
+type ListenConfig struct {
+	// Local is the address to listen on. A zero address means all addresses of
+	// this machine, of IPv4 and IPv6; 0.0.0.0 those of IPv4. With port 0, a free
+	// one is chosen.
+	Local netip.AddrPort
+
+	// Ports is where ports are taken from if that of Local is 0; nil leaves the
+	// choice to the system.
+	Ports *Ports
+
+	// Mux asks for one socket for RTP and RTCP (RFC 5761), on any port.
+	Mux bool
+}
+
 // A Pair is two UDP sockets, for RTP on an even port and for RTCP on the next
-// one (RFC 3550, section 11).
+// one (RFC 3550, section 11), or one socket for both.
 type Pair struct {
-	RTP, RTCP *net.UDPConn
+	RTP  *net.UDPConn
+	RTCP *net.UDPConn // nil with Mux
+
+	close func() error
 }
 
 // receiveBuffer is what is asked of the kernel for each RTP socket: some 100 ms
 // of the video of one call.
 const receiveBuffer = 256 << 10
 
-// ListenPair opens a pair of sockets. With port 0 the system chooses an even
-// port whose successor is free; any other port is used for RTP as it is, and
-// the next one for RTCP. A zero address means all addresses of this machine, of
-// IPv4 and IPv6; 0.0.0.0 those of IPv4.
-func ListenPair(local netip.AddrPort) (*Pair, error) {
-	network := "udp"
+// Listen opens a pair of sockets. A port that Local names is used for RTP as it
+// is, and the next one for RTCP. The error wraps [ErrNoPorts] if all of Ports
+// are taken, here or by other programs.
+func Listen(config ListenConfig) (*Pair, error) {
+	network, local := "udp", config.Local
 	switch {
 	case !local.Addr().IsValid():
 		local = netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port())
 	case local.Addr().Unmap().Is4():
 		network = "udp4" // or 0.0.0.0 would be IPv6 too
 	}
-	if local.Port() == 65535 {
+	switch {
+	case local.Port() == 65535 && !config.Mux:
 		return nil, errors.New("transport: no port for RTCP above 65535")
+	case local.Port() != 0 || config.Mux && config.Ports == nil:
+		return listen(network, local, config.Mux)
+	case config.Ports != nil:
+		return listenIn(config.Ports, network, local.Addr(), config.Mux)
 	}
-	if local.Port() != 0 {
-		return listenPair(network, local)
-	}
+	return listenAnywhere(network, local)
+}
+
+// listenAnywhere lets the system choose, until it finds an even port whose
+// successor is free.
+func listenAnywhere(network string, local netip.AddrPort) (*Pair, error) {
 	var err error
 	for range 100 {
-		var probe *net.UDPConn
-		probe, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
-		if err != nil {
+		var port uint16
+		if port, err = probe(network, local.Addr()); err != nil {
 			return nil, err
 		}
-		port := probe.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-		probe.Close()
 		if port%2 != 0 || port == 0 {
 			continue
 		}
 		var p *Pair
-		if p, err = listenPair(network, netip.AddrPortFrom(local.Addr(), port)); err == nil {
+		if p, err = listen(network, netip.AddrPortFrom(local.Addr(), port), false); err == nil {
 			return p, nil
 		}
 	}
 	return nil, fmt.Errorf("transport: no free pair of ports on %v: %w", local.Addr(), err)
 }
 
-func listenPair(network string, local netip.AddrPort) (*Pair, error) {
+// listenIn tries each of the free ports once.
+func listenIn(ports *Ports, network string, local netip.Addr, mux bool) (*Pair, error) {
+	var last error
+	for range ports.Free() {
+		port, ok := ports.take()
+		if !ok {
+			break
+		}
+		p, err := listen(network, netip.AddrPortFrom(local, port), mux)
+		if err != nil {
+			ports.give(port)
+			last = err
+			continue
+		}
+		sockets := p.close
+		p.close = sync.OnceValue(func() error {
+			err := sockets()
+			ports.give(port)
+			return err
+		})
+		return p, nil
+	}
+	if last == nil {
+		return nil, ErrNoPorts
+	}
+	// An address that is not of this machine has no ports at all.
+	if _, err := probe(network, local); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", ErrNoPorts, last)
+}
+
+// probe returns a port that was free a moment ago.
+func probe(network string, local netip.Addr) (uint16, error) {
+	c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	return localAddr(c).Port(), nil
+}
+
+func listen(network string, local netip.AddrPort, mux bool) (*Pair, error) {
 	rtp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
 	if err != nil {
 		return nil, err
 	}
-	next := netip.AddrPortFrom(local.Addr(), local.Port()+1)
-	rtcp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(next))
-	if err != nil {
-		rtp.Close()
-		return nil, err
+	p := &Pair{RTP: rtp, close: sync.OnceValue(rtp.Close)}
+	if !mux {
+		next := netip.AddrPortFrom(local.Addr(), local.Port()+1)
+		rtcp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(next))
+		if err != nil {
+			rtp.Close()
+			return nil, err
+		}
+		p.RTCP = rtcp
+		p.close = sync.OnceValue(func() error { return errors.Join(rtp.Close(), rtcp.Close()) })
 	}
 	rtp.SetReadBuffer(receiveBuffer) //nolint:errcheck // a wish; the kernel has its own limit
-	return &Pair{RTP: rtp, RTCP: rtcp}, nil
+	return p, nil
 }
 
 // LocalAddr returns the address of the RTP socket.
@@ -79,8 +149,14 @@ func localAddr(c *net.UDPConn) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// Close closes both sockets, which ends [Receive] on them.
-func (p *Pair) Close() error { return errors.Join(p.RTP.Close(), p.RTCP.Close()) }
+// Close closes the sockets, which ends [Receive] on them, and gives their ports
+// back. Another call does nothing and returns the same.
+func (p *Pair) Close() error {
+	if p.close == nil { // made by nobody but its user
+		return nil
+	}
+	return p.close()
+}
 
 // Receive reads datagrams from c and calls fn for each, until c is closed. The
 // datagram is borrowed until fn returns. Errors that the network reports for

@@ -45,9 +45,9 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func TestListenPair(t *testing.T) {
+func TestListen(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		p, err := ListenPair(netip.MustParseAddrPort(address))
+		p, err := Listen(ListenConfig{Local: netip.MustParseAddrPort(address)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,13 +55,13 @@ func TestListenPair(t *testing.T) {
 		if rtp.Port()%2 != 0 || rtcp.Port() != rtp.Port()+1 || rtp.Addr() != rtcp.Addr() {
 			t.Errorf("RTP on %v, RTCP on %v", rtp, rtcp)
 		}
-		if _, err := ListenPair(rtp); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := Listen(ListenConfig{Local: rtp}); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("the same port again: %v", err)
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-		again, err := ListenPair(rtp)
+		again, err := Listen(ListenConfig{Local: rtp})
 		if err != nil {
 			t.Fatalf("after Close: %v", err)
 		}
@@ -70,8 +70,8 @@ func TestListenPair(t *testing.T) {
 }
 
 // The RTP socket is given back when there is none for RTCP.
-func TestListenPairKeepsNothingOnFailure(t *testing.T) {
-	p, err := ListenPair(netip.MustParseAddrPort("127.0.0.1:0"))
+func TestListenKeepsNothingOnFailure(t *testing.T) {
+	p, err := Listen(ListenConfig{Local: netip.MustParseAddrPort("127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestListenPairKeepsNothingOnFailure(t *testing.T) {
 	p.RTP.Close()
 	rtp := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), localAddr(p.RTCP).Port()-1)
 	for range 3 {
-		if _, err := ListenPair(rtp); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := Listen(ListenConfig{Local: rtp}); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Fatalf("the port for RTCP is taken, but: %v", err)
 		}
 	}
@@ -90,9 +90,9 @@ func TestListenPairKeepsNothingOnFailure(t *testing.T) {
 	free.Close()
 }
 
-func TestListenPairErrors(t *testing.T) {
+func TestListenErrors(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:65535", "192.0.2.1:0"} {
-		if p, err := ListenPair(netip.MustParseAddrPort(address)); err == nil {
+		if p, err := Listen(ListenConfig{Local: netip.MustParseAddrPort(address)}); err == nil {
 			p.Close()
 			t.Errorf("%s: no error", address)
 		}
@@ -100,7 +100,7 @@ func TestListenPairErrors(t *testing.T) {
 }
 
 func TestReceiveEndsWithTheSocket(t *testing.T) {
-	p, err := ListenPair(netip.AddrPort{})
+	p, err := Listen(ListenConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func TestHelp(t *testing.T) {
 // keys of the events, in alphabetical order.
 var (
 	measures = []string{
-		"concealed_ms", "delay_ms", "delay_target_ms", "jitter_ms", "octets_sent", "packets_discarded", "packets_duplicated",
+		"concealed_ms", "delay_ms", "delay_target_ms", "jitter_ms", "mos", "octets_sent", "packets_discarded", "packets_duplicated",
 		"packets_late", "packets_lost", "packets_received", "packets_reordered", "packets_sent", "remote_loss_pct", "round_trip_ms",
 	}
 	keys = map[string][]string{

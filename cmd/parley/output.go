@@ -45,7 +45,9 @@ type event struct {
 	File    string `json:"file,omitempty"`
 	Message string `json:"message,omitempty"`
 	Reason  string `json:"reason,omitempty"`
+	Digits  string `json:"digits,omitempty"`
 
+	DurationMS *float64 `json:"duration_ms,omitempty"`
 	PositionMS *float64 `json:"position_ms,omitempty"`
 	*statistics
 }
@@ -66,6 +68,7 @@ type statistics struct {
 	ConcealedMS       float64 `json:"concealed_ms"`
 	RoundTripMS       float64 `json:"round_trip_ms"`
 	RemoteLossPct     float64 `json:"remote_loss_pct"`
+	MOS               float64 `json:"mos"`
 }
 
 func statsOf(c *parley.Call) *statistics {
@@ -86,6 +89,7 @@ func statsOf(c *parley.Call) *statistics {
 		DelayTargetMS:     milliseconds(a.Target),
 		ConcealedMS:       milliseconds(a.Concealed),
 		RoundTripMS:       milliseconds(a.RoundTrip),
+		MOS:               math.Round(a.MOS*100) / 100,
 		RemoteLossPct:     math.Round(a.RemoteLoss*10000) / 100,
 	}
 }
@@ -167,7 +171,7 @@ func summary(reason string, s *statistics) string {
 	if s.PacketsReceived > 0 {
 		fmt.Fprintf(&b, "  received  %d packets, %d lost, %d late, %d duplicated, %d out of order, %d discarded\n",
 			s.PacketsReceived, s.PacketsLost, s.PacketsLate, s.PacketsDuplicated, s.PacketsReordered, s.PacketsDiscarded)
-		fmt.Fprintf(&b, "  jitter    %.1f ms, delay %.0f ms, concealed %.0f ms\n", s.JitterMS, s.DelayMS, s.ConcealedMS)
+		fmt.Fprintf(&b, "  jitter    %.1f ms, delay %.0f ms, concealed %.0f ms, MOS %.1f\n", s.JitterMS, s.DelayMS, s.ConcealedMS, s.MOS)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -22,13 +22,16 @@ type recvCommand struct {
 	Listen string `placeholder:"HOST:PORT" help:"Where to receive RTP; RTCP comes to the next port."`
 	SDP    string `name:"sdp" placeholder:"FILE" help:"Take address and codecs from a session description instead."`
 	codecFlags
+	networkFlags
 	Out      string        `placeholder:"FILE.wav" help:"Record to a WAV file."`
 	Playout  string        `enum:",in-order,adaptive,fixed" default:"" placeholder:"WAY" help:"in-order: what was sent, with gaps filled (default with --out); adaptive or fixed: what a listener would have heard."`
+	MinDelay time.Duration `placeholder:"D" help:"Least delay of the playout (default 20ms), and that of fixed (default 60ms)."`
+	MaxDelay time.Duration `default:"500ms" placeholder:"D" help:"Greatest delay of the playout; with in-order, how long to wait for a missing packet."`
 	Duration time.Duration `placeholder:"D" help:"Stop after this much audio."`
 	Timeout  time.Duration `default:"5s" placeholder:"D" help:"Stop after this long without a packet, once one has come."`
 }
 
-func (c *recvCommand) Run(ctx context.Context, out *output) error {
+func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 	config, err := c.config()
 	if err != nil {
 		return err
@@ -36,11 +39,17 @@ func (c *recvCommand) Run(ctx context.Context, out *output) error {
 	if err := writable(c.Out); err != nil {
 		return err
 	}
+	done, err := c.apply(config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	s, err := session.Open(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	go reportDigits(ctx, s.Call, out)
 	local := s.LocalAddr().String()
 	out.emit(event{Event: "listening", Address: local}, fmt.Sprintf("Listening on %s.", local))
 
@@ -67,12 +76,30 @@ func (c *recvCommand) Run(ctx context.Context, out *output) error {
 	return nil
 }
 
+// reportDigits tells of each key that the far end presses, when it is released.
+func reportDigits(ctx context.Context, call *parley.Call, out *output) {
+	for {
+		r, err := call.ReadDigitReport(ctx)
+		if err != nil {
+			return
+		}
+		if r.End {
+			ms := milliseconds(r.Duration)
+			out.emit(event{Event: "digit", Digits: r.Digit.String(), DurationMS: &ms}, fmt.Sprintf("Digit %v, held for %v.", r.Digit, r.Duration.Round(time.Millisecond)))
+		}
+	}
+}
+
 // config turns the flags into those of a session.
 func (c *recvCommand) config() (*session.Config, error) {
 	config := &session.Config{
 		Audio:     &session.AudioConfig{},
 		Deadlines: parley.Deadlines{Silence: c.Timeout},
 	}
+	if c.MinDelay < 0 || c.MaxDelay < c.MinDelay || c.MaxDelay > 10*time.Second {
+		return nil, useError{fmt.Errorf("--min-delay %v and --max-delay %v are not 0 <= min <= max <= 10s", c.MinDelay, c.MaxDelay)}
+	}
+	config.Audio.MinDelay, config.Audio.MaxDelay = c.MinDelay, c.MaxDelay
 	if c.Timeout < 0 || c.Duration < 0 {
 		return nil, useError{errors.New("--timeout and --duration cannot be negative")}
 	}

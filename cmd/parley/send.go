@@ -14,6 +14,7 @@ import (
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/codec/opus/libopus"
+	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
 )
@@ -22,6 +23,8 @@ type sendCommand struct {
 	File string `arg:"" help:"WAV file to send." placeholder:"FILE"`
 	To   string `required:"" placeholder:"HOST:PORT" help:"Where to send RTP; RTCP goes to the next port."`
 	codecFlags
+	networkFlags
+	DTMF       string        `name:"dtmf" placeholder:"DIGITS" help:"Send these digits as telephone events, once half a second of the file has been sent."`
 	PTime      time.Duration `name:"ptime" default:"20ms" placeholder:"D" help:"Audio in one packet."`
 	Local      string        `placeholder:"HOST:PORT" help:"Address to send from. The default is any."`
 	SSRC       uint32        `name:"ssrc" placeholder:"N" help:"Synchronisation source. The default is random."`
@@ -33,7 +36,7 @@ type sendCommand struct {
 // reportEvery is the time between progress reports.
 const reportEvery = time.Second
 
-func (c *sendCommand) Run(ctx context.Context, out *output) error {
+func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	if c.PTime < time.Millisecond || c.PTime > 120*time.Millisecond {
 		return useError{fmt.Errorf("--ptime %v is not between 1ms and 120ms", c.PTime)}
 	}
@@ -62,11 +65,22 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 	if impl, err := codec.Lookup(params); err == nil && impl.NewEncoder == nil {
 		return fmt.Errorf("%v cannot be encoded: %w", params, cmp.Or(libopus.Available(), codec.ErrUnknown))
 	}
-	s, err := session.Open(ctx, &session.Config{
+	for _, digit := range c.DTMF {
+		if _, err := dtmf.ParseDigit(digit); err != nil {
+			return useError{fmt.Errorf("--dtmf %s: %w", c.DTMF, err)}
+		}
+	}
+	config := &session.Config{
 		Local:  local,
 		Remote: to,
 		Audio:  &session.AudioConfig{Codecs: []codec.Params{params}, PTime: c.PTime, SSRC: c.SSRC},
-	})
+	}
+	done, err := c.apply(config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	s, err := session.Open(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -101,6 +115,8 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 		case <-s.Done():
 		}
 	}()
+	digits := make(chan error, 1)
+	go func() { digits <- c.dial(ctx, s.Call, out) }()
 	for {
 		before := progress.done.Load()
 		err := copyFrames(s.Audio(), in, progress)
@@ -111,6 +127,9 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 				in = again
 				continue
 			}
+		}
+		if err == nil {
+			err = <-digits
 		}
 		if err == nil {
 			err = s.Audio().Drain(ctx)
@@ -127,6 +146,25 @@ func (c *sendCommand) Run(ctx context.Context, out *output) error {
 		}
 		return c.finish(out, s.Call, "sent")
 	}
+}
+
+// dialAfter is how much is said before the digits, so that a far end which has
+// to learn where they come from is ready.
+const dialAfter = 500 * time.Millisecond
+
+// dial sends the digits.
+func (c *sendCommand) dial(ctx context.Context, call *parley.Call, out *output) error {
+	if c.DTMF == "" {
+		return nil
+	}
+	if err := sleep(ctx, dialAfter); err != nil {
+		return err
+	}
+	if err := call.SendDigits(ctx, c.DTMF, nil); err != nil {
+		return err
+	}
+	out.emit(event{Event: "digits", Digits: c.DTMF}, fmt.Sprintf("Sent the digits %s.", c.DTMF))
+	return nil
 }
 
 // finish says goodbye to the far end, and reports.

@@ -1,0 +1,348 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/transport"
+)
+
+var (
+	// errNobody is the error for packets that have nowhere to go yet.
+	errNobody = errors.New("session: the far end is not known yet")
+
+	errLocked = errors.New("session: no room for an encrypted packet")
+)
+
+// A leg carries the packets of a call over its sockets: it decides whom it hears
+// and where it sends, encrypts and decrypts, answers STUN and captures.
+type leg struct {
+	call    *parley.Call
+	pair    *transport.Pair
+	capture *Capture
+	remote  atomic.Pointer[remote] // nil: nobody
+	srtp    atomic.Pointer[srtpKeys]
+	reading sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows; never held across I/O or a call's lock
+	latch   *transport.Latch
+	stun    transport.STUNResponder
+	rates   [128]int
+	waiting []waiting
+	counts  NetworkStats
+}
+
+type remote struct{ rtp, rtcp netip.AddrPort }
+
+// srtpKeys are the keys in force with their state.
+type srtpKeys struct {
+	SRTP
+	protect *transport.SRTP
+}
+
+// A waiting packet is from a source that has not proved itself yet. If it does,
+// the beginning of what it says is not lost.
+type waiting struct {
+	from    netip.AddrPort
+	arrival time.Time
+	packet  []byte
+}
+
+// maxWaiting bounds the packets of sources that have not proved themselves.
+const maxWaiting = 16
+
+func newLeg(c *Config, receive []codec.Params) (*leg, error) {
+	l := &leg{capture: c.Capture}
+	if err := l.setKeys(c.SRTP); err != nil {
+		return nil, err
+	}
+	mode := c.Latch
+	if mode == transport.LatchSignalled && !c.Remote.IsValid() {
+		mode = transport.LatchFirst
+	}
+	l.latch = transport.NewLatch(transport.LatchConfig{
+		Mode:          mode,
+		Mux:           c.Mux,
+		ClockRate:     func(payloadType uint8) int { return l.rates[payloadType&127] },
+		AllowLoopback: !c.Local.Addr().IsValid() || c.Local.Addr().IsUnspecified() || c.Local.Addr().IsLoopback(),
+	})
+	l.setCodecs(receive)
+	if c.Remote.IsValid() {
+		l.setRemote(c.Remote, c.RemoteRTCP)
+	}
+	var err error
+	l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: c.Mux})
+	return l, err
+}
+
+// start begins to receive.
+func (l *leg) start() {
+	for _, conn := range []*net.UDPConn{l.pair.RTP, l.pair.RTCP} {
+		if conn == nil {
+			continue
+		}
+		l.reading.Go(func() {
+			r := &reader{leg: l, conn: conn}
+			transport.Receive(conn, r.receive)
+		})
+	}
+}
+
+func (l *leg) Close() error {
+	err := l.pair.Close()
+	l.reading.Wait()
+	return err
+}
+
+// setCodecs tells which payload types the far end may send.
+func (l *leg) setCodecs(receive []codec.Params) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rates = [128]int{}
+	for _, p := range receive {
+		l.rates[p.PayloadType&127] = p.ClockRate
+	}
+}
+
+// setRemote tells where the far end is said to be.
+func (l *leg) setRemote(rtp, rtcp netip.AddrPort) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.latch.SetSignalled(time.Now(), rtp, rtcp)
+	l.waiting = nil
+	l.follow()
+}
+
+// follow sends to where the latch says.
+func (l *leg) follow() {
+	if rtp, rtcp, ok := l.latch.Remote(); ok {
+		l.remote.Store(&remote{rtp, rtcp})
+	} else {
+		l.remote.Store(nil)
+	}
+}
+
+// setKeys changes the keys, unless they are the ones in force: their state has
+// to go on, since a key stream must not be used twice.
+func (l *leg) setKeys(keys *SRTP) error {
+	if keys == nil {
+		l.srtp.Store(nil)
+		return nil
+	}
+	if now := l.srtp.Load(); now != nil && equal(now.Local, keys.Local) && equal(now.Remote, keys.Remote) {
+		return nil
+	}
+	protect, err := transport.NewSRTP(keys.Local, keys.Remote)
+	if err != nil {
+		return err
+	}
+	l.srtp.Store(&srtpKeys{*keys, protect})
+	return nil
+}
+
+func equal(a, b transport.SRTPKey) bool {
+	return a.Profile == b.Profile && bytes.Equal(a.Master, b.Master)
+}
+
+func (l *leg) WriteRTP(b []byte) error {
+	r := l.remote.Load()
+	if r == nil {
+		return errNobody
+	}
+	return l.write(l.pair.RTP, r.rtp, b, (*transport.SRTP).EncryptRTP)
+}
+
+func (l *leg) WriteRTCP(b []byte) error {
+	r := l.remote.Load()
+	if r == nil || !r.rtcp.IsValid() {
+		return nil // a report to nobody
+	}
+	conn := l.pair.RTCP
+	if conn == nil {
+		conn = l.pair.RTP
+	}
+	return l.write(conn, r.rtcp, b, (*transport.SRTP).EncryptRTCP)
+}
+
+// buffers are for packets on their way through encryption.
+var buffers = sync.Pool{New: func() any { return new([2048]byte) }}
+
+func (l *leg) write(conn *net.UDPConn, to netip.AddrPort, b []byte, encrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) error {
+	plain := b
+	if keys := l.srtp.Load(); keys != nil {
+		buf := buffers.Get().(*[2048]byte)
+		defer buffers.Put(buf)
+		if len(b) > len(buf)-64 {
+			return errLocked
+		}
+		var err error
+		if b, err = encrypt(keys.protect, buf[:0], b); err != nil {
+			return err
+		}
+	}
+	l.record(conn, to, plain, b, true)
+	_, err := conn.WriteToUDPAddrPort(b, to)
+	return err
+}
+
+// record captures a datagram that is sent to, or was received from, an address.
+func (l *leg) record(conn *net.UDPConn, far netip.AddrPort, plain, coded []byte, sent bool) {
+	if l.capture == nil || l.capture.To == nil {
+		return
+	}
+	b := plain
+	if l.capture.Secret {
+		b = coded
+	}
+	near := l.pair.LocalAddr()
+	if conn == l.pair.RTCP {
+		near = netip.AddrPortFrom(near.Addr(), near.Port()+1)
+	}
+	if sent {
+		l.capture.To.Write(time.Now(), near, far, b)
+	} else {
+		l.capture.To.Write(time.Now(), far, near, b)
+	}
+}
+
+// A reader receives from one of the sockets.
+type reader struct {
+	leg   *leg
+	conn  *net.UDPConn
+	plain [2048]byte // a decrypted packet
+	reply [64]byte
+}
+
+// receive takes a datagram: what it is decides, not where it came in, since some
+// far ends send RTCP to the RTP port.
+func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
+	l := r.leg
+	switch kind := transport.Classify(b); {
+	case kind == transport.STUN:
+		r.answer(arrival, from, b)
+	case kind == transport.RTP && len(b) >= 12:
+		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTP); ok && len(plain) >= 12 {
+			l.receiveRTP(arrival, from, plain)
+			l.record(r.conn, from, plain, b, false)
+		}
+	case kind == transport.RTCP && len(b) >= 8:
+		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTCP); ok {
+			l.receiveRTCP(arrival, from, plain)
+			l.record(r.conn, from, plain, b, false)
+		}
+	default:
+		l.mu.Lock()
+		l.counts.Unknown++
+		l.mu.Unlock()
+	}
+}
+
+// decrypt returns the plain packet. With SRTP only what is authenticated gets any
+// further, so that nobody else can be taken for the far end.
+func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) ([]byte, bool) {
+	keys := r.leg.srtp.Load()
+	if keys == nil {
+		return b, true
+	}
+	plain, err := decrypt(keys.protect, r.plain[:0], b)
+	if err != nil {
+		r.leg.mu.Lock()
+		r.leg.counts.Unauthenticated++
+		r.leg.mu.Unlock()
+		return nil, false
+	}
+	return plain, true
+}
+
+func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {
+	l := r.leg
+	l.mu.Lock()
+	reply, ok := l.stun.Answer(r.reply[:0], arrival, from, b)
+	if ok {
+		l.counts.STUN++
+	}
+	l.mu.Unlock()
+	if ok {
+		r.conn.WriteToUDPAddrPort(reply, from) //nolint:errcheck // who asks can ask again
+	}
+}
+
+func (l *leg) receiveRTP(arrival time.Time, from netip.AddrPort, b []byte) {
+	l.mu.Lock()
+	d := l.latch.RTP(arrival, from, transport.LatchHeader{
+		PayloadType: b[1] & 0x7f,
+		Seq:         binary.BigEndian.Uint16(b[2:]),
+		Timestamp:   binary.BigEndian.Uint32(b[4:]),
+		SSRC:        binary.BigEndian.Uint32(b[8:]),
+	})
+	early := l.decided(d, arrival, from, b)
+	l.mu.Unlock()
+	if d.Moved {
+		l.call.Emit(parley.Event{Kind: parley.RemoteChanged, Time: arrival, Addr: from})
+	}
+	for _, w := range early {
+		l.call.Audio().DeliverRTP(w.arrival, w.from, w.packet)
+	}
+	if d.Deliver {
+		l.call.Audio().DeliverRTP(arrival, from, b)
+	}
+}
+
+// decided follows the latch, and returns the packets that waited for its
+// decision and are to be heard now.
+func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPort, b []byte) []waiting {
+	if d.Moved {
+		l.follow()
+	}
+	switch {
+	case d.Deliver && l.waiting != nil:
+		var early []waiting
+		for _, w := range l.waiting {
+			if w.from == from {
+				early = append(early, w)
+			}
+		}
+		l.waiting = nil
+		l.counts.Foreign -= int64(len(early)) // the latch has counted them
+		return early
+	case d.Reason == transport.LatchCandidate && l.remote.Load() == nil:
+		if len(l.waiting) == maxWaiting {
+			l.waiting = append(l.waiting[:0], l.waiting[1:]...)
+		}
+		l.waiting = append(l.waiting, waiting{from, arrival, bytes.Clone(b)})
+	}
+	return nil
+}
+
+func (l *leg) receiveRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
+	l.mu.Lock()
+	d := l.latch.RTCP(arrival, from)
+	if d.Moved {
+		l.follow()
+	}
+	l.mu.Unlock()
+	if d.Deliver {
+		l.call.Audio().DeliverRTCP(arrival, from, b)
+	}
+}
+
+func (l *leg) stats(n *NetworkStats) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*n = l.counts
+	s := l.latch.Stats()
+	for reason, count := range s.Decisions {
+		if transport.LatchReason(reason) != transport.LatchHeard {
+			n.Foreign += count
+		}
+	}
+	n.Moves = s.Moves
+}

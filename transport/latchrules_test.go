@@ -1,0 +1,479 @@
+package transport
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+var nowhere netip.AddrPort
+
+func symmetric(t *testing.T, at netip.AddrPort) *Latch {
+	t.Helper()
+	l := NewLatch(LatchConfig{Mode: LatchSymmetric, ClockRate: pcmu})
+	l.SetSignalled(epoch, at, nowhere)
+	return l
+}
+
+// stream sends n packets 20 ms apart and returns how many were delivered.
+func stream(l *Latch, begin time.Time, from netip.AddrPort, v *voice, n int) int {
+	heard := 0
+	for i := range n {
+		if l.RTP(begin.Add(ms(20*i)), from, v.next()).Deliver {
+			heard++
+		}
+	}
+	return heard
+}
+
+func wantRemote(t *testing.T, l *Latch, rtp, rtcp netip.AddrPort) {
+	t.Helper()
+	if a, b, ok := l.Remote(); a != rtp || b != rtcp || ok != rtp.IsValid() {
+		t.Errorf("remote %v and %v, %v; want %v and %v", a, b, ok, rtp, rtcp)
+	}
+}
+
+func TestLatchLearns(t *testing.T) {
+	l := symmetric(t, signalled)
+	wantRemote(t, l, signalled, port(signalled, 5005))
+	v := newVoice(1)
+	for i := range 10 {
+		d := l.RTP(after(ms(20*i)), public, v.next())
+		want := Decision{Reason: LatchCandidate}
+		if i >= 3 {
+			want = Decision{Deliver: true, Moved: i == 3}
+		}
+		if d != want {
+			t.Errorf("packet %d: %+v, want %+v", i, d, want)
+		}
+	}
+	wantRemote(t, l, public, port(public, 31001))
+	want := LatchStats{Locks: 1, Moves: 1}
+	want.Decisions[LatchHeard], want.Decisions[LatchCandidate] = 7, 3
+	if got := l.Stats(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Where only the address counts, its ports may be any, and media stays where it
+// was signalled.
+func TestLatchSignalledAddress(t *testing.T) {
+	l := NewLatch(LatchConfig{})
+	wantRemote(t, l, nowhere, nowhere)
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(public.Addr().As16()), 5004)
+	l.SetSignalled(epoch, mapped, port(public, 7777))
+	for p := 1; p < 65536; p += 999 {
+		if d := l.RTP(epoch, port(mapped, p), LatchHeader{}); d != (Decision{Deliver: true}) {
+			t.Fatalf("port %d: %+v", p, d)
+		}
+	}
+	wantRemote(t, l, port(public, 5004), port(public, 7777))
+}
+
+func TestLatchStrict(t *testing.T) {
+	l := NewLatch(LatchConfig{Mode: LatchStrict})
+	if l.RTP(epoch, public, LatchHeader{}).Deliver || l.RTCP(epoch, public).Deliver {
+		t.Error("heard without being signalled")
+	}
+	l.SetSignalled(epoch, public, nowhere)
+	for p, want := range map[int]bool{31000: true, 31001: false, 30999: false} {
+		if got := l.RTP(epoch, port(public, p), LatchHeader{}).Deliver; got != want {
+			t.Errorf("RTP from port %d: %v", p, got)
+		}
+	}
+	for p, want := range map[int]bool{31000: true, 31001: true, 30999: false} {
+		if got := l.RTCP(epoch, port(public, p)).Deliver; got != want {
+			t.Errorf("RTCP from port %d: %v", p, got)
+		}
+	}
+}
+
+// The signalled address takes its place from any other, once it has proved
+// itself; and the IP address that was signalled does from those elsewhere.
+func TestLatchSignalledAddressWins(t *testing.T) {
+	l := symmetric(t, signalled)
+	other := newVoice(1)
+	stream(l, epoch, attacker, other, 50)
+	wantRemote(t, l, attacker, port(attacker, 4445))
+	host, exact := newVoice(2), newVoice(3)
+	if n := stream(l, after(time.Second), port(signalled, 9), host, 10); n != 7 {
+		t.Errorf("%d of 10 packets from the signalled host", n)
+	}
+	if n := stream(l, after(2*time.Second), signalled, exact, 10); n != 7 {
+		t.Errorf("%d of 10 packets from the signalled address", n)
+	}
+	wantRemote(t, l, signalled, port(signalled, 5005))
+	if n := stream(l, after(2200*time.Millisecond), attacker, other, 50); n != 0 {
+		t.Errorf("%d packets from elsewhere beside it", n)
+	}
+}
+
+// What was heard for less than 5 s only, as here, gives way to anybody after a
+// silence of Reopen.
+func TestLatchReopens(t *testing.T) {
+	elsewhere := netip.MustParseAddrPort("198.51.100.99:7000")
+	for name, tt := range map[string]struct {
+		signalled netip.AddrPort
+		reopen    time.Duration
+		silence   time.Duration
+		from      netip.AddrPort
+		ssrc      uint32
+		heard     int // of 10
+	}{
+		"learnt, too early":            {nowhere, 0, 4900 * time.Millisecond, elsewhere, 2, 2},
+		"learnt":                       {nowhere, 0, 5 * time.Second, elsewhere, 2, 7},
+		"learnt, never":                {nowhere, -1, time.Hour, elsewhere, 2, 0},
+		"learnt, after 1 s":            {nowhere, time.Second, time.Second, elsewhere, 2, 7},
+		"signalled, another":           {signalled, 0, time.Hour, elsewhere, 2, 7},
+		"signalled, same stream":       {signalled, 0, 5 * time.Second, elsewhere, 1, 7},
+		"signalled, same host":         {signalled, 0, 5 * time.Second, port(public, 9), 2, 7},
+		"signalled, the old one again": {signalled, 0, time.Hour, public, 2, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLatch(LatchConfig{Mode: LatchSymmetric, Reopen: tt.reopen, ClockRate: pcmu})
+			l.SetSignalled(epoch, tt.signalled, nowhere)
+			v := newVoice(1)
+			stream(l, epoch, public, v, 10) // the last at 180 ms
+			if tt.ssrc != 1 {
+				v = newVoice(tt.ssrc)
+			}
+			if n := stream(l, after(ms(180)+tt.silence), tt.from, v, 10); n != tt.heard {
+				t.Errorf("%d of 10 packets delivered, want %d", n, tt.heard)
+			}
+		})
+	}
+}
+
+// A new answer opens the lock; the one that it replaces is not learnt again
+// while it fades out. A refreshed one changes nothing, and 0.0.0.0 only stops
+// sending.
+func TestLatchRenegotiation(t *testing.T) {
+	l := symmetric(t, signalled)
+	first, second := newVoice(1), newVoice(2)
+	stream(l, epoch, public, first, 10)
+	l.SetSignalled(after(ms(200)), signalled, nowhere)
+	if n := stream(l, after(ms(200)), public, first, 10); n != 10 {
+		t.Errorf("%d of 10 packets after a refresh", n)
+	}
+	l.SetSignalled(after(ms(400)), netip.MustParseAddrPort("0.0.0.0:5004"), nowhere)
+	wantRemote(t, l, nowhere, nowhere)
+	if n := stream(l, after(ms(400)), public, first, 10); n != 10 {
+		t.Errorf("%d of 10 packets on hold", n)
+	}
+	l.SetSignalled(after(ms(600)), signalled, nowhere)
+	wantRemote(t, l, public, port(public, 31001))
+
+	transferred := netip.MustParseAddrPort("10.0.0.9:6000")
+	l.SetSignalled(after(ms(600)), transferred, nowhere)
+	wantRemote(t, l, transferred, port(transferred, 6001))
+	if n := stream(l, after(ms(600)), public, first, 50); n != 0 {
+		t.Errorf("%d packets of who was replaced", n)
+	}
+	seen := netip.MustParseAddrPort("198.51.100.99:7000")
+	if n := stream(l, after(ms(1600)), seen, second, 10); n != 7 {
+		t.Errorf("%d of 10 packets of the new far end", n)
+	}
+	wantRemote(t, l, seen, port(seen, 7001))
+	if l.SetSignalled(after(ms(1800)), nowhere, nowhere); l.source.locked {
+		t.Error("locked although nobody is signalled")
+	}
+	wantRemote(t, l, nowhere, nowhere)
+	if n := stream(l, after(ms(3810)), seen, second, 10); n != 7 {
+		t.Errorf("%d of 10 packets when it is learnt again", n)
+	}
+}
+
+// On hold from the first offer on, nobody is learnt.
+func TestLatchOnHold(t *testing.T) {
+	l := symmetric(t, netip.MustParseAddrPort("[::]:5004"))
+	if n := stream(l, epoch, public, newVoice(1), 100); n != 0 {
+		t.Errorf("%d packets delivered", n)
+	}
+	wantRemote(t, l, nowhere, nowhere)
+}
+
+func TestLatchUnsuitableAddresses(t *testing.T) {
+	for _, from := range []string{
+		"0.0.0.0:5004", "[::]:5004", "224.0.0.1:5004", "[ff02::1]:5004", "255.255.255.255:5004",
+		"198.51.100.7:0", "127.0.0.1:5004", "[::1]:5004", "[::ffff:127.0.0.1]:5004",
+	} {
+		l := NewLatch(LatchConfig{})
+		stream(l, epoch, netip.MustParseAddrPort(from), newVoice(1), 20)
+		if s := l.Stats(); s.Decisions[LatchUnsuitable] != 20 {
+			t.Errorf("%s: %+v", from, s)
+		}
+	}
+	if d := NewLatch(LatchConfig{}).RTP(epoch, nowhere, LatchHeader{}); d.Reason != LatchUnsuitable {
+		t.Errorf("no address: %+v", d)
+	}
+	if d := NewLatch(LatchConfig{}).RTCP(epoch, nowhere); d.Reason != LatchUnsuitable {
+		t.Errorf("no address: %+v", d)
+	}
+	here := netip.MustParseAddrPort("127.0.0.1:5004")
+	l := NewLatch(LatchConfig{AllowLoopback: true})
+	if n := stream(l, epoch, here, newVoice(1), 10); n != 7 {
+		t.Errorf("%d of 10 packets from this machine", n)
+	}
+	l = symmetric(t, port(here, 6000))
+	if n := stream(l, epoch, here, newVoice(1), 10); n != 7 {
+		t.Errorf("%d of 10 packets from this machine, which was signalled", n)
+	}
+}
+
+func TestLatchRTCP(t *testing.T) {
+	l := symmetric(t, signalled)
+	if d := l.RTCP(epoch, port(signalled, 5005)); !d.Deliver {
+		t.Error("RTCP from where it was signalled is not heard before the first packet")
+	}
+	if d := l.RTCP(epoch, public); d.Deliver {
+		t.Error("RTCP alone is heard from elsewhere")
+	}
+	v := newVoice(1)
+	stream(l, epoch, public, v, 10)
+	if d := l.RTCP(after(ms(200)), port(public, 32000)); d != (Decision{Deliver: true, Moved: true}) {
+		t.Errorf("RTCP of the locked host: %+v", d)
+	}
+	wantRemote(t, l, public, port(public, 32000))
+	if d := l.RTCP(after(ms(200)), port(public, 0)); d.Moved {
+		t.Error("moved to port 0")
+	}
+	if d := l.RTCP(after(ms(200)), port(public, 32000)); d.Moved {
+		t.Error("moved to where it was")
+	}
+
+	// Where the far end is where it said, so is its RTCP, also at another host
+	// (RFC 3605).
+	l = NewLatch(LatchConfig{Mode: LatchSymmetric})
+	reports := netip.MustParseAddrPort("198.51.100.8:9")
+	l.SetSignalled(epoch, public, reports)
+	stream(l, epoch, public, newVoice(1), 1)
+	for _, from := range []netip.AddrPort{reports, port(public, 1)} {
+		if d := l.RTCP(epoch, from); d != (Decision{Deliver: true}) {
+			t.Errorf("RTCP from %v: %+v", from, d)
+		}
+	}
+	wantRemote(t, l, public, reports)
+
+	l = NewLatch(LatchConfig{Mux: true})
+	stream(l, epoch, public, newVoice(1), 4)
+	l.RTCP(epoch, port(public, 5))
+	wantRemote(t, l, public, public)
+	l = NewLatch(LatchConfig{})
+	stream(l, epoch, port(public, 65535), newVoice(1), 4)
+	wantRemote(t, l, port(public, 65535), nowhere)
+}
+
+// Streams whose packets do not come one by one are learnt too.
+func TestLatchLearnsUnevenStreams(t *testing.T) {
+	type packet struct {
+		at int // ms
+		ts uint32
+	}
+	for name, tt := range map[string]struct {
+		packets []packet
+		first   int // the first that is delivered
+	}{
+		"bursts of four every 80 ms": {[]packet{{0, 0}, {0, 160}, {0, 320}, {0, 480}, {80, 640}}, 4},
+		"a late first packet":        {[]packet{{18, 0}, {20, 160}, {40, 320}, {60, 480}}, 3},
+		"ten times 10 ms":            {[]packet{{0, 0}, {10, 80}, {20, 160}, {30, 240}}, 3},
+		"pictures of three packets": {
+			[]packet{{0, 0}, {0, 0}, {0, 0}, {33, 264}, {33, 264}, {33, 264}, {66, 528}, {66, 528}, {66, 528}, {100, 800}}, 9,
+		},
+		"five at once begin anew": {[]packet{{0, 0}, {0, 160}, {0, 320}, {0, 480}, {0, 640}, {20, 800}, {40, 960}, {60, 1120}}, 7},
+		"far ahead begins anew":   {[]packet{{0, 0}, {20, 8000}, {40, 8160}, {60, 8320}, {80, 8480}}, 4},
+		"timestamps go back":      {[]packet{{0, 640}, {20, 480}, {40, 320}, {60, 160}, {80, 320}, {100, 480}, {120, 640}}, 6},
+		"back, then too fast":     {[]packet{{0, 8000}, {20, 0}, {30, 160}, {40, 320}, {50, 480}}, 5},
+		"a pause begins anew":     {[]packet{{0, 0}, {20, 160}, {40, 320}, {1100, 8800}, {1120, 8960}, {1140, 9120}, {1160, 9280}}, 6},
+		"comfort noise":           {[]packet{{0, 0}, {200, 1600}, {400, 3200}, {600, 4800}}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLatch(LatchConfig{ClockRate: pcmu})
+			for i, p := range tt.packets {
+				d := l.RTP(after(ms(p.at)), public, LatchHeader{Seq: uint16(i), Timestamp: p.ts, SSRC: 1})
+				if d.Deliver != (i >= tt.first) {
+					t.Errorf("packet %d: %+v", i, d)
+				}
+			}
+		})
+	}
+}
+
+// A table full of candidates that go on is closed to more of them, but not to the
+// signalled host; one that stopped makes room.
+func TestLatchCandidatesAreBounded(t *testing.T) {
+	l := symmetric(t, signalled)
+	at := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 4444)
+	}
+	send := func(now time.Time, from netip.AddrPort, seq int) bool {
+		return l.RTP(now, from, LatchHeader{Seq: uint16(seq), Timestamp: uint32(160 * seq), SSRC: 1}).Deliver
+	}
+	for seq := range 3 {
+		for i := range len(l.candidates) {
+			send(after(ms(20*seq)), at(i), seq)
+		}
+	}
+	full := l.candidates
+	for seq := range 10 {
+		if send(after(ms(60+20*seq)), public, seq) {
+			t.Error("learnt without a place")
+		}
+	}
+	if l.candidates != full {
+		t.Error("a newcomer took a place")
+	}
+	for seq := range 4 {
+		if got := send(after(ms(300+20*seq)), port(signalled, 9), seq); got != (seq == 3) {
+			t.Errorf("packet %d of the signalled host delivered: %v", seq, got)
+		}
+	}
+	l = symmetric(t, signalled)
+	l.candidates = full
+	for seq := range 4 {
+		if got := send(after(ms(1100+20*seq)), public, seq); got != (seq == 3) {
+			t.Errorf("packet %d after the others have stopped delivered: %v", seq, got)
+		}
+	}
+	// Newcomers push out only each other.
+	l = symmetric(t, signalled)
+	for i := range 100 {
+		send(epoch, port(attacker, 1+i), 0)
+		send(epoch, at(i), 0)
+	}
+	n := 0
+	for _, c := range l.candidates {
+		if network(c.addr) == network(attacker) {
+			n++
+		}
+	}
+	if n > perNetwork {
+		t.Errorf("%d candidates of one address", n)
+	}
+}
+
+// A stream goes on at another port only where it could be by then.
+func TestLatchRebindWindow(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ahead int
+		pause int // ms
+		want  bool
+	}{
+		"next":         {1, 60, true},
+		"too early":    {1, 59, false},
+		"window":       {250, 2000, true},
+		"beyond it":    {251, 2000, false},
+		"the last one": {0, 2000, false},
+		"before it":    {-1, 2000, false},
+	} {
+		l := NewLatch(LatchConfig{})
+		v := newVoice(1)
+		stream(l, epoch, public, v, 100)
+		// A clock that goes back does not make the source silent for longer.
+		l.RTP(epoch, public, v.h)
+		h := v.h
+		h.Seq += uint16(tt.ahead)
+		if d := l.RTP(after(ms(99*20+tt.pause)), port(public, 9), h); d.Deliver != tt.want {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+func TestLatchDoesNotAllocate(t *testing.T) {
+	l := symmetric(t, signalled)
+	v, evil := newVoice(1), newVoice(2)
+	now, p := epoch, 0
+	if n := testing.AllocsPerRun(1000, func() {
+		now = now.Add(ms(20))
+		p = p%60000 + 1
+		l.RTP(now, port(attacker, p), evil.next())
+		l.RTP(now, public, v.next())
+		l.RTCP(now, attacker)
+		l.RTCP(now, public)
+		if p%100 == 0 {
+			l.SetSignalled(now, port(signalled, p), nowhere)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func ExampleLatch() {
+	l := NewLatch(LatchConfig{Mode: LatchSymmetric})
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	l.SetSignalled(now, netip.MustParseAddrPort("192.168.1.20:5004"), netip.AddrPort{})
+	from := netip.MustParseAddrPort("198.51.100.7:31000")
+	for i := range 5 {
+		d := l.RTP(now, from, LatchHeader{Seq: uint16(i), Timestamp: uint32(160 * i), SSRC: 7})
+		rtp, _, _ := l.Remote()
+		fmt.Println(d.Reason, rtp)
+		now = now.Add(20 * time.Millisecond)
+	}
+	// Output:
+	// candidate 192.168.1.20:5004
+	// candidate 192.168.1.20:5004
+	// candidate 192.168.1.20:5004
+	// heard 198.51.100.7:31000
+	// heard 198.51.100.7:31000
+}
+
+// The first mode takes the first source of two packets at any pace, and then
+// holds on to it as the others do.
+func TestLatchFirst(t *testing.T) {
+	now := time.Now()
+	friend, stranger := netip.MustParseAddrPort("192.0.2.1:4000"), netip.MustParseAddrPort("203.0.113.9:4000")
+	l := NewLatch(LatchConfig{Mode: LatchFirst, ClockRate: pcmu})
+	packet := func(from netip.AddrPort, ssrc uint32, seq uint16) Decision {
+		return l.RTP(now, from, LatchHeader{Seq: seq, Timestamp: 160 * uint32(seq), SSRC: ssrc})
+	}
+	if d := packet(friend, 1, 10); d.Deliver || d.Reason != LatchCandidate {
+		t.Errorf("first packet: %+v", d)
+	}
+	if d := packet(friend, 1, 11); !d.Deliver || !d.Moved {
+		t.Errorf("second packet: %+v", d)
+	}
+	for seq := range uint16(100) {
+		now = now.Add(20 * time.Millisecond)
+		packet(friend, 1, 12+seq)
+		if d := packet(stranger, 2, seq); d.Deliver {
+			t.Fatalf("stranger: %+v", d)
+		}
+	}
+	// Once it is silent, another one has to prove itself.
+	now = now.Add(6 * time.Second)
+	for seq := range uint16(4) {
+		if d := packet(stranger, 2, 200+seq); d.Deliver {
+			t.Fatalf("stranger in a burst: %+v", d)
+		}
+	}
+	// An address that is signalled later is the only one.
+	l.SetSignalled(now, friend, netip.AddrPort{})
+	for seq := range uint16(50) {
+		now = now.Add(20 * time.Millisecond)
+		if d := packet(stranger, 2, 300+seq); d.Deliver {
+			t.Fatalf("stranger beside a signalled end: %+v", d)
+		}
+	}
+	if d := packet(friend, 1, 500); !d.Deliver {
+		t.Errorf("the signalled end: %+v", d)
+	}
+}
+
+// A source that was settled gives way to its like only, if one was signalled.
+func TestLatchReopensSettled(t *testing.T) {
+	elsewhere := netip.MustParseAddrPort("198.51.100.99:7000")
+	for name, tt := range map[string]struct {
+		signalled netip.AddrPort
+		heard     int
+	}{
+		"learnt":    {nowhere, 7},
+		"signalled": {signalled, 0},
+	} {
+		l := NewLatch(LatchConfig{Mode: LatchSymmetric, ClockRate: pcmu})
+		l.SetSignalled(epoch, tt.signalled, nowhere)
+		stream(l, epoch, public, newVoice(1), 300)
+		if n := stream(l, after(time.Hour), elsewhere, newVoice(2), 10); n != tt.heard {
+			t.Errorf("%s: %d of 10 packets delivered, want %d", name, n, tt.heard)
+		}
+	}
+}
