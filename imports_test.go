@@ -31,7 +31,9 @@ var layers = [][]string{
 // edges are the imports within a layer.
 var edges = []string{
 	"audio -> audio/resample",
+	"audio/conceal -> audio",
 	"audio/mix -> audio",
+	"audio/stretch -> audio",
 	"audio/tone -> audio",
 	"audio/vad -> audio",
 	"codec/opus/libopus -> codec/opus",

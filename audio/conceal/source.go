@@ -1,0 +1,236 @@
+package conceal
+
+import "math"
+
+const (
+	memory = 80 // ms of the past that an extension can be made of
+
+	// Pitch periods in tenths of a millisecond.
+	shortestLag, longestLag = 25, 160
+
+	coarse = 8000 // Hz at which a pitch is looked for first
+
+	// template is how much of the end has to be alike, in ms. Longer ones find
+	// the pitch more surely, shorter ones the likest period.
+	template = 8
+
+	// smoothing is how fast the step at the beginning decays, in seconds.
+	smoothing = 0.0005
+)
+
+// A source continues a passage of audio for ever, by repeating its end. Samples
+// are apart by channels.
+type source struct {
+	rate, channels int
+	in             [2][]float32 // the passage
+	mix            []float32    // the mean of the channels
+	low            []float32    // mix at about coarse Hz
+	random         random
+
+	lag   int     // the pitch period in samples, or one that is as good as any
+	alike float32 // how periodic the passage is at the end, 0 to 1
+
+	at     int // where in the passage the next sample comes from
+	jump   int // by how much at goes back at the end of the passage
+	fade   int // samples of the cross-fade before that
+	age    int // samples made
+	offset [2]float32
+	decay  float32 // of the offset, in each sample
+}
+
+func newSource(rate, channels int) *source {
+	s := &source{rate: rate, channels: channels}
+	n := rate * memory / 1000
+	for c := range channels {
+		s.in[c] = make([]float32, 0, n)
+	}
+	s.mix = make([]float32, 0, n)
+	s.low = make([]float32, 0, n/max(1, rate/coarse)+1)
+	s.decay = float32(math.Exp(-1 / (smoothing * float64(rate))))
+	return s
+}
+
+// start takes the passage, oldest first, or latest first if it is to be
+// continued backwards, and gets ready for next. Of a long passage only the part
+// next to the gap is used.
+func (s *source) start(pcm []int16, backwards bool, seed uint32) {
+	n := min(len(pcm)/s.channels, cap(s.mix))
+	s.mix = s.mix[:n]
+	if !backwards {
+		pcm = pcm[len(pcm)-n*s.channels:]
+	}
+	for c := range s.channels {
+		in := s.in[c][:n]
+		s.in[c] = in
+		if backwards {
+			for i := range in {
+				in[n-1-i] = float32(pcm[i*s.channels+c])
+			}
+		} else {
+			for i := range in {
+				in[i] = float32(pcm[i*s.channels+c])
+			}
+		}
+	}
+	copy(s.mix, s.in[0])
+	if s.channels == 2 {
+		for i, v := range s.in[1] {
+			s.mix[i] = (s.mix[i] + v) / 2
+		}
+	}
+	s.random = random(seed | 1)
+	s.age = 0
+	s.findPitch()
+	s.jump = s.lag
+	s.at = n - s.lag
+	s.fade = s.overlap()
+	for c := range s.channels {
+		s.offset[c] = 0
+		if n > s.lag {
+			s.offset[c] = s.in[c][n-1] - s.in[c][n-1-s.lag]
+		}
+	}
+}
+
+// overlap returns the length of the cross-fade before a jump: a quarter of a
+// period.
+func (s *source) overlap() int {
+	return max(0, min(s.lag/4, len(s.mix)-s.jump))
+}
+
+// next writes the next samples of each channel to dst.
+func (s *source) next(dst *[2][]float32, n int) {
+	length := len(s.mix)
+	if length == 0 || s.jump == 0 {
+		for c := range s.channels {
+			clear(dst[c][:n])
+		}
+		return
+	}
+	for i := range n {
+		u := float32(0)
+		if left := length - s.at; left <= s.fade {
+			u = 1 - (float32(left)-0.5)/float32(s.fade)
+		}
+		for c := range s.channels {
+			v := s.in[c][s.at]
+			if u > 0 {
+				v += u * (s.in[c][s.at-s.jump] - v)
+			}
+			dst[c][i] = v + s.offset[c]
+			s.offset[c] *= s.decay
+		}
+		s.at++
+		s.age++
+		if s.at == length {
+			s.at -= s.jump
+			s.vary()
+		}
+	}
+}
+
+// vary chooses how far to go back next: further the longer it lasts, and by
+// something else than a period where there is none.
+func (s *source) vary() {
+	ms := s.age * 1000 / s.rate
+	periods := 1
+	switch {
+	case ms >= 20:
+		periods = 2 + int(s.random.next()>>31)
+	case ms >= 10:
+		periods = 2
+	}
+	jump := periods * s.lag
+	if s.alike < 0.5 {
+		jump += int(s.random.next()>>8) % (s.lag + 1)
+	} else if ms >= 20 {
+		spread := s.lag / 50
+		jump += int(s.random.next()>>8)%(2*spread+1) - spread
+	}
+	// The cross-fade reads before the jump's end, and the passage has a beginning.
+	most := len(s.mix) - s.lag/4
+	for jump > most && jump > s.lag {
+		jump -= s.lag
+	}
+	if jump > len(s.mix) || jump < 1 {
+		jump = s.lag
+	}
+	s.jump = jump
+	s.fade = s.overlap()
+}
+
+// findPitch sets lag and alike: the lag at which the end of the passage was most
+// like itself.
+func (s *source) findPitch() {
+	n := len(s.mix)
+	factor := max(1, s.rate/coarse)
+	s.low = s.low[:0]
+	for i := n % factor; i+factor <= n; i += factor {
+		var v float32
+		for _, x := range s.mix[i : i+factor] {
+			v += x
+		}
+		s.low = append(s.low, v)
+	}
+	low := s.low
+	length := min(len(low)/3, s.rate/factor*template/1000)
+	least := max(1, s.rate*shortestLag/10000/factor)
+	most := min(s.rate*longestLag/10000/factor, len(low)-length)
+	s.lag, s.alike = n, 0
+	if length < 2 || most < least {
+		return
+	}
+	best, at := float32(-1), least
+	end := low[len(low)-length:]
+	for l := least; l <= most; l++ {
+		if c := normal(end, low[len(low)-length-l:]); c > best {
+			best, at = c, l
+		}
+	}
+	s.lag, s.alike = at*factor, best
+	if factor > 1 {
+		best = -1
+		length *= factor
+		end := s.mix[n-length:]
+		for l := max(1, (at-1)*factor); l <= min((at+1)*factor, n-length); l++ {
+			if c := normal(end, s.mix[n-length-l:]); c > best {
+				best, s.lag = c, l
+			}
+		}
+		s.alike = best
+	}
+	s.alike = max(0, s.alike)
+}
+
+// normal returns the normalised correlation of a and as much of b.
+func normal(a, b []float32) float32 {
+	var ab, aa, bb float32
+	b = b[:len(a)]
+	for i, x := range a {
+		y := b[i]
+		ab += x * y
+		aa += x * x
+		bb += y * y
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return ab / float32(math.Sqrt(float64(aa)*float64(bb)))
+}
+
+// random is a generator of numbers that need not be any better.
+type random uint32
+
+func (r *random) next() uint32 {
+	x := uint32(*r)
+	x ^= x << 13
+	x ^= x >> 17
+	x ^= x << 5
+	*r = random(x)
+	return x
+}
+
+// sound returns white noise with a power of 1.
+func (r *random) sound() float32 {
+	return float32(int32(r.next())) * (1.7320508 / (1 << 31))
+}
