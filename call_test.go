@@ -26,9 +26,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	pcmu = codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}
-	pcma = codec.Params{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1}
-	opus = codec.Params{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
+	pcmu  = codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}
+	pcma  = codec.Params{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1}
+	coded = codec.Params{Name: "X-coded", PayloadType: 111, ClockRate: 48000, Channels: 2} // no build knows it
 )
 
 const ms = time.Millisecond
@@ -306,13 +306,13 @@ func TestDeadlinesOfReadsAndWrites(t *testing.T) {
 
 func TestCopyKeepsPacketsCoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		config := AudioConfig{Send: opus}
+		config := AudioConfig{Send: coded}
 		x, y, _, _ := pair(t, config, config, Deadlines{})
 		done := make(chan error, 1)
 		go func() { done <- Copy(t.Context(), y, y) }() // an echo at y
 		// Two packets are sent to be heard as a source, with a gap in the numbers.
 		for _, n := range []int64{1, 2, 3, 5, 6} {
-			p := stream.Packet{Codec: opus, Timeline: 1, Seq: n, Timestamp: uint32(n) * 960, Payload: []byte{0x78, byte(n)}}
+			p := stream.Packet{Codec: coded, Timeline: 1, Seq: n, Timestamp: uint32(n) * 960, Payload: []byte{0x78, byte(n)}}
 			if err := x.Audio().WritePacket(&p); err != nil {
 				t.Fatal(err)
 			}
@@ -558,7 +558,7 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 }
 
 func TestForwardingDoesNotAllocate(t *testing.T) {
-	c, err := New(Config{Audio: &AudioConfig{Leg: sink{}, Send: opus, Receive: []codec.Params{opus}}})
+	c, err := New(Config{Audio: &AudioConfig{Leg: sink{}, Send: coded, Receive: []codec.Params{coded}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,12 +167,16 @@ func (a *Audio) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 			return b, what
 		}
 	}
-	if b, ok := a.sender.AppendPacket(dst, now); ok {
-		a.sentLocked(now, b)
-		a.leaving = true
+	room, digits := a.sender.Room(), a.sender.PendingDigits()
+	b, ok := a.sender.AppendPacket(dst, now)
+	if a.sender.Room() != room || a.sender.PendingDigits() != digits { // on hold without a packet
 		if w := a.call.waiting; w.room > 0 || w.digits > 0 {
 			a.call.cond.Broadcast()
 		}
+	}
+	if ok {
+		a.sentLocked(now, b)
+		a.leaving = true
 		return b, media
 	}
 	if next := a.rtcp.Next(); !a.call.connected.IsZero() && !next.IsZero() && !now.Before(next) {

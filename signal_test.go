@@ -201,6 +201,9 @@ func TestUpdate(t *testing.T) {
 		if s.Audio.Queued > 300*ms {
 			t.Errorf("%v wait after the hold", s.Audio.Queued)
 		}
+		if p := x.Audio().Played(); p.Muted < 29*time.Second {
+			t.Errorf("%v of what was written in 30 s of hold went by", p.Muted)
+		}
 		if err := x.Audio().Update(&AudioUpdate{}); err != nil {
 			t.Fatal(err)
 		}

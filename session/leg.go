@@ -19,7 +19,8 @@ var (
 	// errNobody is the error for packets that have nowhere to go yet.
 	errNobody = errors.New("session: the far end is not known yet")
 
-	errLocked = errors.New("session: no room for an encrypted packet")
+	errKeys = errors.New("session: no keys yet")
+	errLong = errors.New("session: packet too long to encrypt")
 )
 
 // A leg carries the packets of a call over its sockets: it decides whom it hears
@@ -28,6 +29,8 @@ type leg struct {
 	call    *parley.Call
 	pair    *transport.Pair
 	capture *Capture
+	secure  bool
+	mux     atomic.Bool
 	remote  atomic.Pointer[remote] // nil: nobody
 	srtp    atomic.Pointer[srtpKeys]
 	reading sync.WaitGroup
@@ -60,7 +63,7 @@ type waiting struct {
 const maxWaiting = 16
 
 func newLeg(c *Config, receive []codec.Params) (*leg, error) {
-	l := &leg{capture: c.Capture}
+	l := &leg{capture: c.Capture, secure: c.Secure}
 	if err := l.setKeys(c.SRTP); err != nil {
 		return nil, err
 	}
@@ -78,8 +81,11 @@ func newLeg(c *Config, receive []codec.Params) (*leg, error) {
 	if c.Remote.IsValid() {
 		l.setRemote(c.Remote, c.RemoteRTCP)
 	}
+	l.mux.Store(c.Mux)
+	// An offer of one port for both may be turned down.
+	one := c.Mux && c.Remote.IsValid()
 	var err error
-	l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: c.Mux})
+	l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one})
 	return l, err
 }
 
@@ -133,19 +139,25 @@ func (l *leg) follow() {
 // setKeys changes the keys, unless they are the ones in force: their state has
 // to go on, since a key stream must not be used twice.
 func (l *leg) setKeys(keys *SRTP) error {
+	next, err := l.protect(keys)
+	if err == nil {
+		l.srtp.Store(next)
+	}
+	return err
+}
+
+func (l *leg) protect(keys *SRTP) (*srtpKeys, error) {
 	if keys == nil {
-		l.srtp.Store(nil)
-		return nil
+		return nil, nil
 	}
 	if now := l.srtp.Load(); now != nil && equal(now.Local, keys.Local) && equal(now.Remote, keys.Remote) {
-		return nil
+		return now, nil
 	}
 	protect, err := transport.NewSRTP(keys.Local, keys.Remote)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.srtp.Store(&srtpKeys{*keys, protect})
-	return nil
+	return &srtpKeys{*keys, protect}, nil
 }
 
 func equal(a, b transport.SRTPKey) bool {
@@ -166,7 +178,7 @@ func (l *leg) WriteRTCP(b []byte) error {
 		return nil // a report to nobody
 	}
 	conn := l.pair.RTCP
-	if conn == nil {
+	if l.mux.Load() {
 		conn = l.pair.RTP
 	}
 	return l.write(conn, r.rtcp, b, (*transport.SRTP).EncryptRTCP)
@@ -181,12 +193,14 @@ func (l *leg) write(conn *net.UDPConn, to netip.AddrPort, b []byte, encrypt func
 		buf := buffers.Get().(*[2048]byte)
 		defer buffers.Put(buf)
 		if len(b) > len(buf)-64 {
-			return errLocked
+			return errLong
 		}
 		var err error
 		if b, err = encrypt(keys.protect, buf[:0], b); err != nil {
 			return err
 		}
+	} else if l.secure {
+		return errKeys
 	}
 	l.record(conn, to, plain, b, true)
 	_, err := conn.WriteToUDPAddrPort(b, to)
@@ -249,17 +263,18 @@ func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 // further, so that nobody else can be taken for the far end.
 func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) ([]byte, bool) {
 	keys := r.leg.srtp.Load()
-	if keys == nil {
+	if keys == nil && !r.leg.secure {
 		return b, true
 	}
-	plain, err := decrypt(keys.protect, r.plain[:0], b)
-	if err != nil {
-		r.leg.mu.Lock()
-		r.leg.counts.Unauthenticated++
-		r.leg.mu.Unlock()
-		return nil, false
+	if keys != nil {
+		if plain, err := decrypt(keys.protect, r.plain[:0], b); err == nil {
+			return plain, true
+		}
 	}
-	return plain, true
+	r.leg.mu.Lock()
+	r.leg.counts.Unauthenticated++
+	r.leg.mu.Unlock()
+	return nil, false
 }
 
 func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {

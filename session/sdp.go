@@ -3,16 +3,12 @@ package session
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"math"
 	"net/netip"
+	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/pion/sdp/v3"
-
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/codec"
 )
 
@@ -20,184 +16,85 @@ import (
 // description that no call can be made from.
 var ErrDescription = errors.New("session: unusable session description")
 
-// A Description is what a session description (SDP, RFC 8866) says of an audio
-// stream: where it is received, and in which payload formats.
+// A Description is what a session description (SDP, RFC 8866) says of one audio
+// stream: where it is received, in which payload formats, and what else two
+// ends have to agree on before they can talk (see [Answer] and [Agree]).
+//
+// A stream with Crypto is RTP/SAVP, one without is RTP/AVP. Limits: no keys by
+// DTLS, no candidates (ICE), and no optional encryption: crypto lines of an
+// RTP/AVP section are passed over (RFC 8643). Of an offer of the same audio with
+// and without encryption, in a section each, the first one counts.
 type Description struct {
-	Addr   netip.AddrPort // where the media is to be sent
-	Codecs []codec.Params // in order of preference
-	PTime  time.Duration  // 0: not said
+	Addr   netip.AddrPort // where the media is to be sent; an unspecified address (0.0.0.0) takes none
+	Codecs []codec.Params // in order of preference; telephone-event, CN and red among them
+	PTime  time.Duration  // of the packets that are liked best; 0: not said
+
+	MaxPTime  time.Duration    // of the longest packets that are taken; 0: not said
+	RTCP      netip.AddrPort   // where RTCP is to be sent (RFC 3605); zero: the port after that of Addr
+	Mux       bool             // RTCP may come to the RTP port (RFC 5761)
+	Direction parley.Direction // seen from the end that the description is of
+	Feedback  bool             // RTP/AVPF or RTP/SAVPF (RFC 4585)
+	Crypto    []Crypto         // one of which keys the stream; none: it is not encrypted
+
+	ID      uint64     // of the session; it should be random, and below 1<<63
+	Version uint64     // of this description of the session: see [Description.Follow]
+	Origin  netip.Addr // of the end that made the session; zero: the address of Addr
+
+	Others []Section // media that are not taken, in order
+	Index  int       // how many of Others come before the audio stream
 }
 
-// maxDescription bounds the descriptions that are read: those of browsers with
-// many tracks have some 10 kB.
-const maxDescription = 64 << 10
-
-// ParseDescription reads the first audio section of a session description. The
-// error wraps [ErrDescription].
-func ParseDescription(text []byte) (*Description, error) {
-	if len(text) > maxDescription {
-		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrDescription, len(text), maxDescription)
-	}
-	var s sdp.SessionDescription
-	if err := s.Unmarshal(text); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
-	}
-	for _, m := range s.MediaDescriptions {
-		if m.MediaName.Media == "audio" {
-			return parseAudio(&s, m)
-		}
-	}
-	return nil, fmt.Errorf("%w: no audio section", ErrDescription)
+// A Section names a stream that a description has besides the audio stream. It
+// has a place in the answer, where it is turned down with port 0 (RFC 3264,
+// section 6).
+type Section struct {
+	Media   string // such as "video"
+	Proto   string // such as "RTP/AVP"
+	Formats string // such as "96 97"
 }
 
-func parseAudio(s *sdp.SessionDescription, m *sdp.MediaDescription) (*Description, error) {
-	if proto := strings.Join(m.MediaName.Protos, "/"); proto != "RTP/AVP" && proto != "RTP/AVPF" {
-		return nil, fmt.Errorf("%w: audio over %s, want RTP/AVP", ErrDescription, proto)
+// Follow makes d, which is about to be sent, the description of the same session
+// that comes after last: the version is one more if d says anything new, and the
+// same if not (RFC 3264, section 8). Streams that last had are not forgotten.
+func (d *Description) Follow(last *Description) {
+	d.ID, d.Version, d.Origin = last.ID, last.Version, last.Origin
+	if !d.Origin.IsValid() {
+		d.Origin = last.Addr.Addr()
 	}
-	connection := m.ConnectionInformation
-	if connection == nil {
-		connection = s.ConnectionInformation
+	if len(d.Others) < len(last.Others) {
+		d.Others, d.Index = slices.Clone(last.Others), last.Index
 	}
-	if connection == nil || connection.Address == nil {
-		return nil, fmt.Errorf("%w: no connection address (c=)", ErrDescription)
+	d.Origin = d.canonical().Origin
+	if !reflect.DeepEqual(d.canonical(), last.canonical()) {
+		d.Version++
 	}
-	host, _, _ := strings.Cut(connection.Address.Address, "/")
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return nil, fmt.Errorf("%w: connection address %q is not an IP address", ErrDescription, host)
-	}
-	port := m.MediaName.Port.Value
-	if port < 1 || port > 65534 {
-		return nil, fmt.Errorf("%w: audio port %d", ErrDescription, port)
-	}
-	d := &Description{Addr: netip.AddrPortFrom(addr.WithZone(""), uint16(port))} // a zone is the far end's own affair
-	for _, format := range m.MediaName.Formats {
-		p, err := parseFormat(m, format)
-		if err != nil {
-			return nil, err
-		}
-		if p.Name != "" {
-			d.Codecs = append(d.Codecs, p)
-		}
-	}
-	if len(d.Codecs) == 0 {
-		return nil, fmt.Errorf("%w: no payload format that is known by number or by rtpmap", ErrDescription)
-	}
-	if v, ok := m.Attribute("ptime"); ok {
-		ms, err := strconv.ParseFloat(v, 64)
-		if err != nil || !(ms > 0 && ms <= 1000) {
-			return nil, fmt.Errorf("%w: ptime %q", ErrDescription, v)
-		}
-		d.PTime = time.Duration(math.Round(ms * float64(time.Millisecond)))
-	}
-	return d, nil
 }
 
-// parseFormat returns the parameters of a payload type of m, without a name if
-// it is neither described nor static.
-func parseFormat(m *sdp.MediaDescription, format string) (codec.Params, error) {
-	pt, err := strconv.ParseUint(format, 10, 7)
-	if err != nil {
-		return codec.Params{}, fmt.Errorf("%w: payload type %q", ErrDescription, format)
+// canonical returns d as it is read when it was written.
+func (d *Description) canonical() Description {
+	c := *d
+	c.Addr, c.RTCP = withoutZone(c.Addr), withoutZone(c.RTCP)
+	if c.Origin = c.Origin.WithZone(""); c.Origin == c.Addr.Addr() {
+		c.Origin = netip.Addr{}
 	}
-	p, _ := codec.Static(uint8(pt))
-	p.PayloadType = uint8(pt)
-	for _, a := range m.Attributes {
-		number, value, _ := strings.Cut(a.Value, " ")
-		if number != format {
-			continue
-		}
-		if strings.ContainsAny(value, "\x00\r") { // RFC 8866, section 9, byte-string
-			return p, fmt.Errorf("%w: control character in %s %q", ErrDescription, a.Key, a.Value)
-		}
-		switch a.Key {
-		case "rtpmap":
-			parts := strings.Split(value, "/")
-			if len(parts) < 2 || len(parts) > 3 || parts[0] == "" {
-				return p, fmt.Errorf("%w: rtpmap %q", ErrDescription, a.Value)
-			}
-			rate, err := strconv.ParseUint(parts[1], 10, 31)
-			if err != nil || rate == 0 {
-				return p, fmt.Errorf("%w: clock rate in rtpmap %q", ErrDescription, a.Value)
-			}
-			p.Name, p.ClockRate, p.Channels = parts[0], int(rate), 1
-			if len(parts) == 3 {
-				channels, err := strconv.ParseUint(parts[2], 10, 8)
-				if err != nil || channels == 0 {
-					return p, fmt.Errorf("%w: channels in rtpmap %q", ErrDescription, a.Value)
-				}
-				p.Channels = int(channels)
-			}
-		case "fmtp":
-			p.FMTP = value
-		}
-	}
-	return p, nil
-}
-
-// Marshal returns d as a session description. The error wraps
-// [ErrDescription] if [ParseDescription] would not read it as d again, as with
-// a name that has a line break in it.
-func (d *Description) Marshal() ([]byte, error) {
-	if !d.Addr.IsValid() || len(d.Codecs) == 0 {
-		return nil, fmt.Errorf("%w: no address or no codec", ErrDescription)
-	}
-	family := "IP4"
-	if d.Addr.Addr().Is6() {
-		family = "IP6"
-	}
-	address := d.Addr.Addr().WithZone("").String()
-	m := &sdp.MediaDescription{MediaName: sdp.MediaName{
-		Media:  "audio",
-		Port:   sdp.RangedPort{Value: int(d.Addr.Port())},
-		Protos: []string{"RTP", "AVP"},
-	}}
+	c.Codecs = nil
 	for _, p := range d.Codecs {
-		number := strconv.Itoa(int(p.PayloadType))
-		m.MediaName.Formats = append(m.MediaName.Formats, number)
-		m.WithValueAttribute("rtpmap", number+" "+p.String())
-		if p.FMTP != "" {
-			m.WithValueAttribute("fmtp", number+" "+p.FMTP)
-		}
+		p.Channels = cmp.Or(p.Channels, 1)
+		c.Codecs = append(c.Codecs, p)
 	}
-	if d.PTime != 0 {
-		m.WithValueAttribute("ptime", strconv.FormatFloat(float64(d.PTime)/float64(time.Millisecond), 'f', -1, 64))
+	if len(c.Crypto) == 0 {
+		c.Crypto = nil
 	}
-	s := &sdp.SessionDescription{
-		Origin: sdp.Origin{
-			Username: "-", SessionID: 1, SessionVersion: 1,
-			NetworkType: "IN", AddressType: family, UnicastAddress: address,
-		},
-		SessionName: "Parley",
-		ConnectionInformation: &sdp.ConnectionInformation{
-			NetworkType: "IN", AddressType: family, Address: &sdp.Address{Address: address},
-		},
-		TimeDescriptions:  []sdp.TimeDescription{{}},
-		MediaDescriptions: []*sdp.MediaDescription{m},
+	if len(c.Others) == 0 {
+		c.Others = nil
 	}
-	text, err := s.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
-	}
-	read, err := ParseDescription(text)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.EqualFunc(read.Codecs, d.Codecs, samePayload) {
-		return nil, fmt.Errorf("%w: %q would be read as %q", ErrDescription, formats(d.Codecs), formats(read.Codecs))
-	}
-	return text, nil
+	return c
 }
 
-// formats describes codecs with all that a description says of them.
-func formats(codecs []codec.Params) (all []string) {
-	for _, p := range codecs {
-		all = append(all, fmt.Sprintf("%d %s %s", p.PayloadType, p, p.FMTP))
+// withoutZone leaves out what only the end that wrote an address can tell.
+func withoutZone(a netip.AddrPort) netip.AddrPort {
+	if a.Addr().Zone() == "" {
+		return a
 	}
-	return all
-}
-
-func samePayload(p, q codec.Params) bool {
-	p.Channels, q.Channels = cmp.Or(p.Channels, 1), cmp.Or(q.Channels, 1)
-	return p == q
+	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
 }

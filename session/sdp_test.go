@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/transport"
 )
 
 // Descriptions in the shape that widespread programs give them.
@@ -152,8 +153,8 @@ func TestDescriptionErrorsSayWhat(t *testing.T) {
 		head + c + "m=video 5004 RTP/AVP 96\r\n":                             "no audio section",
 		head + "t=0 0\r\nm=audio 5004 RTP/AVP 0\r\n":                         "no connection address (c=)",
 		head + "c=IN IP4 example.com\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n": `connection address "example.com" is not an IP address`,
-		head + c + "m=audio 0 RTP/AVP 0\r\n":                                 "audio port 0",
-		head + c + "m=audio 5004 UDP/TLS/RTP/SAVPF 0\r\n":                    "audio over UDP/TLS/RTP/SAVPF, want RTP/AVP",
+		head + c + "m=audio 0 RTP/AVP 0\r\n":                                 "audio port 0: turned down",
+		head + c + "m=audio 5004 UDP/TLS/RTP/SAVPF 0\r\n":                    "audio over UDP/TLS/RTP/SAVPF has its keys by DTLS, as in WebRTC; want RTP/AVP, or RTP/SAVP with a=crypto",
 		head + c + "m=audio 5004 RTP/AVP 200\r\n":                            `payload type "200"`,
 		head + c + "m=audio 5004 RTP/AVP 96 97\r\n":                          "no payload format that is known by number or by rtpmap",
 		head + c + "m=audio 5004 RTP/AVP 96\r\na=rtpmap:96 opus\r\n":         `rtpmap "96 opus"`,
@@ -172,21 +173,30 @@ func TestDescriptionErrorsSayWhat(t *testing.T) {
 
 func TestMarshalErrors(t *testing.T) {
 	addr := netip.MustParseAddrPort("192.0.2.1:5004")
+	key, _ := transport.NewSRTPKey(transport.AEAD_AES_128_GCM)
 	with := func(p codec.Params) Description { return Description{Addr: addr, Codecs: []codec.Params{p}} }
 	for name, d := range map[string]Description{
-		"nothing":           {},
-		"no address":        {Codecs: []codec.Params{pcmu}},
-		"no codec":          {Addr: addr},
-		"port 0":            {Addr: netip.MustParseAddrPort("192.0.2.1:0"), Codecs: []codec.Params{pcmu}},
-		"port 65535":        {Addr: netip.MustParseAddrPort("192.0.2.1:65535"), Codecs: []codec.Params{pcmu}},
-		"no name":           with(codec.Params{PayloadType: 96, ClockRate: 8000}),
-		"lines in a name":   with(codec.Params{Name: "x\r\na=evil", PayloadType: 96, ClockRate: 8000}),
-		"a slash in a name": with(codec.Params{Name: "x/8000", PayloadType: 96, ClockRate: 8000}),
-		"lines in fmtp":     with(codec.Params{Name: "x", PayloadType: 96, ClockRate: 8000, FMTP: "a=1\nm=video 1 RTP/AVP 0"}),
-		"no clock rate":     with(codec.Params{Name: "x", PayloadType: 96}),
-		"payload type 128":  with(codec.Params{Name: "x", PayloadType: 128, ClockRate: 8000}),
-		"ptime below 0":     {Addr: addr, Codecs: []codec.Params{pcmu}, PTime: -time.Second},
-		"ptime of an hour":  {Addr: addr, Codecs: []codec.Params{pcmu}, PTime: time.Hour},
+		"nothing":              {},
+		"no address":           {Codecs: []codec.Params{pcmu}},
+		"no codec":             {Addr: addr},
+		"port 0":               {Addr: netip.MustParseAddrPort("192.0.2.1:0"), Codecs: []codec.Params{pcmu}},
+		"port 65535":           {Addr: netip.MustParseAddrPort("192.0.2.1:65535"), Codecs: []codec.Params{pcmu}},
+		"no name":              with(codec.Params{PayloadType: 96, ClockRate: 8000}),
+		"lines in a name":      with(codec.Params{Name: "x\r\na=evil", PayloadType: 96, ClockRate: 8000}),
+		"a slash in a name":    with(codec.Params{Name: "x/8000", PayloadType: 96, ClockRate: 8000}),
+		"lines in fmtp":        with(codec.Params{Name: "x", PayloadType: 96, ClockRate: 8000, FMTP: "a=1\nm=video 1 RTP/AVP 0"}),
+		"no clock rate":        with(codec.Params{Name: "x", PayloadType: 96}),
+		"payload type 128":     with(codec.Params{Name: "x", PayloadType: 128, ClockRate: 8000}),
+		"ptime below 0":        {Addr: addr, Codecs: []codec.Params{pcmu}, PTime: -time.Second},
+		"index":                {Addr: addr, Codecs: []codec.Params{pcmu}, Index: 1},
+		"no section":           {Addr: addr, Codecs: []codec.Params{pcmu}, Others: []Section{{}}},
+		"lines in section":     {Addr: addr, Codecs: []codec.Params{pcmu}, Others: []Section{{"video", "RTP/AVP", "96\r\na=x"}}},
+		"empty key":            {Addr: addr, Codecs: []codec.Params{pcmu}, Crypto: []Crypto{{Tag: 1}}},
+		"tag 0":                {Addr: addr, Codecs: []codec.Params{pcmu}, Crypto: []Crypto{{Key: key}}},
+		"a tag twice":          {Addr: addr, Codecs: []codec.Params{pcmu}, Crypto: []Crypto{{Tag: 1, Key: key}, {Tag: 1, Key: key}}},
+		"heard at 0.0.0.0":     {Addr: netip.MustParseAddrPort("0.0.0.0:5004"), Codecs: []codec.Params{pcmu}},
+		"a payload type twice": {Addr: addr, Codecs: []codec.Params{pcmu, {Name: "x", ClockRate: 8000}}},
+		"ptime of an hour":     {Addr: addr, Codecs: []codec.Params{pcmu}, PTime: time.Hour},
 	} {
 		if text, err := d.Marshal(); !errors.Is(err, ErrDescription) {
 			t.Errorf("%s: error %v, want ErrDescription; wrote\n%s", name, err, text)

@@ -45,8 +45,14 @@ type Config struct {
 	Mux        bool             // RTCP uses the port of RTP (RFC 5761)
 	Ports      *transport.Ports // where the local port is from; nil: wherever one is free
 
+	// Advertise is the address that [Session.Describe] tells the far end; zero:
+	// that of Local or, if that is all addresses, the one that leads to the
+	// internet.
+	Advertise netip.Addr
+
 	Latch   transport.LatchMode // whom to hear beside Remote; zero value: nobody, or without Remote the first
-	SRTP    *SRTP               // nil: neither encrypted nor authenticated
+	SRTP    *SRTP               // nil: neither encrypted nor authenticated, unless Secure
+	Secure  bool                // nothing is sent or heard before there are keys: from SRTP, or agreed on by SDP
 	Capture *Capture            // nil: none
 
 	Audio     *AudioConfig // nil: the zero AudioConfig
@@ -97,38 +103,54 @@ type AudioConfig struct {
 // A Session is a [parley.Call] over UDP.
 type Session struct {
 	*parley.Call
-	leg *leg
+	leg    *leg
+	config Config
+	audio  *parley.AudioConfig
+	crypto []Crypto // what was offered
 }
 
 // Open opens the sockets and starts the call. The context covers the opening
 // only; the call lasts until it ends or Close is called.
 func Open(ctx context.Context, c *Config) (*Session, error) {
+	s, err := prepare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s.start()
+	return s, nil
+}
+
+// prepare makes a session that does not receive yet.
+func prepare(ctx context.Context, c *Config) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var config Config
+	s := &Session{}
 	if c != nil {
-		config = *c
+		s.config = *c
 	}
-	if err := config.check(); err != nil {
+	if err := s.config.check(); err != nil {
 		return nil, err
 	}
-	audio, err := config.Audio.parley()
-	if err != nil {
+	var err error
+	if s.audio, err = s.config.Audio.parley(); err != nil {
 		return nil, err
 	}
-	l, err := newLeg(&config, audio.Receive)
-	if err != nil {
+	if s.leg, err = newLeg(&s.config, s.audio.Receive); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	audio.Leg = l
-	l.call, err = parley.New(parley.Config{Deadlines: config.Deadlines, Logger: config.Logger, Audio: audio})
+	s.audio.Leg = s.leg
+	s.Call, err = parley.New(parley.Config{Deadlines: s.config.Deadlines, Logger: s.config.Logger, Audio: s.audio})
 	if err != nil {
 		return nil, err
 	}
-	l.start()
-	l.call.Connected()
-	return &Session{Call: l.call, leg: l}, nil
+	s.leg.call = s.Call
+	return s, nil
+}
+
+func (s *Session) start() {
+	s.leg.start()
+	s.Connected()
 }
 
 func (c *Config) check() error {

@@ -1,0 +1,215 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/transport"
+)
+
+// pass writes a description and reads it, as the signalling between two ends
+// does.
+func pass(t *testing.T, d *Description) *Description {
+	t.Helper()
+	text, err := d.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseDescription(text)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return got
+}
+
+// offerAnswer makes a call between two ends by offer and answer.
+func offerAnswer(t *testing.T, caller, callee Config) (x, y *Session, agreed *Agreed) {
+	t.Helper()
+	caller.Local, callee.Local = local, local
+	x = open(t, caller)
+	offer, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, answer, err := OpenAnswer(t.Context(), &callee, pass(t, offer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { y.Close() })
+	if agreed, err = Agree(offer, pass(t, answer)); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Update(agreed); err != nil {
+		t.Fatal(err)
+	}
+	return x, y, agreed
+}
+
+// talks makes one end say a second of a value, and checks
+// that the other one hears most of it.
+func talks(t *testing.T, from, to *Session, value int16) {
+	t.Helper()
+	go func() {
+		for range 50 {
+			if from.Audio().WriteFrame(tone(value)) != nil {
+				return
+			}
+		}
+	}()
+	heard := 0
+	var f audio.Frame
+	to.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+	for heard < 20 {
+		if err := to.Audio().ReadFrame(&f); err != nil {
+			t.Fatalf("after %d frames: %v", heard, err)
+		}
+		if near := f.Samples[len(f.Samples)/2] - value; f.Kind == audio.Media && near > -40 && near < 40 {
+			heard++
+		}
+	}
+}
+
+func TestCallsByOfferAndAnswer(t *testing.T) {
+	l16 := codec.Params{Name: "L16", PayloadType: 97, ClockRate: 8000, Channels: 1}
+	other := l16
+	other.PayloadType = 98
+	for name, tt := range map[string]struct{ caller, callee Config }{
+		"plain":          {Config{}, Config{}},
+		"other numbers":  {Config{Audio: &AudioConfig{Codecs: []codec.Params{l16}}}, Config{Audio: &AudioConfig{Codecs: []codec.Params{other}}}},
+		"encrypted":      {Config{Secure: true}, Config{}},
+		"one port":       {Config{Mux: true}, Config{Mux: true}},
+		"one port, no":   {Config{Mux: true}, Config{}},
+		"both encrypted": {Config{Secure: true, Mux: true}, Config{Secure: true, Mux: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, y, agreed := offerAnswer(t, tt.caller, tt.callee)
+			if want := tt.caller.Mux && tt.callee.Mux; agreed.Mux != want {
+				t.Errorf("RTCP on one port: %v, want %v", agreed.Mux, want)
+			}
+			if secure := agreed.LocalKey.Profile != ""; secure != tt.caller.Secure {
+				t.Errorf("encrypted: %v, want %v", secure, tt.caller.Secure)
+			}
+			talks(t, x, y, 1000)
+			talks(t, y, x, -1000)
+			x.Close()
+			var f audio.Frame
+			var err error
+			for err == nil {
+				err = y.Audio().ReadFrame(&f)
+			}
+			if err != io.EOF {
+				t.Errorf("the goodbye: %v", err)
+			}
+		})
+	}
+}
+
+// A second offer puts the far end on hold and changes the codec; a third one
+// undoes it. Neither restarts anything.
+func TestReoffer(t *testing.T) {
+	pcma, _ := codec.Static(8)
+	both := &AudioConfig{Codecs: []codec.Params{pcmu, pcma}}
+	x, y, _ := offerAnswer(t, Config{Audio: both}, Config{Audio: both})
+	first, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange := func(change func(offer *Description)) {
+		t.Helper()
+		offer, err := x.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(offer)
+		offer.Follow(first)
+		if offer.Version <= first.Version {
+			t.Errorf("version %d after %d", offer.Version, first.Version)
+		}
+		first = offer
+		ours, err := y.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, theirs, err := Answer(pass(t, offer), ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := y.Update(theirs); err != nil {
+			t.Fatal(err)
+		}
+		mine, err := Agree(offer, pass(t, answer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Update(mine); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talks(t, x, y, 992)
+	exchange(func(d *Description) { d.Direction = parley.Inactive })
+	var before, after parley.Stats
+	time.Sleep(50 * time.Millisecond) // what is on its way
+	y.Stats(&before)
+	for range 10 {
+		if err := x.Audio().WriteFrame(tone(992)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	if y.Stats(&after); after.Audio.Received != before.Audio.Received {
+		t.Errorf("%d packets on hold", after.Audio.Received-before.Audio.Received)
+	}
+	exchange(func(d *Description) { d.Codecs = []codec.Params{pcma, pcmu} })
+	if got := x.Audio().Codec(); got.Name != "PCMA" {
+		t.Errorf("sends %v after PCMA was agreed on", got)
+	}
+	talks(t, x, y, 1008)
+}
+
+func TestSecureNeedsKeys(t *testing.T) {
+	x := open(t, Config{Local: local})
+	offer, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenAnswer(t.Context(), &Config{Local: local, Secure: true}, offer); !errors.Is(err, ErrDescription) {
+		t.Errorf("a plain offer was answered: %v", err)
+	}
+	// Without keys nothing is heard or sent.
+	friend := from(t, "127.0.0.1:0")
+	s := open(t, Config{Local: local, Secure: true, Remote: netip.MustParseAddrPort(friend.LocalAddr().String())})
+	speak(t, friend, s, 1, 5)
+	until(t, "five packets that cannot be authenticated", func() bool {
+		var n NetworkStats
+		s.NetworkStats(&n)
+		return n.Unauthenticated == 5
+	})
+	if err := s.Audio().WriteFrame(tone(1)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a packet that is not sent", func() bool {
+		var stats parley.Stats
+		s.Stats(&stats)
+		return stats.Audio.SendErrors > 0
+	})
+}
+
+func TestWrongKeys(t *testing.T) {
+	key, err := transport.NewSRTPKey(transport.AEAD_AES_128_GCM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(t.Context(), &Config{Local: local, SRTP: &SRTP{Local: key}}); !errors.Is(err, transport.ErrSRTPKey) {
+		s.Close()
+		t.Errorf("one key of two: %v", err)
+	} else if strings.Contains(err.Error(), string(key.Master)) {
+		t.Error("the error tells the key")
+	}
+}

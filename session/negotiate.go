@@ -1,0 +1,163 @@
+package session
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/transport"
+)
+
+// ErrNoCommonCodec is returned, wrapped with the formats of both ends, when they
+// have no codec in common. Telephone events, comfort noise and redundancy alone
+// make no call.
+var ErrNoCommonCodec = errors.New("session: no common codec")
+
+// Agreed is what an offer and its answer come to (RFC 3264), seen from one end.
+type Agreed struct {
+	Remote     netip.AddrPort // where RTP goes to; zero: nowhere, the far end is on hold with an unspecified address
+	RemoteRTCP netip.AddrPort // where RTCP goes to
+	Mux        bool           // both ends have RTP and RTCP on one port
+
+	Send    codec.Params   // with the payload type and format parameters of the far end
+	Receive []codec.Params // with our own; the format of Send first, telephone-event, CN and red where they were listed
+	Event   codec.Params   // telephone-event to send; without a name: none
+
+	PTime     time.Duration    // of what is sent
+	Direction parley.Direction // seen from this end
+
+	LocalKey, RemoteKey transport.SRTPKey // of what is sent and of what is received; without a profile: no SRTP
+}
+
+// Answer answers an offer (RFC 3264, section 6). What this end can do is told by
+// local, as it would offer it: Mux and Direction are what it is ready for, and of
+// Crypto there is one for each suite that it speaks. If the session was described
+// before, the answer has still to [Description.Follow] that.
+//
+// The answer has the offer's payload types, and those of its formats that local
+// has too, in the order of the offer: the first codec is the one to send. It has
+// the tag and suite of the offer's first crypto line that local has a key for.
+// An encrypted offer is not answered in the clear, nor the other way round.
+//
+// The error wraps [ErrNoCommonCodec] or [ErrDescription].
+func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err error) {
+	a := *local
+	a.Codecs = answerCodecs(offer.Codecs, local.Codecs)
+	a.PTime = cmp.Or(local.PTime, offer.PTime)
+	a.Mux = offer.Mux && local.Mux && !slices.ContainsFunc(a.Codecs, clashes)
+	if a.Mux {
+		a.RTCP = netip.AddrPort{}
+	}
+	a.Direction = direction(local.Direction.Sends() && offer.receives(), local.receives() && offer.Direction.Sends())
+	a.Feedback = offer.Feedback
+	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
+	a.Others, a.Index = slices.Clone(offer.Others), offer.Index
+	if !slices.ContainsFunc(a.Codecs, isMedia) {
+		return nil, nil, noCommonCodec(offer, local)
+	}
+	if agreed, err = agree(&a, offer, &a); err != nil {
+		return nil, nil, err
+	}
+	return &a, agreed, nil
+}
+
+// Agree returns what the answer to our own offer means (RFC 3264, section 7).
+// The error wraps [ErrNoCommonCodec] or [ErrDescription].
+func Agree(offer, answer *Description) (*Agreed, error) {
+	if len(offer.Crypto) > 0 && len(answer.Crypto) == 1 {
+		c := answer.Crypto[0]
+		i := slices.IndexFunc(offer.Crypto, func(o Crypto) bool { return o.Tag == c.Tag && o.Key.Profile == c.Key.Profile })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: answer takes crypto %d %s, offered %v", ErrDescription, c.Tag, string(c.Key.Profile), offer.Crypto)
+		}
+	}
+	return agree(offer, answer, answer)
+}
+
+// agree returns what ours and theirs come to, one of which is the answer.
+func agree(ours, theirs, answer *Description) (*Agreed, error) {
+	a := &Agreed{
+		Mux: ours.Mux && theirs.Mux,
+		Direction: direction(ours.Direction.Sends() && theirs.receives(),
+			ours.receives() && theirs.Direction.Sends()),
+	}
+	var events []codec.Params // theirs
+	var preferred codec.Params
+	for _, p := range answer.Codecs {
+		q, ok := match(ours.Codecs, p)
+		r, ok2 := match(theirs.Codecs, p)
+		if !ok || !ok2 {
+			continue // an answer may have formats that were not offered (RFC 3264, section 6.1)
+		}
+		if a.Mux && (clashes(q) || clashes(r)) {
+			return nil, fmt.Errorf("%w: payload type %d or %d of %v looks like RTCP on the port of both", ErrDescription, q.PayloadType, r.PayloadType, p)
+		}
+		switch {
+		case isMedia(p) && a.Send.Name == "":
+			a.Send, preferred = r, q
+			a.Receive = slices.Insert(a.Receive, 0, q)
+			continue
+		case isEvent(p):
+			events = append(events, r)
+		}
+		a.Receive = append(a.Receive, q)
+	}
+	if a.Send.Name == "" {
+		return nil, noCommonCodec(theirs, ours)
+	}
+	a.Event = event(events, a.Send.ClockRate)
+	a.PTime = packetTime(ours, theirs, a.Send)
+	if strings.EqualFold(a.Send.Name, "opus") {
+		a.Send.FMTP = opusToSend(preferred.FMTP, a.Send.FMTP)
+	}
+	a.Remote, a.RemoteRTCP = theirs.destinations(a.Mux)
+	var err error
+	if a.LocalKey, a.RemoteKey, err = keys(ours.Crypto, theirs.Crypto, answer.Crypto); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
+	return a, nil
+}
+
+func noCommonCodec(theirs, ours *Description) error {
+	return fmt.Errorf("%w: theirs %v, ours %v", ErrNoCommonCodec, theirs.Codecs, ours.Codecs)
+}
+
+func direction(sends, receives bool) parley.Direction {
+	switch {
+	case sends && receives:
+		return parley.SendRecv
+	case sends:
+		return parley.SendOnly
+	case receives:
+		return parley.RecvOnly
+	}
+	return parley.Inactive
+}
+
+func (d *Description) receives() bool {
+	return d.Direction.Receives() && !d.Addr.Addr().IsUnspecified()
+}
+
+// destinations returns where to send RTP and RTCP.
+func (d *Description) destinations(mux bool) (rtp, rtcp netip.AddrPort) {
+	if !d.Addr.IsValid() || d.Addr.Addr().IsUnspecified() {
+		return rtp, rtcp
+	}
+	switch {
+	case mux:
+		return d.Addr, d.Addr
+	case !d.RTCP.IsValid():
+		return d.Addr, netip.AddrPortFrom(d.Addr.Addr(), d.Addr.Port()+1)
+	case d.RTCP.Addr().IsUnspecified():
+		return d.Addr, netip.AddrPortFrom(d.Addr.Addr(), d.RTCP.Port())
+	}
+	return d.Addr, d.RTCP
+}

@@ -1,0 +1,152 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/codec/opus"
+)
+
+func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, "telephone-event") }
+func isRed(p codec.Params) bool   { return strings.EqualFold(p.Name, "red") }
+
+// isMedia reports whether p is more than a companion of a codec.
+func isMedia(p codec.Params) bool {
+	return !isEvent(p) && !isRed(p) && !strings.EqualFold(p.Name, "CN")
+}
+
+// clashes reports whether packets of p look like RTCP (RFC 5761, section 4).
+func clashes(p codec.Params) bool { return p.PayloadType >= 64 && p.PayloadType <= 95 }
+
+// match returns the entry of a list that stands for the same format as p, the
+// one with its payload type if there are several.
+func match(list []codec.Params, p codec.Params) (found codec.Params, ok bool) {
+	for _, q := range list {
+		if !compatible(p, q) {
+			continue
+		}
+		if q.PayloadType == p.PayloadType {
+			return q, true
+		}
+		if !ok {
+			found, ok = q, true
+		}
+	}
+	return found, ok
+}
+
+// compatible reports whether p and q are the same format. For most codecs the
+// parameters are what each end wants to receive, but some have one without which
+// payloads cannot be read (RFC 4867, section 8.1; RFC 5577).
+func compatible(p, q codec.Params) bool {
+	var name string
+	switch strings.ToLower(p.Name) {
+	case "amr", "amr-wb":
+		name = "octet-align"
+	case "g7221":
+		name = "bitrate"
+	}
+	return p.Same(q) && (name == "" || parameter(p.FMTP, name) == parameter(q.FMTP, name))
+}
+
+// parameter returns the value of a format parameter, "0" if it is not stated.
+func parameter(fmtp, name string) string {
+	for part := range strings.SplitSeq(fmtp, ";") {
+		if n, v, ok := strings.Cut(strings.TrimSpace(part), "="); ok && strings.EqualFold(n, name) {
+			return v
+		}
+	}
+	return "0"
+}
+
+// answerCodecs returns the offered formats that local has too, with the offer's
+// payload types and local parameters.
+func answerCodecs(offered, local []codec.Params) (answer []codec.Params) {
+	var seen [256]bool
+	for _, o := range offered {
+		l, ok := match(local, o)
+		if !ok || seen[o.PayloadType] {
+			continue
+		}
+		seen[o.PayloadType] = true
+		l.PayloadType = o.PayloadType
+		if isRed(o) {
+			l.FMTP = o.FMTP // payload types (RFC 2198, section 5), which the answer shares with the offer
+		}
+		answer = append(answer, l)
+	}
+	return slices.DeleteFunc(answer, func(p codec.Params) bool {
+		return isRed(p) && !redundancyOf(p, &seen)
+	})
+}
+
+// redundancyOf reports whether all payload types in a red format are known ones
+// besides its own.
+func redundancyOf(p codec.Params, known *[256]bool) bool {
+	if p.FMTP == "" {
+		return true // not said
+	}
+	for number := range strings.SplitSeq(p.FMTP, "/") {
+		n, err := strconv.ParseUint(number, 10, 7)
+		if err != nil || !known[n] || uint8(n) == p.PayloadType {
+			return false
+		}
+	}
+	return true
+}
+
+// event chooses the telephone events to send beside a codec: in its clock rate,
+// as RFC 4733 wants, or else the 8000 Hz that many ends have alone.
+func event(events []codec.Params, clockRate int) codec.Params {
+	for _, rate := range []int{clockRate, 8000} {
+		for _, e := range events {
+			if e.ClockRate == rate {
+				return e
+			}
+		}
+	}
+	return codec.Params{}
+}
+
+// packetTime returns the length of the packets to send: what the far end likes
+// best, else what we do, within what it takes.
+func packetTime(ours, theirs *Description, send codec.Params) time.Duration {
+	t := cmp.Or(theirs.PTime, ours.PTime, 20*time.Millisecond)
+	most := cmp.Or(theirs.MaxPTime, time.Second)
+	if !strings.EqualFold(send.Name, "opus") {
+		return max(min(t, most), time.Millisecond)
+	}
+	if f, err := opus.ParseFMTP(send.FMTP); err == nil {
+		t = max(t, time.Duration(f.MinPTime)*time.Millisecond)
+		if f.MaxPTime > 0 {
+			most = min(most, time.Duration(f.MaxPTime)*time.Millisecond)
+		}
+	}
+	t = min(t, most)
+	for _, ms := range []time.Duration{60, 40, 20, 10, 5} { // frames of Opus (RFC 6716, section 2.1.4)
+		if t >= ms*time.Millisecond {
+			return ms * time.Millisecond
+		}
+	}
+	return 2500 * time.Microsecond
+}
+
+// opusToSend returns the parameters to encode with: what the far end wants to
+// receive (RFC 7587, section 7). Two channels also need that we said to have
+// them. Parameters that cannot be understood are as good as none.
+func opusToSend(ours, theirs string) string {
+	f, err := opus.ParseFMTP(theirs)
+	if err != nil {
+		return ""
+	}
+	if f.Stereo {
+		o, err := opus.ParseFMTP(ours)
+		f.Stereo = err == nil && (o.Stereo || o.SpropStereo)
+	}
+	f.SpropStereo, f.SpropMaxRate = false, 0
+	return f.String()
+}

@@ -1,0 +1,125 @@
+package session
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/parley-media/parley/codec"
+)
+
+// Marshal returns d as a session description. The error wraps
+// [ErrDescription] if [ParseDescription] would not read it as d again, as with
+// a name that has a line break in it.
+func (d *Description) Marshal() ([]byte, error) {
+	if err := d.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
+	origin := d.Origin
+	if !origin.IsValid() {
+		origin = d.Addr.Addr()
+	}
+	b := fmt.Appendf(nil, "v=0\r\no=- %d %d %s\r\ns=Parley\r\nc=%s\r\nt=0 0\r\n",
+		d.ID, d.Version, network(origin), network(d.Addr.Addr()))
+	for _, s := range d.Others[:d.Index] {
+		b = s.appendTo(b)
+	}
+	b = d.appendAudio(b)
+	for _, s := range d.Others[d.Index:] {
+		b = s.appendTo(b)
+	}
+	read, err := ParseDescription(b)
+	if err != nil {
+		return nil, err
+	}
+	switch want, got := d.canonical(), read.canonical(); {
+	case !slices.Equal(want.Codecs, got.Codecs):
+		return nil, fmt.Errorf("%w: %q would be read as %q", ErrDescription, formats(want.Codecs), formats(got.Codecs))
+	case !reflect.DeepEqual(want, got):
+		return nil, fmt.Errorf("%w: %v would be read as %v", ErrDescription, want, got)
+	}
+	return b, nil
+}
+
+// check returns why d cannot be written at all.
+func (d *Description) check() error {
+	if !d.Addr.IsValid() || len(d.Codecs) == 0 {
+		return fmt.Errorf("no address or no codec")
+	}
+	if d.Index < 0 || d.Index > len(d.Others) {
+		return fmt.Errorf("audio after %d of %d other streams", d.Index, len(d.Others))
+	}
+	for _, c := range d.Crypto {
+		if err := c.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Section) appendTo(b []byte) []byte {
+	return fmt.Appendf(b, "m=%s 0 %s %s\r\n", s.Media, s.Proto, s.Formats)
+}
+
+func (d *Description) appendAudio(b []byte) []byte {
+	proto := "RTP/AVP"
+	if len(d.Crypto) > 0 {
+		proto = "RTP/SAVP"
+	}
+	if d.Feedback {
+		proto += "F"
+	}
+	b = fmt.Appendf(b, "m=audio %d %s", d.Addr.Port(), proto)
+	for _, p := range d.Codecs {
+		b = fmt.Appendf(b, " %d", p.PayloadType)
+	}
+	b = append(b, "\r\n"...)
+	for _, p := range d.Codecs {
+		b = fmt.Appendf(b, "a=rtpmap:%d %v\r\n", p.PayloadType, p)
+		if p.FMTP != "" {
+			b = fmt.Appendf(b, "a=fmtp:%d %s\r\n", p.PayloadType, p.FMTP)
+		}
+	}
+	b = appendPTime(b, "ptime", d.PTime)
+	b = appendPTime(b, "maxptime", d.MaxPTime)
+	switch {
+	case !d.RTCP.IsValid():
+	case withoutZone(d.RTCP).Addr() == withoutZone(d.Addr).Addr():
+		b = fmt.Appendf(b, "a=rtcp:%d\r\n", d.RTCP.Port())
+	default:
+		b = fmt.Appendf(b, "a=rtcp:%d %s\r\n", d.RTCP.Port(), network(d.RTCP.Addr()))
+	}
+	if d.Mux {
+		b = append(b, "a=rtcp-mux\r\n"...)
+	}
+	for _, c := range d.Crypto {
+		b = fmt.Appendf(b, "a=crypto:%s\r\n", c.attribute())
+	}
+	return fmt.Appendf(b, "a=%v\r\n", d.Direction)
+}
+
+func appendPTime(b []byte, name string, d time.Duration) []byte {
+	if d == 0 {
+		return b
+	}
+	return fmt.Appendf(b, "a=%s:%s\r\n", name, strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', -1, 64))
+}
+
+// network returns an address as c= lines have it.
+func network(a netip.Addr) string {
+	if a.Is6() {
+		return "IN IP6 " + a.WithZone("").String()
+	}
+	return "IN IP4 " + a.String()
+}
+
+// formats describes codecs with all that a description says of them.
+func formats(codecs []codec.Params) (all []string) {
+	for _, p := range codecs {
+		all = append(all, fmt.Sprintf("%d %s %s", p.PayloadType, p, p.FMTP))
+	}
+	return all
+}
