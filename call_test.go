@@ -115,7 +115,7 @@ var levels = []int16{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112,
 
 func TestTwoCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		x, y, _, _ := pair(t, AudioConfig{Playout: stream.Fixed}, AudioConfig{Playout: stream.Fixed}, Deadlines{})
 		begin := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {

@@ -131,6 +131,7 @@ func (a *Audio) heed(now time.Time, e rtcpctl.Event) {
 			return
 		}
 		a.byeAt, a.byeSource, a.byeReason = now, e.SSRC, e.Text
+		a.receiver.Pause()
 	}
 }
 

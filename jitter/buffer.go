@@ -1,8 +1,11 @@
-// Package jitter puts received packets back in order.
+// Package jitter puts received packets back in order and decides when they are
+// played.
 //
 // A [Buffer] holds the packets of one source between their arrival and their
-// playout. It knows neither clocks nor codecs: what to do about a packet that
-// is missing is for the caller to decide, who has the time.
+// playout. An [Estimator] learns from their arrival how far playout has to be
+// behind the network, and [Decide] says what to do to get there. None of them
+// knows a clock, a codec or a sample: what to do about a packet that is missing,
+// and how to make audio longer or shorter, is for the caller.
 package jitter
 
 import "time"
@@ -17,6 +20,7 @@ type Packet struct {
 	Type      uint8         // RTP payload type
 	Marker    bool
 	Restart   bool // the sender began anew here: decoder state of before does not apply
+	Copy      bool // came as redundancy of another packet
 	Payload   []byte
 }
 

@@ -119,9 +119,9 @@ func ExampleAudioReceiver() {
 		}
 	}
 	// Output:
-	// 60ms 0s 20ms media
-	// 80ms 20ms 20ms media
-	// 100ms 40ms 20ms media
-	// 120ms 60ms 20ms concealed
-	// 140ms 80ms 20ms media
+	// 40ms 0s 20ms media
+	// 60ms 20ms 20ms media
+	// 80ms 40ms 20ms media
+	// 100ms 60ms 20ms concealed
+	// 120ms 80ms 20ms media
 }

@@ -11,6 +11,10 @@ import (
 // waiting for it.
 const crowded = 256
 
+// gapSlack is by how much all gaps together may be longer than the time that
+// went by.
+const gapSlack = 10 * time.Second
+
 func (r *AudioReceiver) nextInOrder() time.Time {
 	p := r.buffer.First()
 	switch {
@@ -35,9 +39,12 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		if p == nil || !r.ready(p) && now.Before(p.Arrival.Add(r.config.MaxDelay)) {
 			return false
 		}
-		format := r.decoders[p.Type].format
+		format := r.formatOf(p)
 		if r.played {
-			if gap := p.Time - r.position; gap > sampleTime(format) {
+			if gap := p.Time - r.position; gap > sampleTime(format) && r.affords(gap, p.Arrival) {
+				if d := r.decoders[p.Type]; p.Seq != r.playSeq+1 && d == r.current && r.mendFromCopy(p, d, gap, format) {
+					continue
+				}
 				r.gap(f, format, min(gap, r.config.PTime), p.Seq != r.playSeq+1 || r.broken)
 				return true
 			}
@@ -45,6 +52,10 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 			r.position = p.Time
 		}
 		next, _ := r.buffer.Pop()
+		if d := r.decoders[next.Type]; d.pause(&next) {
+			r.playPause(&next, d, format)
+			continue
+		}
 		if !r.decode(&next) {
 			continue
 		}
@@ -69,8 +80,34 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 	d := format.Duration(n)
 	r.pendAt += d
 	r.position += d
-	r.finish(f, 0, 0)
+	r.finish(f, &shares{})
 	return true
+}
+
+// affords reports whether a gap may be written as one. A sender whose timestamps
+// run ahead of time, each step small enough to be a pause, must not make more
+// silence than time goes by.
+func (r *AudioReceiver) affords(gap time.Duration, arrival time.Time) bool {
+	c := &r.clock
+	if c.origin.IsZero() {
+		c.origin = arrival
+	}
+	if c.gaps+gap <= arrival.Sub(c.origin)+gapSlack {
+		return true
+	}
+	r.position += gap
+	return false
+}
+
+// formatOf returns the format of the audio at p: that of before, if p has none.
+func (r *AudioReceiver) formatOf(p *jitter.Packet) audio.Format {
+	switch d := r.decoders[p.Type]; {
+	case d.kind == spoken:
+		return d.format
+	case r.current != nil:
+		return r.current.format
+	}
+	return audio.Format{Rate: 8000, Channels: 1}
 }
 
 // gap fills f with silence of length d in the place of what is not there.
@@ -80,9 +117,10 @@ func (r *AudioReceiver) gap(f *audio.Frame, format audio.Format, d time.Duration
 	clear(f.Samples)
 	f.Format, f.Time, f.Captured, f.Kind = format, r.given, time.Time{}, audio.Media
 	r.position += d
+	r.clock.gaps += d
 	if lost {
-		r.finish(f, f.Duration(), 0)
+		r.finish(f, &shares{concealed: f.Duration()})
 	} else {
-		r.finish(f, 0, f.Duration())
+		r.finish(f, &shares{silent: f.Duration()})
 	}
 }

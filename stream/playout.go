@@ -7,77 +7,44 @@ import (
 	"github.com/parley-media/parley/jitter"
 )
 
-// pauseAfter is how long audio may be missing, with nothing in the buffer,
-// before the gap is taken for a pause of the sender instead of a loss.
-const pauseAfter = 120 * time.Millisecond
+// interruption is the length from which on missing media is one.
+const interruption = 150 * time.Millisecond
 
-// clock relates the time of arrival to media time and to the ticks at which
-// frames are given out.
+// clock has the ticks at which frames are given out.
+//
+// While nothing is there that could be played, the position stands still, so
+// that audio that is only late is heard in full when it comes, and made shorter
+// then. When it shows that it was lost, what was made up meanwhile takes its
+// place.
 type clock struct {
 	started bool
-	origin  time.Time // arrival of the first packet, to which transit times are relative
 	next    time.Time // next tick
 
-	// The least and the greatest transit time (arrival less media time) of the
-	// present second and of the one before.
-	window    time.Time // begin of the present second
-	now, past transits
+	missing      time.Duration // audio made up or silent since the last media
+	waited       time.Duration // of that, what the position did not advance by
+	paused       bool          // a part of what is missing was a pause
+	concealing   bool          // the last part given out was concealment
+	merging      time.Duration // extension to be made before what is next
+	skipped      time.Duration // media before it was left out
+	lateRun      int           // packets in a row that were too late
+	sinceStretch int           // frames
 
-	adjusted time.Time     // last tick at which the position was moved
-	missing  time.Duration // audio made up or silent since the last media
-	lateRun  int           // packets in a row that were too late
-}
-
-type transits struct{ least, most time.Duration }
-
-// observe takes the transit time of a packet into account.
-func (c *clock) observe(p *jitter.Packet) {
-	transit := p.Arrival.Sub(c.origin) - p.Time
-	if since := p.Arrival.Sub(c.window); since >= time.Second {
-		c.past = c.now
-		c.now, c.window = transits{transit, transit}, p.Arrival
-		if since >= 2*time.Second {
-			c.past = c.now
-		}
-	}
-	c.now = transits{min(c.now.least, transit), max(c.now.most, transit)}
-}
-
-// anchor forgets earlier transit times and takes that of p alone.
-func (c *clock) anchor(p *jitter.Packet) {
-	transit := p.Arrival.Sub(c.origin) - p.Time
-	c.window = p.Arrival
-	c.now = transits{transit, transit}
-	c.past = c.now
-	c.lateRun = 0
-}
-
-// behind returns the media time that is due at the next tick when playout is
-// depth behind packets of the given transit time.
-func (c *clock) behind(transit, depth time.Duration) time.Duration {
-	return c.next.Sub(c.origin) - transit - depth
+	origin time.Time     // in order: arrival of the packet after the first gap
+	gaps   time.Duration // in order: all gaps given out
 }
 
 // arrived tells the playout that p was stored.
-func (r *AudioReceiver) arrived(p jitter.Packet) {
+func (r *AudioReceiver) arrived(p jitter.Packet, d *decoding) {
 	if r.config.Playout == InOrder {
 		return
 	}
-	c := &r.clock
-	switch {
-	case !c.started:
+	if d.kind == spoken || !r.clock.started {
+		r.estimate.Push(p.Arrival, p.Seq, p.Time)
+	}
+	if c := &r.clock; !c.started {
 		c.started = true
-		c.origin = p.Arrival
-		c.next = p.Arrival.Add(r.config.MinDelay)
-		c.anchor(&p)
-		r.position = c.behind(c.now.least, r.config.MinDelay)
-	case c.missing >= pauseAfter && r.buffer.Len() == 1 && len(r.pending) == 0:
-		// The first packet after a pause: whatever drifted or jumped
-		// meanwhile, it is played one depth after its arrival.
-		c.anchor(&p)
-		r.position = c.behind(c.now.least, r.config.MinDelay)
-	default:
-		c.observe(&p)
+		c.next = p.Arrival.Add(r.estimate.Target())
+		r.position = p.Time
 	}
 }
 
@@ -91,6 +58,20 @@ func (r *AudioReceiver) Next() time.Time {
 		return r.nextInOrder()
 	}
 	return r.clock.next
+}
+
+// Position returns the place on the media timeline of the sample after the last
+// one that was given out. The first packet is at 0.
+func (r *AudioReceiver) Position() time.Duration { return r.position }
+
+// Delay returns by how much later the audio at [AudioReceiver.Position] is given
+// out than if its packet had come as fast as the fastest of the last two seconds.
+// It is 0 before the first packet, and in order.
+func (r *AudioReceiver) Delay() time.Duration {
+	if !r.clock.started {
+		return 0
+	}
+	return r.added()
 }
 
 // Pull fills f with the next frame if it is due at now, and reports whether it
@@ -114,56 +95,18 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 		c.next = c.next.Add(ticks * r.config.PTime)
 		r.position += ticks * r.config.PTime
 		r.given += ticks * r.config.PTime
+		r.mender.made = nil
 		r.dropPending()
 	}
-	r.steer()
 	r.fill(f)
 	c.next = c.next.Add(r.config.PTime)
 	return true
 }
 
-// steer moves the position by one frame, as a drifting clock makes it necessary
-// in time: on when even the slowest packets wait for longer than they should,
-// back when even the fastest wait for less. When even the slowest wait for longer
-// than the maximum delay, as with timestamps that run ahead of time, it moves the
-// position to where it should be.
-func (r *AudioReceiver) steer() {
-	c := &r.clock
-	if c.next.Sub(c.adjusted) < 200*time.Millisecond || c.next.Sub(c.window) > 2*time.Second {
-		return
-	}
-	frame, depth := r.config.PTime, r.config.MinDelay
-	most, least := max(c.now.most, c.past.most), min(c.now.least, c.past.least)
-	switch {
-	case c.behind(most, depth)-r.position > max(r.config.MaxDelay, frame*3/2):
-		r.position = c.behind(most, depth)
-		c.adjusted = c.next
-		r.dropPending()
-	case c.behind(most, depth)-r.position > frame*3/2:
-		r.position += frame
-		c.adjusted = c.next
-		r.dropPending()
-	case c.behind(least, depth)-r.position < -frame*3/2:
-		r.position -= frame
-		c.adjusted = c.next
-	}
-}
-
-// dropPending drops decoded samples from before the position.
-func (r *AudioReceiver) dropPending() {
-	if r.current == nil {
-		return
-	}
-	if over := r.position - r.pendAt; over > 0 {
-		n := min(r.current.format.Samples(over), len(r.pending))
-		r.pending = r.pending[n:]
-		r.pendAt = r.position
-	}
-}
-
-// fill makes the frame of media time position to position+PTime.
+// fill makes the frame that begins at the position.
 func (r *AudioReceiver) fill(f *audio.Frame) {
 	r.chooseFormat()
+	r.steer()
 	format := audio.Format{Rate: 8000, Channels: 1}
 	if r.current != nil {
 		format = r.current.format
@@ -171,104 +114,243 @@ func (r *AudioReceiver) fill(f *audio.Frame) {
 	total := format.Samples(r.config.PTime)
 	f.Grow(total)
 	f.Format, f.Time, f.Captured, f.Kind = format, r.given, time.Time{}, audio.Media
-	var concealed, silent time.Duration
+	r.stats.Added = r.added()
+	var made shares
 	for filled := 0; filled < total; {
-		at := r.position + format.Duration(filled)
-		rest := f.Samples[filled:]
-		gap := format.Duration(len(rest))
-		if len(r.pending) > 0 {
-			if ahead := r.pendAt - at; ahead > sampleTime(format) {
-				gap = min(gap, ahead)
-			} else {
-				if filled == 0 {
-					f.Captured = r.captured()
-				}
-				n := copy(rest, r.pending)
-				r.pending = r.pending[n:]
-				r.pendAt += format.Duration(n)
-				filled += n
-				r.clock.missing = 0
-				continue
-			}
-		}
-		lost := r.clock.missing < pauseAfter && r.played || r.broken
-		if p := r.buffer.First(); len(r.pending) == 0 && p != nil {
-			ahead := p.Time - at
-			if ahead <= sampleTime(format) {
-				if r.decoders[p.Type].format != format {
-					// The rest of this frame stays empty; the next one has the
-					// new format.
-					lost = false
-				} else {
-					r.decodeNext(at, format)
-					continue
-				}
-			} else {
-				gap = min(gap, ahead)
-				lost = r.played && (p.Seq != r.playSeq+1 || r.broken)
-			}
-		}
-		n := min(max(format.Samples(gap), format.Channels), len(rest))
-		clear(rest[:n])
-		filled += n
+		filled += r.part(f.Samples[filled:], filled, format, f, &made)
+	}
+	r.finish(f, &made)
+}
+
+// shares is how much of a frame is not media.
+type shares struct{ concealed, silent, noise time.Duration }
+
+// part writes the next samples of a frame to pcm, of which filled were written
+// before, and returns how many.
+func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *audio.Frame, made *shares) int {
+	c := &r.clock
+	switch {
+	case len(r.mender.made) > 0:
+		n := copy(pcm, r.mender.made)
+		r.mender.made = r.mender.made[n:]
 		d := format.Duration(n)
-		r.clock.missing += d
-		if lost {
-			concealed += d
-		} else {
-			silent += d
+		r.position += d
+		r.conceals(d, made)
+		r.current.voice.media(pcm[:n])
+		return n
+	case c.merging > 0:
+		n := min(len(pcm), format.Samples(c.merging))
+		r.extend(pcm[:n], format)
+		c.merging = 0
+		r.conceals(format.Duration(n), made)
+		return n
+	case len(r.pending) > 0:
+		if filled == 0 {
+			f.Captured = r.captured()
+		}
+		return r.play(pcm, format, made)
+	}
+	p := r.buffer.First()
+	if p == nil {
+		return r.wait(pcm, format, made)
+	}
+	lost := r.played && (p.Seq != r.playSeq+1 || r.broken)
+	ahead := r.settle(p, lost, filled)
+	if ahead <= sampleTime(format) {
+		if d := r.decoders[p.Type]; d.kind == spoken && d.format != format && !d.pause(p) {
+			// The rest of this frame goes on in the old format; the next one has
+			// the new one.
+			return r.wait(pcm, format, made)
+		}
+		r.decodeNext(r.position, filled, format)
+		return 0
+	}
+	if n := format.Samples(ahead); n < len(pcm) {
+		pcm = pcm[:max(n, format.Channels)]
+	}
+	if lost && r.digits.playing {
+		// Of what follows a digit only as much is lost as there are numbers
+		// missing.
+		silent := ahead - time.Duration(p.Seq-r.playSeq-1)*r.span
+		if lost = silent <= 0; !lost {
+			pcm = pcm[:max(format.Channels, min(len(pcm), format.Samples(silent)))]
 		}
 	}
-	r.finish(f, concealed, silent)
-	r.position += r.config.PTime
+	lost = lost && !r.noise.on && c.missing < r.config.PauseAfter
+	if lost {
+		if r.mend(p, ahead, format) {
+			return 0
+		}
+		if keep := ahead - r.span; keep > 0 && len(pcm) > format.Samples(keep) && format.Samples(keep) > 0 {
+			pcm = pcm[:format.Samples(keep)] // the last packet may come from a copy
+		}
+	}
+	n := len(pcm)
+	d := format.Duration(n)
+	r.position += d
+	if lost {
+		r.extend(pcm, format)
+		r.conceals(d, made)
+	} else {
+		r.pauses(pcm, d, format, made)
+	}
+	return n
+}
+
+// play gives out what is pending.
+func (r *AudioReceiver) play(pcm []int16, format audio.Format, made *shares) int {
+	n := copy(pcm, r.pending)
+	pcm = pcm[:n]
+	r.pending = r.pending[n:]
+	d := format.Duration(n)
+	r.pendAt += d
+	r.position = r.pendAt
+	r.current.voice.media(pcm)
+	if r.pendMade {
+		made.noise += d
+		return n
+	}
+	c := &r.clock
+	if c.missing >= interruption && !c.paused {
+		r.stats.Interrupted++
+	}
+	c.missing, c.waited, c.paused, c.concealing = 0, 0, false, false
+	r.noise.on, r.digits.playing = false, false
+	return n
+}
+
+// wait fills pcm while nothing is in the buffer that could be played.
+func (r *AudioReceiver) wait(pcm []int16, format audio.Format, made *shares) int {
+	c := &r.clock
+	d := format.Duration(len(pcm))
+	c.waited += d
+	if r.played && c.missing < r.config.PauseAfter && !r.noise.on && !r.digits.playing && !c.paused {
+		r.extend(pcm, format)
+		r.conceals(d, made)
+	} else {
+		r.pauses(pcm, d, format, made)
+	}
+	return len(pcm)
+}
+
+// conceals counts concealment.
+func (r *AudioReceiver) conceals(d time.Duration, made *shares) {
+	c := &r.clock
+	c.missing += d
+	made.concealed += d
+	if !c.concealing {
+		c.concealing = true
+		r.stats.Concealments++
+	}
+}
+
+// pauses fills pcm with what is heard in a pause, and counts it.
+func (r *AudioReceiver) pauses(pcm []int16, d time.Duration, format audio.Format, made *shares) {
+	r.clock.missing += d
+	if r.rest(pcm, format) {
+		made.noise += d
+	} else {
+		made.silent += d
+	}
+}
+
+// settle decides where the position is when p is there, after a time in which
+// nothing was, and returns how far ahead of it p is.
+func (r *AudioReceiver) settle(p *jitter.Packet, lost bool, filled int) time.Duration {
+	c := &r.clock
+	if c.waited > 0 {
+		if credit := min(c.waited, p.Time-r.position); credit > 0 {
+			r.position += credit
+			c.waited -= credit
+		}
+		c.waited = 0
+	}
+	ahead := p.Time - r.position
+	tolerance := r.config.PTime / 2
+	pause := ahead > tolerance && !lost && r.played
+	if pause {
+		c.paused = true
+	}
+	if filled > 0 || !pause && c.missing < r.config.PauseAfter || r.decoders[p.Type].kind == event {
+		return ahead
+	}
+	// The end of a pause: whatever drifted or was late before it, what follows
+	// is played at its target, on a whole number of ticks.
+	due := r.due(r.estimate.Base())
+	if due >= p.Time {
+		r.position = p.Time
+		return 0
+	}
+	ticks := (p.Time - due + r.config.PTime - 1 - time.Millisecond) / r.config.PTime
+	r.position = p.Time - ticks*r.config.PTime
+	return p.Time - r.position
 }
 
 // finish sets the kind of a frame and counts it.
-func (r *AudioReceiver) finish(f *audio.Frame, concealed, silent time.Duration) {
+func (r *AudioReceiver) finish(f *audio.Frame, made *shares) {
 	d := f.Duration()
 	switch {
-	case concealed > 0:
+	case made.concealed > 0:
 		f.Kind = audio.Concealed
-	case silent >= d:
+	case made.noise > 0 && made.noise+made.silent >= d:
+		f.Kind = audio.Noise
+	case made.silent >= d:
 		f.Kind = audio.Silence
 	}
 	r.given += d
-	r.stats.Concealed += concealed
-	r.stats.Media += d - concealed - silent
+	r.stats.Concealed += made.concealed
+	r.stats.Noise += made.noise
+	r.stats.Media += d - made.concealed - made.silent - made.noise
 }
 
 // chooseFormat takes on the format of the packet that is due at the position.
 func (r *AudioReceiver) chooseFormat() {
-	if len(r.pending) > 0 {
+	if len(r.pending) > 0 || len(r.mender.made) > 0 {
 		return
 	}
-	if p := r.buffer.First(); p != nil && (r.current == nil || p.Time <= r.position) {
-		r.current = r.decoders[p.Type]
+	p := r.buffer.First()
+	if p == nil || r.decoders[p.Type].kind != spoken {
+		return
+	}
+	if r.current == nil || p.Time <= r.position+r.clock.waited {
+		if d := r.decoders[p.Type]; d != r.current {
+			r.current = d
+			r.mender.joining = false
+		}
 	}
 }
 
 // decodeNext decodes the first packet of the buffer into pending, without what
 // lies before at. A packet that lies there as a whole is too late.
-func (r *AudioReceiver) decodeNext(at time.Duration, format audio.Format) {
+func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Format) {
 	p, _ := r.buffer.Pop()
+	d := r.decoders[p.Type]
+	c := &r.clock
+	if d.pause(&p) {
+		r.playPause(&p, d, format)
+		return
+	}
 	if !r.decode(&p) {
 		return
 	}
-	c := &r.clock
-	due := c.next.Add(at - r.position)
+	due := c.next.Add(format.Duration(filled))
 	if over := at - p.Time; over > sampleTime(format) {
 		n := format.Samples(over)
 		if n >= len(r.pending) {
 			r.pending = nil
+			if p.Time < c.skipped {
+				return
+			}
 			if due := due.Add(p.Time - at); p.Arrival.After(due) {
 				r.stats.Late++
 			} else {
 				r.stats.Discarded++
 			}
 			if c.lateRun++; c.lateRun >= 3 {
-				// The network has become slower for good.
-				c.anchor(&p)
-				r.position = c.behind(c.now.least, r.config.MinDelay)
+				// The network has become slower for good, or the timestamps have
+				// gone back.
+				c.lateRun = 0
+				r.position = min(r.position, r.due(p.Arrival.Sub(r.estimate.Origin())-p.Time))
 			}
 			return
 		}
@@ -276,11 +358,45 @@ func (r *AudioReceiver) decodeNext(at time.Duration, format audio.Format) {
 		r.pendAt += over
 	}
 	c.lateRun = 0
+	if p.Copy {
+		r.stats.Recovered++
+	}
+	r.join(r.current)
 	r.delay(due.Sub(p.Arrival))
 }
 
-// decode decodes p into pending. It reports false if that failed.
+// playPause takes a packet that says that there is a pause.
+func (r *AudioReceiver) playPause(p *jitter.Packet, d *decoding, format audio.Format) {
+	r.playSeq, r.played, r.broken = p.Seq, true, false
+	switch d.kind {
+	case event:
+		r.digits.playing = true
+	case comfort:
+		if !r.noise.set(p.Payload, format) {
+			r.stats.Discarded++
+		}
+	default:
+		if !r.noise.on {
+			r.noise.on, r.noise.described = true, false
+		}
+	}
+	r.clock.paused = true
+	r.position = max(r.position, p.Time)
+}
+
+// decode decodes p into pending, in the place of what is there. It reports false
+// if that failed.
 func (r *AudioReceiver) decode(p *jitter.Packet) bool {
+	r.pending = nil
+	if !r.decodeAfter(p) {
+		return false
+	}
+	r.pendAt = p.Time
+	return true
+}
+
+// decodeAfter decodes p behind what is pending. It reports false if that failed.
+func (r *AudioReceiver) decodeAfter(p *jitter.Packet) bool {
 	d := r.decoders[p.Type]
 	if d.decoder == nil || p.Restart {
 		dec, err := d.impl.NewDecoder(d.params)
@@ -291,13 +407,16 @@ func (r *AudioReceiver) decode(p *jitter.Packet) bool {
 		d.decoder = dec
 	}
 	r.playSeq, r.played = p.Seq, true
-	out, err := d.decoder.Decode(r.pendMem[:0], p.Payload)
-	if r.broken = err != nil || len(out) == 0; r.broken {
+	before := append(r.pendMem[:0], r.pending...)
+	out, err := d.decoder.Decode(before, p.Payload)
+	r.pendMem = out
+	if r.broken = err != nil || len(out) == len(before); r.broken {
+		r.pending = before
 		r.stats.Discarded++
 		return false
 	}
-	r.current = d
-	r.pendMem, r.pending, r.pendAt = out, out, p.Time
+	r.span = d.format.Duration(len(out) - len(before))
+	r.current, r.pending, r.pendMade = d, out, false
 	return true
 }
 

@@ -19,11 +19,11 @@ type Playout uint8
 
 const (
 	// Adaptive gives a frame per tick of a steady clock, behind the network by
-	// no more than it needs. For now its depth is that of Fixed.
+	// no more than it needs, which it learns from the arrival of packets.
 	Adaptive Playout = iota
 
-	// Fixed gives a frame per tick of a steady clock, behind the network by a
-	// constant time.
+	// Fixed gives a frame per tick of a steady clock, behind the fastest packets
+	// by a constant time.
 	Fixed
 
 	// InOrder gives what was sent, in order, as soon as it is complete, with
@@ -48,12 +48,35 @@ func (p Playout) String() string {
 // ReceiverConfig describes what an [AudioReceiver] accepts and how it gives it
 // out.
 type ReceiverConfig struct {
-	Codecs         []codec.Params // by payload type; one without a decoder can only be taken coded
-	PTime          time.Duration  // length of the frames that are given out, 1 ms to 1 s; 0: 20 ms
-	Playout        Playout
-	MinDelay       time.Duration // depth of the playout; 0: 60 ms
+	// Codecs are the payload formats by payload type. One without a decoder can
+	// only be taken coded. Three names are no codecs, but have a meaning of their
+	// own: "CN" is comfort noise (RFC 3389), "telephone-event" are digits (RFC
+	// 4733), which [AudioReceiver.PullDigit] gives out, and "red" is redundancy
+	// (RFC 2198) for others of the list.
+	Codecs  []codec.Params
+	PTime   time.Duration // length of the frames that are given out, 1 ms to 1 s; 0: 20 ms
+	Playout Playout
+
+	// MinDelay is the depth of Fixed (0: 60 ms) and the least one of Adaptive (0:
+	// one PTime).
+	MinDelay time.Duration
+
+	// MaxDelay is the greatest depth of Adaptive, how long InOrder waits for a
+	// missing packet, and how far a reader may fall behind. 0: 500 ms.
+	MaxDelay time.Duration
+
+	// PauseAfter is how long audio may be missing, with nothing received after
+	// it, before the gap is taken for a pause of the sender instead of a loss. 0:
+	// 120 ms.
+	PauseAfter time.Duration
+
+	// Preference is what Adaptive weighs: from near 0, least delay, to 1, least
+	// loss. 0 means 0.5.
+	Preference float64
+
+	// LevelExtension is the identifier of the header extension with the audio
+	// level of the sender (RFC 6464). 0: none.
 	LevelExtension uint8
-	MaxDelay       time.Duration // how long InOrder waits for a missing packet, and how far a reader or the playout may fall behind; 0: 500 ms
 }
 
 // A Verdict says what an [AudioReceiver] did with a packet.
@@ -79,11 +102,25 @@ type ReceiverStats struct {
 	Duplicated int64
 	Reordered  int64
 	Discarded  int64 // dropped for any other reason: type, source, overflow, undecodable
+	Recovered  int64 // lost packets that were heard from redundancy: in-band FEC or RED
 	Jitter     time.Duration
-	Delay      time.Duration // from arrival to playout, smoothed
-	Target     time.Duration // what Delay should be
-	Media      time.Duration // audio given out that was sent
-	Concealed  time.Duration // audio given out in the place of lost or late media
+
+	Delay  time.Duration // from arrival to playout, smoothed
+	Added  time.Duration // of the frame given out last: by how much later it is than if all packets came as fast as the fastest of the last two seconds
+	Target time.Duration // what Added should be
+
+	Media        time.Duration // audio given out that was sent
+	Concealed    time.Duration // audio given out in the place of lost or late media
+	Noise        time.Duration // comfort noise given out
+	Stretched    time.Duration // by which media was made longer
+	Compressed   time.Duration // by which media was made shorter
+	Skipped      time.Duration // media left out, to come back to the present
+	Concealments int64         // how often Concealed began
+	Interrupted  int64         // how often there was no media for 150 ms or more that was no pause
+
+	Level      uint8 // of the packet received last, in -dBov, 0..127 (RFC 6464)
+	Voice      bool  // the sender takes it for speech
+	LevelKnown bool  // Level and Voice are valid
 }
 
 // An AudioReceiver turns the packets of one media line into frames.
@@ -107,28 +144,47 @@ type AudioReceiver struct {
 
 	// Playout, in playout.go and inorder.go.
 	clock    clock
+	estimate jitter.Estimator
 	pending  []int16       // decoded, not given out
 	pendAt   time.Duration // media time of pending[0]
 	pendMem  []int16       // memory behind pending
+	pendMade bool          // pending is noise of a codec, not media
 	current  *decoding     // codec of the audio given out last
 	playSeq  int64         // number of the packet decoded last; valid if played
 	played   bool
 	broken   bool          // the packet decoded last was none
-	position time.Duration // media time of the next frame given out; valid if played
+	span     time.Duration // media in a packet
+	position time.Duration // media time of what is given out next; valid if played
 	given    time.Duration // length of all frames given out
 	ended    bool
+	mender   mender
+	noise    comfortNoise
+	digits   digits
 
 	stats ReceiverStats
 }
 
-// decoding is a codec of this line with its state.
+// decoding is a payload format of this line with its state.
 type decoding struct {
 	params  codec.Params
+	kind    formatKind
 	format  audio.Format
 	impl    *codec.Codec // nil if this build cannot decode it
 	decoder codec.Decoder
-	events  *dtmf.Receiver
+	voice   *voice
+	digits  *dtmf.Receiver // of a telephone event
+	dtx     bool           // Opus: payloads of one or two bytes say that there is a pause
 }
+
+// formatKind says what the packets of a payload type are.
+type formatKind uint8
+
+const (
+	spoken formatKind = iota
+	comfort
+	event
+	redundancy
+)
 
 // maxSources bounds the table of sources. The one that has been silent longest
 // makes room for a new one.
@@ -154,35 +210,24 @@ type held struct {
 // are an error; a codec that this build cannot decode is not.
 func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 	c.PTime = cmp.Or(c.PTime, 20*time.Millisecond)
+	if c.Playout == Adaptive {
+		c.MinDelay = cmp.Or(c.MinDelay, c.PTime)
+	}
 	c.MinDelay = cmp.Or(c.MinDelay, 60*time.Millisecond)
 	c.MaxDelay = cmp.Or(c.MaxDelay, 500*time.Millisecond)
+	c.PauseAfter = cmp.Or(c.PauseAfter, 120*time.Millisecond)
 	if err := checkPTime(c.PTime); err != nil {
 		return nil, err
 	}
-	r := &AudioReceiver{config: c}
-	for _, p := range c.Codecs {
-		if p.PayloadType > 127 {
-			return nil, fmt.Errorf("stream: payload type %d of %s is not in 0..127", p.PayloadType, p)
-		}
-		if p.ClockRate <= 0 {
-			return nil, fmt.Errorf("stream: %s has no clock rate", p.Name)
-		}
-		if d := r.decoders[p.PayloadType]; d != nil {
-			return nil, fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, d.params, p)
-		}
-		d := &decoding{params: p}
-		if isEvent(p) {
-			d.events, _ = dtmf.NewReceiver(dtmf.ReceiverConfig{ClockRate: p.ClockRate})
-		}
-		if impl, err := codec.Lookup(p); err == nil && impl.NewDecoder != nil {
-			d.impl = impl
-			if d.format, err = impl.Format(p); err != nil {
-				return nil, err
-			}
-		}
-		r.decoders[p.PayloadType] = d
+	r := &AudioReceiver{config: c, span: c.PTime}
+	estimator := jitter.EstimatorConfig{Min: c.MinDelay, Max: c.MaxDelay, Start: max(2*c.PTime, c.MinDelay), Loss: c.Preference}
+	if c.Playout != Adaptive {
+		estimator.Max, estimator.Start = c.MinDelay, c.MinDelay
 	}
-	r.stats.Target = c.MinDelay
+	r.estimate = jitter.NewEstimator(estimator)
+	if err := r.SetCodecs(c.Codecs); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -222,6 +267,14 @@ func (r *AudioReceiver) Heard() (ssrc uint32, ok bool) {
 	return r.heard.ssrc, true
 }
 
+// Reception returns what is known of the source that is heard, or nil.
+func (r *AudioReceiver) Reception() *rtcpctl.Reception {
+	if r.heard == nil {
+		return nil
+	}
+	return &r.heard.reception
+}
+
 // Push takes a packet that arrived at the given time. It does not keep p or its
 // payload.
 func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
@@ -241,7 +294,9 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 		return WrongType
 	}
 	s := r.source(arrival, p.SSRC, d.params.ClockRate)
-	s.reception.SetClockRate(d.params.ClockRate)
+	if d.kind == spoken || d.kind == redundancy {
+		s.reception.SetClockRate(d.params.ClockRate)
+	}
 	order := s.reception.Update(p.SequenceNumber, p.Timestamp, arrival)
 	packet := jitter.Packet{
 		Seq:       s.reception.Seq(),
@@ -262,6 +317,9 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 		return DuplicateSeen
 	}
 	s.last = arrival
+	if s == r.heard {
+		r.level(p)
+	}
 	begins := order == rtcpctl.First || order == rtcpctl.Restarted
 	if s != r.heard {
 		if order != rtcpctl.First && r.heard != nil && arrival.Sub(r.heard.last) < switchBack {
@@ -300,24 +358,35 @@ func (r *AudioReceiver) accept(p jitter.Packet, d *decoding) Verdict {
 		return Malformed
 	}
 	r.stats.Octets += int64(len(p.Payload))
-	if d.events != nil {
-		d.events.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
-		return Accepted
+	if d.kind == event {
+		return r.acceptEvent(p, d)
+	}
+	if d.kind == redundancy && r.queue == nil {
+		return r.acceptRedundant(p, d)
 	}
 	r.line.place(&p, d.params.ClockRate)
 	if r.queue != nil {
-		r.queue.Push(&Packet{
-			Codec:     d.params,
-			Timeline:  r.line.id,
-			Seq:       p.Seq,
-			Timestamp: p.Timestamp,
-			Marker:    p.Marker,
-			Arrival:   p.Arrival,
-			Payload:   p.Payload,
-		})
+		r.enqueue(&p, d)
 		return Accepted
 	}
-	if d.impl == nil {
+	return r.store(p, d)
+}
+
+func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
+	r.queue.Push(&Packet{
+		Codec:     d.params,
+		Timeline:  r.line.id,
+		Seq:       p.Seq,
+		Timestamp: p.Timestamp,
+		Marker:    p.Marker,
+		Arrival:   p.Arrival,
+		Payload:   p.Payload,
+	})
+}
+
+// store puts a packet with its place on the timeline into the buffer.
+func (r *AudioReceiver) store(p jitter.Packet, d *decoding) Verdict {
+	if d.kind == spoken && d.impl == nil {
 		return WrongType
 	}
 	evicted := r.buffer.Evicted
@@ -325,13 +394,18 @@ func (r *AudioReceiver) accept(p jitter.Packet, d *decoding) Verdict {
 	r.stats.Discarded += r.buffer.Evicted - evicted
 	switch v {
 	case jitter.Late:
+		if !p.Copy && d.kind == spoken && r.config.Playout != InOrder && r.clock.started {
+			r.estimate.Push(p.Arrival, p.Seq, p.Time) // that it was late is what there is to learn
+		}
 		return TooLate
 	case jitter.Duplicate:
 		return DuplicateSeen
 	case jitter.Oversize:
 		return Malformed
 	}
-	r.arrived(p)
+	if !p.Copy {
+		r.arrived(p, d)
+	}
 	return Accepted
 }
 
@@ -367,6 +441,10 @@ func (s *source) hold(p jitter.Packet) {
 	s.held.packet.Payload = s.held.payload
 }
 
+// Pause says that the source has announced its end, though another may follow:
+// what is missing from now on is no loss.
+func (r *AudioReceiver) Pause() { r.clock.paused = true }
+
 // End says that no more packets come: what is in the buffer is given out
 // without waiting for what is missing. [AudioReceiver.Ended] tells when that is
 // done.
@@ -380,6 +458,7 @@ func (r *AudioReceiver) Ended() bool {
 // Stats fills in s.
 func (r *AudioReceiver) Stats(s *ReceiverStats) {
 	*s = r.stats
+	s.Target = r.estimate.Target()
 	if r.queue != nil {
 		s.Discarded += r.queue.Dropped
 	}

@@ -182,7 +182,7 @@ func TestInOrderOutputIsBounded(t *testing.T) {
 // clock goes on, the far end is heard again soon after it behaves, and what
 // waits does not grow beyond the maximum delay.
 func TestTimestampsRunAhead(t *testing.T) {
-	f := newFar(t, ReceiverConfig{})
+	f := newFar(t, ReceiverConfig{Playout: Fixed})
 	for n := range 100 { // 900 ms of timestamps in 20 ms
 		p := f.packet(n, 160)
 		p.Timestamp = f.ts + uint32(n*7200)

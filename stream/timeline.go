@@ -69,6 +69,25 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	}
 }
 
+// follow places a packet whose timestamp is no measure of time: that of a
+// telephone event, which is the same for all packets of the event, or one on
+// another clock. It lies behind everything that came before it.
+func (l *timeline) follow(p *jitter.Packet, clockRate int) {
+	if !l.begun || l.fresh {
+		l.place(p, clockRate)
+		return
+	}
+	p.Seq += l.seqShift
+	p.Time = l.lastTime
+	if ahead := int64(int32(p.Timestamp - l.timestamp)); clockRate == l.clockRate {
+		at := l.base + unitsToTime(l.units+ahead, l.clockRate)
+		if at > l.lastTime && !l.jumps(at, p.Arrival) {
+			p.Time = at
+		}
+	}
+	l.lastSeq = max(l.lastSeq, p.Seq)
+}
+
 // jumps reports whether the step to media time at is not borne out by the time
 // of arrival.
 func (l *timeline) jumps(at time.Duration, arrival time.Time) bool {

@@ -316,7 +316,11 @@ func TestClockedRecordings(t *testing.T) {
 			if s.duration() < d || s.duration() > d+500*time.Millisecond {
 				t.Errorf("it lasts %v, want %v and the time until the call ends", s.duration(), d)
 			}
-			s.trimmed().check(t, mono8k, d, 2*time.Millisecond)
+			// What follows fades out; at the beginning the tone may have been made
+			// longer or shorter while the playout got to know the network.
+			s = s.trimmed()
+			s.samples = s.samples[mono8k.Samples(d/2):mono8k.Samples(d-100*time.Millisecond)]
+			s.check(t, mono8k, d/2-100*time.Millisecond, 0)
 		})
 	}
 }

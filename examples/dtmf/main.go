@@ -28,11 +28,7 @@ func main() {
 	}
 	defer phone.Close()
 
-	go func() {
-		if err := phone.SendDigits(ctx, "42*7#", &dtmf.Options{Duration: 80 * time.Millisecond}); err != nil {
-			log.Fatal(err)
-		}
-	}()
+	go phone.SendDigits(ctx, "42*7#", &dtmf.Options{Duration: 80 * time.Millisecond})
 
 	number := ""
 	for {

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/internal/speech"
 )
 
 // maxSpeech is how much of a file is read: more than that is not needed.
@@ -38,25 +37,14 @@ func ReadSpeech(r audio.Reader, rate int) ([]int16, error) {
 	return pcm, nil
 }
 
-// Speech returns 24 seconds of what moves as speech does, for when there is
-// nothing else to send: harmonics of a gliding pitch and a little breath, rising
-// and falling four times a second. It is the same in every run.
+// Speech returns the project's own speech, 24 seconds of it, in the given rate;
+// nil if audio cannot have that rate.
 func Speech(rate int) []int16 {
-	r := rand.New(rand.NewPCG(20, 26))
-	pcm := make([]int16, 24*rate)
-	var phase float64
-	for i := range pcm {
-		t := float64(i) / float64(rate)
-		phase += 2 * math.Pi * (120 + 30*math.Sin(2*math.Pi*t/3)) / float64(rate)
-		v := r.NormFloat64() / 50
-		sin, cos := math.Sincos(phase)
-		before, harmonic := 0.0, sin
-		for k := 1.0; k < 25; k++ { // up to 3.7 kHz
-			v += harmonic / k
-			before, harmonic = harmonic, 2*cos*harmonic-before
-		}
-		level := math.Exp(3.2*math.Sin(8*math.Pi*t) - 3.5)
-		pcm[i] = int16(max(math.MinInt16, min(v*level*6000, math.MaxInt16)))
+	a, err := audio.NewAdapter(audio.Format{Rate: rate, Channels: 1})
+	if err != nil {
+		return nil
 	}
-	return pcm
+	f := audio.Frame{Format: audio.Format{Rate: speech.Rate, Channels: 1}, Samples: speech.PCM()}
+	out, _ := a.Append(nil, &f) //nolint:errcheck // the frame is whole
+	return a.Flush(out)
 }

@@ -1,0 +1,230 @@
+package jitter
+
+import (
+	"cmp"
+	"math"
+	"time"
+)
+
+// EstimatorConfig describes the delays that an [Estimator] may ask for.
+type EstimatorConfig struct {
+	Min, Max time.Duration // of the target; 0: 20 ms, 500 ms
+	Start    time.Duration // target before there is anything to go by; 0: 40 ms
+
+	// Loss says what late packets weigh against delay: 0.5 is the balance for a
+	// conversation, values towards 0 give less delay, values towards 1 fewer
+	// late packets. 0 means 0.5.
+	Loss float64
+}
+
+const (
+	fineWidth   = 5 * time.Millisecond
+	coarseWidth = 20 * time.Millisecond
+	fineBuckets = 100 // up to 500 ms
+	buckets     = fineBuckets + 75
+
+	// interval is how long the largest delay is looked for that makes one entry
+	// of the histogram: a burst of late packets counts once.
+	interval = 100 * time.Millisecond
+
+	// keep is what an entry still weighs after one interval more. It is halved in
+	// about seven seconds.
+	keep = 0.9901
+
+	// keepReordered is the same for a single packet.
+	keepReordered = 0.9993
+
+	// spans of spanLength make up the time over which the least transit is known.
+	spans      = 20
+	spanLength = 100 * time.Millisecond
+)
+
+// An Estimator learns how much later than the fastest of the last two seconds
+// packets arrive, and from that how far playout has to be behind the network. A
+// delay is a packet's transit time, which is its arrival less its media time,
+// less the least transit time of those two seconds; so neither the difference of
+// the clocks nor their drift matters.
+//
+// An Estimator has no references to memory, and its cost per packet does not
+// depend on what it has seen. It is not safe for concurrent use.
+type Estimator struct {
+	config EstimatorConfig
+	begun  bool
+	origin time.Time // arrival of the first packet; transit times are relative to it
+
+	least  [spans]time.Duration // transit times, by span modulo spans; none if math.MaxInt64
+	span   int64                // the present one
+	base   time.Duration
+	newest int64 // highest number so far
+
+	most      time.Duration // of the present interval
+	until     time.Time     // end of the present interval
+	late      histogram     // of the largest delay of each interval
+	reordered histogram     // of each packet, those in order as 0
+	target    time.Duration
+}
+
+// NewEstimator returns an estimator.
+func NewEstimator(c EstimatorConfig) Estimator {
+	c.Min = cmp.Or(c.Min, 20*time.Millisecond)
+	c.Max = max(cmp.Or(c.Max, 500*time.Millisecond), c.Min)
+	c.Start = cmp.Or(c.Start, 40*time.Millisecond)
+	if c.Loss == 0 || math.IsNaN(c.Loss) {
+		c.Loss = 0.5
+	}
+	c.Loss = min(max(c.Loss, 0.01), 1)
+	return Estimator{config: c, target: min(max(c.Start, c.Min), c.Max)}
+}
+
+// Base returns the least transit time of the last two seconds, relative to the
+// arrival of the first packet.
+func (e *Estimator) Base() time.Duration { return e.base }
+
+// Origin returns the arrival of the first packet.
+func (e *Estimator) Origin() time.Time { return e.origin }
+
+// Target returns how long after the least transit time audio should be played.
+func (e *Estimator) Target() time.Duration { return e.target }
+
+// Push takes a packet into account and returns its delay.
+func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time.Duration {
+	if !e.begun {
+		e.begun = true
+		e.origin, e.until = arrival, arrival.Add(interval)
+		e.newest = seq - 1
+		for i := range e.least {
+			e.least[i] = math.MaxInt64
+		}
+	}
+	transit := arrival.Sub(e.origin) - media
+	e.observe(arrival, transit)
+	delay := transit - e.base
+	if !arrival.Before(e.until) {
+		e.close(arrival)
+	}
+	if seq <= e.newest {
+		e.reordered.add(delay, keepReordered)
+	} else {
+		e.newest = seq
+		e.reordered.add(0, keepReordered)
+		e.most = max(e.most, delay)
+	}
+	return delay
+}
+
+// observe keeps the least transit time of each span.
+func (e *Estimator) observe(arrival time.Time, transit time.Duration) {
+	span := int64(arrival.Sub(e.origin) / spanLength)
+	if span > e.span {
+		for n := min(span-e.span, spans); n > 0; n-- {
+			e.least[(span-n+1)%spans] = math.MaxInt64
+		}
+		e.span = span
+		e.base = transit
+		for _, t := range e.least {
+			e.base = min(e.base, t)
+		}
+	}
+	slot := &e.least[e.span%spans]
+	*slot = min(*slot, transit)
+	e.base = min(e.base, transit)
+}
+
+// close ends an interval and computes the target anew.
+func (e *Estimator) close(now time.Time) {
+	e.late.add(e.most, keep)
+	e.most = 0
+	e.until = e.until.Add(interval)
+	if e.until.Before(now) {
+		e.until = now.Add(interval)
+	}
+	target := e.late.quantile(e.quantile())
+	target = max(target, e.reordered.cheapest(target, e.lossCost()))
+	if e.late.count < 5 { // what is known of a short time is not enough to go below the start
+		target = max(target, e.config.Start)
+	}
+	e.target = min(max(target, e.config.Min), e.config.Max)
+}
+
+// quantile returns the share of intervals in which nothing shall be late.
+func (e *Estimator) quantile() float64 { return 0.970 + 0.026*e.config.Loss }
+
+// lossCost returns the delay that is worth one packet in a hundred.
+func (e *Estimator) lossCost() time.Duration {
+	return time.Duration(40 * e.config.Loss * float64(time.Millisecond))
+}
+
+// A histogram counts delays, and forgets.
+type histogram struct {
+	weight [buckets]float64
+	total  float64
+	unit   float64 // weight of the next entry: that of earlier ones sinks against it
+	count  int
+}
+
+// add counts a delay. What was counted before then weighs keep times as much.
+func (h *histogram) add(d time.Duration, keep float64) {
+	if h.unit == 0 {
+		h.unit = 1
+	}
+	h.unit /= keep
+	h.weight[bucket(d)] += h.unit
+	h.total += h.unit
+	h.count++
+	if h.unit > 1e100 {
+		for i := range h.weight {
+			h.weight[i] /= h.unit
+		}
+		h.total /= h.unit
+		h.unit = 1
+	}
+}
+
+func bucket(d time.Duration) int {
+	d = max(d, 0)
+	if i := int(d / fineWidth); i < fineBuckets {
+		return i
+	}
+	return min(fineBuckets+int((d-fineBuckets*fineWidth)/coarseWidth), buckets-1)
+}
+
+// upper returns the end of a bucket.
+func upper(i int) time.Duration {
+	if i < fineBuckets {
+		return time.Duration(i+1) * fineWidth
+	}
+	return fineBuckets*fineWidth + time.Duration(i-fineBuckets+1)*coarseWidth
+}
+
+// quantile returns a delay that the share q of the entries does not exceed.
+func (h *histogram) quantile(q float64) time.Duration {
+	rest := h.total * (1 - q)
+	for i := buckets - 1; i > 0; i-- {
+		if rest -= h.weight[i]; rest < 0 {
+			return upper(i)
+		}
+	}
+	return upper(0)
+}
+
+// cheapest returns the delay for which the sum of delay above free, and of cost
+// for each hundredth of the entries that are later, is least.
+func (h *histogram) cheapest(free, cost time.Duration) time.Duration {
+	if h.total == 0 {
+		return 0
+	}
+	best, least := time.Duration(0), math.Inf(1)
+	later := h.total
+	for i := range buckets {
+		later -= h.weight[i]
+		d := upper(i)
+		price := float64(max(0, d-free)) + float64(cost)*100*max(later, 0)/h.total
+		if price < least {
+			best, least = d, price
+		}
+		if later <= 1e-9*h.total {
+			break
+		}
+	}
+	return best
+}

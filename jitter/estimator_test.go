@@ -1,0 +1,189 @@
+package jitter
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+const ms = time.Millisecond
+
+var begin = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// feed pushes packets of 20 ms with the given delays, from number first on.
+func feed(e *Estimator, first, count int, delay func(n int) time.Duration) {
+	for n := first; n < first+count; n++ {
+		media := time.Duration(n) * 20 * ms
+		e.Push(begin.Add(media+delay(n)), int64(n), media)
+	}
+}
+
+func TestTarget(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	tests := []struct {
+		name     string
+		delay    func(n int) time.Duration
+		min, max time.Duration
+	}{
+		{"even", func(int) time.Duration { return 30 * ms }, 20 * ms, 20 * ms},
+		{"up to 47 ms", func(n int) time.Duration { return time.Duration(n%5) * 47 * ms / 4 }, 50 * ms, 50 * ms},
+		{"drift of 0.5 %", func(n int) time.Duration { return time.Duration(n) * 100 * time.Microsecond }, 20 * ms, 20 * ms},
+		{"one in 200 late", func(n int) time.Duration { return time.Duration(1-min(1, n%200)) * 100 * ms }, 100 * ms, 110 * ms},
+		{"one in 20 000 late", func(n int) time.Duration { return time.Duration(1-min(1, (n+500)%20000)) * 400 * ms }, 20 * ms, 20 * ms},
+		{"more than the maximum", func(n int) time.Duration { return time.Duration(random.IntN(900)) * ms }, 500 * ms, 500 * ms},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := NewEstimator(EstimatorConfig{})
+			feed(&e, 0, 5000, tt.delay)
+			if got := e.Target(); got < tt.min || got > tt.max {
+				t.Errorf("target %v, want %v to %v", got, tt.min, tt.max)
+			}
+		})
+	}
+}
+
+// Packets that are overtaken are worth some delay, if there are many of them.
+func TestReorderingCosts(t *testing.T) {
+	for every, want := range map[int]time.Duration{20: 50 * ms, 2000: 20 * ms} {
+		e := NewEstimator(EstimatorConfig{})
+		for n := range 5000 {
+			media := time.Duration(n) * 20 * ms
+			if n%every != 0 {
+				e.Push(begin.Add(media), int64(n), media)
+			}
+			if n%every == 2 && n > 2 {
+				media -= 40 * ms
+				e.Push(begin.Add(media+45*ms), int64(n-2), media)
+			}
+		}
+		if got := e.Target(); got != want {
+			t.Errorf("one of %d overtaken: target %v, want %v", every, got, want)
+		}
+	}
+}
+
+// A delay that grows is followed within a second, one that shrinks more slowly.
+func TestFastUpSlowDown(t *testing.T) {
+	e := NewEstimator(EstimatorConfig{})
+	even := func(int) time.Duration { return 0 }
+	jittery := func(n int) time.Duration { return time.Duration(n%5) * 30 * ms }
+	feed(&e, 0, 1000, even)
+	feed(&e, 1000, 50, jittery)
+	if got := e.Target(); got < 120*ms {
+		t.Errorf("target %v a second after jitter of 120 ms began", got)
+	}
+	feed(&e, 1050, 450, jittery)
+	feed(&e, 1500, 250, even)
+	if got := e.Target(); got < 100*ms {
+		t.Errorf("target %v already, 5 s after", got)
+	}
+	feed(&e, 1750, 3000, even)
+	if got := e.Target(); got != 20*ms {
+		t.Errorf("target %v still, a minute after", got)
+	}
+}
+
+func TestPreference(t *testing.T) {
+	var targets []time.Duration
+	for _, loss := range []float64{0.01, 0.5, 1} {
+		random := rand.New(rand.NewPCG(1, 2))
+		e := NewEstimator(EstimatorConfig{Loss: loss})
+		feed(&e, 0, 10000, func(int) time.Duration { return time.Duration(random.ExpFloat64() * float64(15*ms)) })
+		targets = append(targets, e.Target())
+	}
+	if targets[0] >= targets[1] || targets[1] >= targets[2] {
+		t.Errorf("targets %v do not grow with the weight of loss", targets)
+	}
+}
+
+// The least transit time of the last two seconds, against a list of all packets.
+func TestBaseIsTheLeastOfTwoSeconds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := NewEstimator(EstimatorConfig{})
+		type packet struct{ at, transit time.Duration }
+		var all []packet
+		at := time.Duration(0)
+		for n := range rapid.IntRange(1, 200).Draw(t, "packets") {
+			if n > 0 {
+				at += time.Duration(rapid.IntRange(0, 300).Draw(t, "ms")) * ms
+			}
+			media := at - time.Duration(rapid.IntRange(0, 200).Draw(t, "transit"))*ms
+			if n == 0 {
+				media = 0
+			}
+			all = append(all, packet{at, at - media})
+			if delay := e.Push(begin.Add(at), int64(n), media); delay < 0 {
+				t.Fatalf("delay %v", delay)
+			}
+			least := at - media
+			for _, p := range all {
+				if p.at/spanLength > at/spanLength-spans {
+					least = min(least, p.transit)
+				}
+			}
+			if e.Base() != least {
+				t.Fatalf("base %v, want %v", e.Base(), least)
+			}
+			if got := e.Target(); got < 20*ms || got > 500*ms {
+				t.Fatalf("target %v", got)
+			}
+		}
+	})
+}
+
+func TestDecide(t *testing.T) {
+	tests := []struct {
+		delay, spare, target time.Duration
+		want                 Action
+		by                   time.Duration
+	}{
+		{40 * ms, 0, 40 * ms, Play, 0},
+		{38 * ms, 0, 40 * ms, Play, 0},
+		{37 * ms, 0, 40 * ms, Stretch, 20 * ms},
+		{57 * ms, 17 * ms, 40 * ms, Compress, 17 * ms}, // of no use: the next packet is not needed later
+		{61 * ms, 0, 40 * ms, Compress, 20 * ms},
+		{57 * ms, 0, 40 * ms, Play, 0}, // a tick less would not do
+		{141 * ms, 0, 40 * ms, Hurry, 100 * ms},
+		{541 * ms, 0, 40 * ms, Jump, 250 * ms},
+	}
+	for _, tt := range tests {
+		action, by := Decide(tt.delay, tt.spare, tt.target, 20*ms)
+		if action != tt.want || by != tt.by {
+			t.Errorf("%v, %v to spare, target %v: %v by %v, want %v by %v", tt.delay, tt.spare, tt.target, action, by, tt.want, tt.by)
+		}
+	}
+}
+
+func TestEstimatorDoesNotAllocate(t *testing.T) {
+	e := NewEstimator(EstimatorConfig{})
+	n := 0
+	if a := testing.AllocsPerRun(1000, func() { feed(&e, n, 1, func(int) time.Duration { return 0 }); n++ }); a != 0 {
+		t.Errorf("%v allocations per packet, want 0", a)
+	}
+}
+
+func BenchmarkEstimator(b *testing.B) {
+	e := NewEstimator(EstimatorConfig{})
+	n := 0
+	for b.Loop() {
+		feed(&e, n, 1, func(n int) time.Duration { return time.Duration(n%7) * ms })
+		n++
+	}
+}
+
+func ExampleEstimator() {
+	e := NewEstimator(EstimatorConfig{})
+	at := time.Now()
+	for n := range 500 {
+		media := time.Duration(n) * 20 * time.Millisecond
+		late := time.Duration(n%5) * 10 * time.Millisecond // up to 40 ms
+		e.Push(at.Add(media+late), int64(n), media)
+	}
+	fmt.Println("play", e.Target(), "behind the fastest packets")
+	// Output:
+	// play 45ms behind the fastest packets
+}

@@ -1,0 +1,115 @@
+package stream
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/dtmf"
+	"github.com/parley-media/parley/jitter"
+)
+
+// SetCodecs changes the payload formats that are accepted, all at once, as after
+// a new offer and answer. A format that stays what it was, at its payload type,
+// goes on without a break. After an error nothing has changed.
+func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
+	var decoders [128]*decoding
+	for _, p := range codecs {
+		if p.PayloadType > 127 {
+			return fmt.Errorf("stream: payload type %d of %s is not in 0..127", p.PayloadType, p)
+		}
+		if p.ClockRate <= 0 {
+			return fmt.Errorf("stream: %s has no clock rate", p.Name)
+		}
+		if d := decoders[p.PayloadType]; d != nil {
+			return fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, d.params, p)
+		}
+		if d := r.decoders[p.PayloadType]; d != nil && d.params == p {
+			decoders[p.PayloadType] = d
+			continue
+		}
+		d, err := r.newDecoding(p)
+		if err != nil {
+			return err
+		}
+		decoders[p.PayloadType] = d
+	}
+	// What is in the buffer was accepted, but may have no decoder any more.
+	for _, d := range r.decoders {
+		if d != nil && decoders[d.params.PayloadType] != d {
+			r.forget(&decoders)
+			break
+		}
+	}
+	r.decoders = decoders
+	return nil
+}
+
+func (r *AudioReceiver) newDecoding(p codec.Params) (*decoding, error) {
+	d := &decoding{params: p, kind: kindOf(p.Name), dtx: strings.EqualFold(p.Name, "opus")}
+	switch d.kind {
+	case event:
+		var err error
+		d.digits, err = dtmf.NewReceiver(dtmf.ReceiverConfig{ClockRate: p.ClockRate})
+		return d, err
+	case comfort, redundancy:
+		return d, nil
+	}
+	impl, err := codec.Lookup(p)
+	if err != nil || impl.NewDecoder == nil {
+		return d, nil
+	}
+	if d.format, err = impl.Format(p); err != nil {
+		return nil, err
+	}
+	d.impl = impl
+	d.voice = r.newVoice(d.format)
+	return d, nil
+}
+
+// newVoice returns what a stream of the given format needs, which is shared by
+// the codecs that have it.
+func (r *AudioReceiver) newVoice(f audio.Format) *voice {
+	for _, d := range r.decoders {
+		if d != nil && d.voice != nil && d.voice.format == f {
+			return d.voice
+		}
+	}
+	return newVoice(f)
+}
+
+// forget drops the packets whose payload type is about to change its meaning.
+func (r *AudioReceiver) forget(next *[128]*decoding) {
+	var kept []jitter.Packet
+	for {
+		p, ok := r.buffer.Pop()
+		if !ok {
+			break
+		}
+		if d := next[p.Type]; d == nil || d != r.decoders[p.Type] {
+			r.stats.Discarded++
+			continue
+		}
+		p.Payload = append([]byte(nil), p.Payload...)
+		kept = append(kept, p)
+	}
+	if len(kept) > 0 {
+		r.buffer.Reset()
+	}
+	for i := range kept {
+		r.buffer.Push(kept[i])
+	}
+}
+
+func kindOf(name string) formatKind {
+	switch {
+	case strings.EqualFold(name, "CN"):
+		return comfort
+	case strings.EqualFold(name, "telephone-event"):
+		return event
+	case strings.EqualFold(name, "red"):
+		return redundancy
+	}
+	return spoken
+}

@@ -1,0 +1,62 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/parley-media/parley/dtmf"
+	"github.com/parley-media/parley/jitter"
+)
+
+// digits is what is known of telephone events.
+type digits struct {
+	playing bool // the packet played last was one
+}
+
+// PullDigit returns the next report of a key that the far end pressed or
+// released, if there is one at now.
+func (r *AudioReceiver) PullDigit(now time.Time) (dtmf.Report, bool) {
+	for _, d := range &r.decoders {
+		if d == nil || d.digits == nil {
+			continue
+		}
+		if report, ok := d.digits.Pull(now); ok {
+			return report, true
+		}
+	}
+	return dtmf.Report{}, false
+}
+
+// NextDigit returns when [AudioReceiver.PullDigit] has the next report, which
+// may be in the past. The zero Time means not before the next Push.
+func (r *AudioReceiver) NextDigit() time.Time {
+	var next time.Time
+	for _, d := range &r.decoders {
+		if d == nil || d.digits == nil {
+			continue
+		}
+		if t := d.digits.Next(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// acceptEvent takes a packet of a telephone event. Its report does not wait for
+// playout; in the buffer it only says that its sequence number is not lost.
+func (r *AudioReceiver) acceptEvent(p jitter.Packet, d *decoding) Verdict {
+	r.line.follow(&p, d.params.ClockRate)
+	if r.queue != nil {
+		r.enqueue(&p, d)
+		return Accepted
+	}
+	err := d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
+	p.Payload = nil
+	v := r.store(p, d)
+	if err != nil {
+		return Malformed
+	}
+	if v == TooLate {
+		return Accepted // its time was that of its arrival
+	}
+	return v
+}

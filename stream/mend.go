@@ -1,0 +1,158 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/audio/conceal"
+	"github.com/parley-media/parley/audio/stretch"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/jitter"
+)
+
+// A voice is the signal processing of one format.
+type voice struct {
+	format    audio.Format
+	concealer *conceal.Concealer
+	stretcher *stretch.Stretcher
+}
+
+// newVoice returns nil for a format that cannot be processed; then gaps stay
+// silent and nothing is stretched.
+func newVoice(f audio.Format) *voice {
+	c, err := conceal.New(f.Rate, f.Channels)
+	if err != nil {
+		return nil
+	}
+	s, err := stretch.New(f.Rate, f.Channels)
+	if err != nil {
+		return nil
+	}
+	return &voice{format: f, concealer: c, stretcher: s}
+}
+
+// mender fills gaps.
+type mender struct {
+	made    []int16 // made up for a gap of known length, not given out; goes before pending
+	memory  []int16 // behind made
+	scratch []int16
+	joining bool // the media that comes next follows something made up
+}
+
+const (
+	// bridged is the longest gap that is bridged from both sides. What lies in
+	// the midst of a longer one is like neither.
+	bridged = 100 * time.Millisecond
+
+	// merge is the extension that goes before media to which playout jumps.
+	merge = 5 * time.Millisecond
+)
+
+// mend begins to fill the gap of length ahead before the packet p, which is in
+// the buffer. It reports false if it has nothing better than an extension of what
+// was played.
+func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio.Format) bool {
+	d := r.decoders[p.Type]
+	if d.kind != spoken || d.format != format || p.Restart || d.decoder == nil || d != r.current {
+		return false
+	}
+	if r.mendFromCopy(p, d, ahead, format) {
+		return true
+	}
+	if d.voice == nil || ahead > bridged {
+		return false
+	}
+	n := format.Samples(ahead)
+	if n == 0 {
+		return false
+	}
+	missing, at := n, p.Time
+	if c, ok := d.decoder.(codec.Concealer); ok { // its state has to go through the gap too
+		if out, err := c.Conceal(r.mender.scratch[:0], missing); err == nil {
+			r.mender.scratch = out[:0]
+		}
+	}
+	next, _ := r.buffer.Pop()
+	arrival := next.Arrival
+	if !r.decode(&next) {
+		return false
+	}
+	r.pendAt = at
+	r.delay(r.clock.next.Add(ahead).Sub(arrival))
+	m := &r.mender
+	m.memory = d.voice.concealer.Bridge(m.memory[:0], n/format.Channels, r.pending)
+	m.made, m.joining = m.memory, true
+	return true
+}
+
+// mendFromCopy takes the packet before p from the coarse copy of it in p, if
+// there is one. It needs the rest of the gap to be filled first.
+func (r *AudioReceiver) mendFromCopy(p *jitter.Packet, d *decoding, ahead time.Duration, format audio.Format) bool {
+	fec, ok := d.decoder.(codec.FECDecoder)
+	if !ok || ahead > r.span+sampleTime(format) {
+		return false
+	}
+	out, ok := fec.DecodeFEC(r.pendMem[:0], p.Payload, format.Samples(ahead))
+	if !ok || len(out) == 0 {
+		return false
+	}
+	r.pendMem, r.pending, r.pendAt, r.pendMade = out, out, p.Time-ahead, false
+	r.playSeq, r.broken = p.Seq-1, false
+	r.stats.Recovered++
+	return true
+}
+
+// extend overwrites pcm with a continuation of what was given out last.
+func (r *AudioReceiver) extend(pcm []int16, format audio.Format) {
+	r.mender.joining = true
+	if d := r.current; d != nil && d.format == format {
+		if c, ok := d.decoder.(codec.Concealer); ok && !r.noise.on {
+			out, err := c.Conceal(r.mender.scratch[:0], len(pcm))
+			if err == nil && len(out) == len(pcm) {
+				r.mender.scratch = out
+				copy(pcm, out)
+				d.voice.media(pcm)
+				return
+			}
+		}
+		if d.voice != nil {
+			d.voice.concealer.Extend(pcm[:0:len(pcm)], len(pcm)/format.Channels)
+			return
+		}
+	}
+	clear(pcm)
+}
+
+// rest overwrites pcm with what is heard in a pause, and reports whether that is
+// comfort noise that the sender wanted.
+func (r *AudioReceiver) rest(pcm []int16, format audio.Format) bool {
+	r.mender.joining = true
+	if r.noise.on && r.noise.described {
+		r.noise.fill(pcm, format)
+		if r.current != nil && r.current.format == format {
+			r.current.voice.media(pcm)
+		}
+		return true
+	}
+	if d := r.current; d != nil && d.format == format && d.voice != nil && r.played {
+		d.voice.concealer.Noise(pcm[:0:len(pcm)], len(pcm)/format.Channels)
+		return r.noise.on
+	}
+	clear(pcm)
+	return r.noise.on
+}
+
+// media tells the concealer what is played.
+func (v *voice) media(pcm []int16) {
+	if v != nil {
+		v.concealer.Media(pcm)
+	}
+}
+
+// join makes media follow what was made up before it.
+func (r *AudioReceiver) join(d *decoding) {
+	if r.mender.joining && d.voice != nil && len(r.pending) > 0 {
+		d.voice.concealer.Join(r.pending)
+	}
+	r.mender.joining = false
+}

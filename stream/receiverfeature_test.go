@@ -1,0 +1,253 @@
+package stream
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/payload"
+)
+
+// Every third packet is lost, and each has a copy of the one before (RFC 2198):
+// everything is heard.
+func TestRedundancyReceived(t *testing.T) {
+	red := codec.Params{Name: "red", PayloadType: 102, ClockRate: 8000}
+	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16, red}, Playout: Fixed})
+	for n := range 12 {
+		p := f.packet(n, 160)
+		var blocks []payload.REDBlock
+		if n > 0 {
+			blocks = append(blocks, payload.REDBlock{PayloadType: 96, Offset: 160, Payload: f.packet(n-1, 160).Payload})
+		}
+		blocks = append(blocks, payload.REDBlock{PayloadType: 96, Payload: p.Payload})
+		coded, err := payload.AppendRED(nil, blocks...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.PayloadType, p.Payload = 102, coded
+		if n%3 != 2 {
+			f.push(time.Duration(n)*20*ms, p)
+		}
+	}
+	f.wantHeard(260*ms, "1 2 3 4 5 6 7 8 9 10 11")
+	if s := f.stats(); s.Recovered != 3 || s.Lost != 3 || s.Concealed != 0 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+// The level of RFC 6464, section 3: a bit for speech, seven for -dBov.
+func TestLevelReceived(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: Fixed, LevelExtension: 3})
+	for n := range 3 {
+		p := f.packet(n, 160)
+		if err := p.SetExtension(3, []byte{0x80 | byte(30+n)}); err != nil {
+			t.Fatal(err)
+		}
+		f.push(time.Duration(n)*20*ms, p)
+	}
+	if s := f.stats(); !s.LevelKnown || !s.Voice || s.Level != 32 {
+		t.Errorf("level %d, voice %v, known %v", s.Level, s.Voice, s.LevelKnown)
+	}
+}
+
+func TestSetCodecs(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16}, Playout: Fixed})
+	for n := range 3 {
+		f.send(time.Duration(n)*20*ms, n)
+	}
+	before := f.r.decoders[96]
+	if err := f.r.SetCodecs([]codec.Params{l16, {Name: "L16", PayloadType: 200, ClockRate: 8000}}); err == nil {
+		t.Error("payload type 200: no error")
+	}
+	if err := f.r.SetCodecs([]codec.Params{l16, pcmu}); err != nil {
+		t.Fatal(err)
+	}
+	if f.r.decoders[96] != before {
+		t.Error("the format that stayed lost its state")
+	}
+	f.wantHeard(100*ms, "1 2 3")
+	if err := f.r.SetCodecs([]codec.Params{pcmu}); err != nil {
+		t.Fatal(err)
+	}
+	if v := f.send(100*ms, 5); v != WrongType {
+		t.Errorf("a format that is no more: verdict %d, want WrongType", v)
+	}
+}
+
+// One packet in eighty is lost: no gap is longer than a frame, and the delay is
+// what it was.
+func TestRareLoss(t *testing.T) {
+	var trace []arrival
+	for n := range 3000 {
+		if n%80 != 79 {
+			trace = append(trace, arrival{n, time.Duration(n) * 20 * ms})
+		}
+	}
+	h := playTrace(t, trace, ReceiverConfig{})
+	if s := h.stats; s.Concealed > time.Duration(s.Concealments)*20*ms || s.Concealments != 37 || h.mean > 30*ms {
+		t.Errorf("%v concealed in %d gaps, delay %v", s.Concealed, s.Concealments, h.mean)
+	}
+}
+
+// A stall of 120 ms every two seconds, with at most 200 ms of delay.
+func TestStalls(t *testing.T) {
+	var trace []arrival
+	for n := range 6000 {
+		at := time.Duration(n) * 20 * ms
+		into := at % (2 * time.Second)
+		trace = append(trace, arrival{n, at + max(0, 120*ms-into)})
+	}
+	h := playTrace(t, trace, ReceiverConfig{MaxDelay: 200 * ms})
+	if share := float64(h.stats.Late) / 6000; share >= 0.005 || h.concealed >= 0.5 || h.p95 > 220*ms {
+		t.Errorf("%.2f %% late, %.2f %% concealed, delay %v", 100*share, h.concealed, h.p95)
+	}
+}
+
+// An outage is caught up with: 250 ms within 2 s, 1000 ms within 4 s.
+func TestCatchUp(t *testing.T) {
+	for outage, within := range map[time.Duration]time.Duration{250 * ms: 2 * time.Second, 1000 * ms: 4 * time.Second} {
+		var trace []arrival
+		for n := range 2000 {
+			at := time.Duration(n) * 20 * ms
+			if at >= 20*time.Second && at < 20*time.Second+outage {
+				at = 20*time.Second + outage
+			}
+			trace = append(trace, arrival{n, at})
+		}
+		h := playTrace(t, trace, ReceiverConfig{})
+		var last time.Duration
+		for i, d := range h.delays {
+			if d > 100*ms {
+				last = time.Duration(i) * 20 * ms
+			}
+		}
+		if took := last - 20*time.Second; took <= 0 || took > within {
+			t.Errorf("outage of %v: caught up %v after it began", outage, took)
+		}
+	}
+}
+
+// An hour of a sender whose clock is wrong by half a per cent.
+func TestDriftForAnHour(t *testing.T) {
+	for _, ppm := range []int{-5000, 5000} {
+		r, err := NewAudioReceiver(ReceiverConfig{Codecs: []codec.Params{pcmu}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		p := &rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}, Payload: make([]byte, 160)}
+		var frame audio.Frame
+		for n := 0; n < 180_000; n++ {
+			at := begin.Add(time.Duration(n) * 20 * ms * time.Duration(1_000_000+ppm) / 1_000_000)
+			for next := r.Next(); !next.IsZero() && next.Before(at); next = r.Next() {
+				r.Pull(next, &frame)
+			}
+			p.SequenceNumber, p.Timestamp = uint16(n), uint32(n*160)
+			p.Payload = voiced(p.Payload[:0], n)
+			r.Push(at, p)
+		}
+		var s ReceiverStats
+		r.Stats(&s)
+		if off := s.Added - s.Target; off < -20*ms || off > 20*ms || s.Concealed > time.Hour/2000 {
+			t.Errorf("%d ppm: delay %v, target %v, concealed %v", ppm, s.Added, s.Target, s.Concealed)
+		}
+	}
+}
+
+// course drives a receiver of PCMU for allocation tests and benchmarks.
+type course struct {
+	r     *AudioReceiver
+	p     rtp.Packet
+	frame audio.Frame
+	begin time.Time
+	n     int
+}
+
+func newCourse(t testing.TB, c ReceiverConfig) *course {
+	c.Codecs = []codec.Params{pcmu}
+	r, err := NewAudioReceiver(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &course{r: r, begin: time.Now(), p: rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}, Payload: make([]byte, 160)}}
+}
+
+// step delivers a packet, unless it is lost, after the given time in all, and
+// pulls a frame.
+func (c *course) step(at time.Duration, lost bool) {
+	if !lost {
+		c.p.SequenceNumber, c.p.Timestamp = uint16(c.n), uint32(c.n*160)
+		c.p.Payload = voiced(c.p.Payload[:0], c.n)
+		c.r.Push(c.begin.Add(at), &c.p)
+	}
+	c.n++
+	for next := c.r.Next(); !next.IsZero() && !next.After(c.begin.Add(at)); next = c.r.Next() {
+		c.r.Pull(next, &c.frame)
+	}
+}
+
+var courses = map[string]func(n int) (at time.Duration, lost bool){
+	"ordinary":  func(n int) (time.Duration, bool) { return time.Duration(n) * 20 * ms, false },
+	"stretched": func(n int) (time.Duration, bool) { return time.Duration(n) * 20200 * time.Microsecond, false },
+	"shortened": func(n int) (time.Duration, bool) { return time.Duration(n) * 19800 * time.Microsecond, false },
+	"concealed": func(n int) (time.Duration, bool) { return time.Duration(n) * 20 * ms, n%3 == 2 },
+	"stalling":  func(n int) (time.Duration, bool) { return time.Duration(n/8) * 160 * ms, false },
+}
+
+func TestAdaptivePlayoutDoesNotAllocate(t *testing.T) {
+	for name, delivery := range courses {
+		c := newCourse(t, ReceiverConfig{})
+		step := func() { c.step(delivery(c.n)) }
+		for range 2000 {
+			step()
+		}
+		if a := testing.AllocsPerRun(2000, step); a != 0 {
+			t.Errorf("%s: %v allocations per packet, want 0", name, a)
+		}
+	}
+}
+
+func BenchmarkPlayout(b *testing.B) {
+	for _, name := range []string{"ordinary", "stretched", "shortened", "concealed", "stalling"} {
+		b.Run(name, func(b *testing.B) {
+			c := newCourse(b, ReceiverConfig{})
+			for b.Loop() {
+				c.step(courses[name](c.n))
+			}
+			var s ReceiverStats
+			c.r.Stats(&s)
+			b.ReportMetric(float64(s.Concealments)/float64(c.n), "gaps/op")
+		})
+	}
+}
+
+// Talkspurts with pauses of 0.4 to 3 s in which nothing is sent: nothing is
+// clipped or counted as lost.
+func TestTalkspurts(t *testing.T) {
+	f := newFar(t, ReceiverConfig{})
+	at, seq := time.Duration(0), 0
+	media := 0
+	for spurt := range 20 {
+		for range 25 {
+			p := f.packet(seq, 160)
+			p.Timestamp = f.ts + uint32(at/ms*8)
+			f.push(at, p)
+			at += 20 * ms
+			seq++
+			for _, w := range f.hear(at - 1) {
+				if w != "concealed" && w != "silence" {
+					media++
+				}
+			}
+		}
+		at += 400*ms + time.Duration(spurt)*130*ms
+	}
+	f.hear(at)
+	if s := f.stats(); s.Media < 500*20*ms-s.Compressed || s.Late != 0 || s.Lost != 0 || s.Interrupted != 0 || s.Discarded != 0 {
+		t.Errorf("after %d packets: %s", seq, fmt.Sprintf("%+v", s))
+	}
+}

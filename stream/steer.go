@@ -1,0 +1,177 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/jitter"
+)
+
+// hurried is the lack of delay from which on fewer artefacts are worth less
+// than having it soon.
+const hurried = 40 * time.Millisecond
+
+// steer brings the delay of playout towards its target before a frame is made,
+// by making what comes next a little longer or shorter.
+func (r *AudioReceiver) steer() {
+	c := &r.clock
+	if r.current == nil || len(r.mender.made) > 0 || c.missing > 0 && len(r.pending) == 0 {
+		return // there is no telling yet where the position will be
+	}
+	format := r.current.format
+	action, by := jitter.Decide(r.added(), r.spare(), r.estimate.Target(), r.config.PTime)
+	c.sinceStretch++
+	wait := c.sinceStretch < 2
+	if late := r.addedAt(r.estimate.Base(), r.line.lastTime+r.span); r.config.Playout == Adaptive && action != jitter.Jump && jitter.Overdue(late, r.added()) {
+		action, by, wait = jitter.Stretch, hurried+time.Nanosecond, false
+	}
+	switch action {
+	case jitter.Jump:
+		r.skip(by)
+	case jitter.Hurry:
+		r.compress(format, by, true)
+	case jitter.Compress:
+		if !wait {
+			r.compress(format, by, false)
+		}
+	case jitter.Stretch:
+		if !wait {
+			r.stretch(format, by)
+		}
+	}
+}
+
+// added returns by how much later the audio at the position is given out than
+// the fastest packet of the last seconds could be.
+func (r *AudioReceiver) added() time.Duration { return r.addedAt(r.estimate.Base(), r.position) }
+
+func (r *AudioReceiver) addedAt(transit, position time.Duration) time.Duration {
+	return r.clock.next.Sub(r.estimate.Origin()) - transit - position
+}
+
+// due returns the media time that is due now when playout is at its target
+// behind packets of the given transit time.
+func (r *AudioReceiver) due(transit time.Duration) time.Duration {
+	return r.addedAt(transit, 0) - r.estimate.Target()
+}
+
+// spare returns how much earlier than its media time the next packet is needed:
+// it has to be here when the frame begins that has its first sample.
+func (r *AudioReceiver) spare() time.Duration {
+	next := r.pendAt + r.current.format.Duration(len(r.pending))
+	if len(r.pending) == 0 {
+		p := r.buffer.First()
+		if p == nil {
+			return 0
+		}
+		next = p.Time
+	}
+	if next <= r.position {
+		return 0
+	}
+	spare := (next - r.position) % r.config.PTime
+	if spare > r.config.PTime-sampleTime(r.current.format) {
+		return 0
+	}
+	return spare
+}
+
+// skip leaves out media, with a short extension between what was given out and
+// what is next.
+func (r *AudioReceiver) skip(d time.Duration) {
+	r.position += d
+	r.stats.Skipped += d
+	r.clock.merging = merge
+	r.clock.skipped = r.position
+	r.dropPending()
+}
+
+// dropPending drops decoded samples from before the position.
+func (r *AudioReceiver) dropPending() {
+	if r.current == nil {
+		return
+	}
+	if over := r.position - r.pendAt; over > 0 {
+		n := min(r.current.format.Samples(over), len(r.pending))
+		r.pending = r.pending[n:]
+		r.pendAt = r.position
+	}
+}
+
+// compress takes a part out of what is pending.
+func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast bool) {
+	v := r.current.voice
+	if v == nil || !r.lookAhead(format, v.stretcher.Window()*format.Channels) {
+		return
+	}
+	rest, removed := v.stretcher.Compress(r.pending, format.Samples(by)/format.Channels, fast)
+	if removed == 0 {
+		return
+	}
+	d := format.Duration(removed * format.Channels)
+	r.pending = rest
+	r.pendAt += d
+	r.position += d
+	r.stats.Compressed += d
+	r.clock.sinceStretch = 0
+}
+
+// stretch puts a part into what is pending.
+func (r *AudioReceiver) stretch(format audio.Format, by time.Duration) {
+	v := r.current.voice
+	if v == nil {
+		return
+	}
+	if !r.lookAhead(format, v.stretcher.Window()*format.Channels) && len(r.pending) == 0 {
+		return
+	}
+	m := &r.mender
+	out, inserted := v.stretcher.Expand(m.scratch[:0], r.pending, v.stretcher.Window(), by > hurried)
+	m.scratch = out
+	if inserted == 0 {
+		return
+	}
+	m.scratch, r.pendMem = r.pendMem, out
+	r.pending = out
+	d := format.Duration(inserted * format.Channels)
+	r.pendAt -= d
+	r.position -= d
+	r.stats.Stretched += d
+	r.clock.sinceStretch = 0
+}
+
+// lookAhead decodes packets that follow without a gap until n samples are
+// pending, and reports whether they are.
+func (r *AudioReceiver) lookAhead(format audio.Format, n int) bool {
+	if len(r.pending) == 0 {
+		p := r.buffer.First()
+		if p == nil || p.Time-r.position > sampleTime(format) || r.position-p.Time > sampleTime(format) || r.clock.missing > 0 {
+			return false
+		}
+		r.pendAt = p.Time
+	} else if r.pendAt-r.position > sampleTime(format) {
+		return false
+	}
+	for len(r.pending) < n {
+		p := r.buffer.First()
+		if p == nil || p.Seq != r.playSeq+1 || p.Restart || r.broken {
+			return false
+		}
+		d := r.decoders[p.Type]
+		end := r.pendAt + format.Duration(len(r.pending))
+		if d != r.current || d.pause(p) || p.Time-end > sampleTime(format) || end-p.Time > sampleTime(format) {
+			return false
+		}
+		next, _ := r.buffer.Pop()
+		r.delay(r.clock.next.Add(end - r.position).Sub(next.Arrival))
+		if !r.decodeAfter(&next) {
+			return false
+		}
+	}
+	return true
+}
+
+// pause reports whether p says that there is a pause.
+func (d *decoding) pause(p *jitter.Packet) bool {
+	return d.kind != spoken || d.dtx && len(p.Payload) <= 2
+}
