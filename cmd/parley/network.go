@@ -31,7 +31,7 @@ func (f *networkFlags) apply(c *session.Config) (done func() error, err error) {
 	if f.DTMFPayloadType == 101 {
 		c.Audio.DTMF = 0 // which gives way to a codec that has this number
 	}
-	c.Mux = f.RTCPMux
+	c.Mux = c.Mux || f.RTCPMux
 	if f.Latch {
 		c.Latch = transport.LatchSymmetric
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -118,7 +119,11 @@ func (c *recvCommand) config() (*session.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.SDP, err)
 		}
-		config.Local = description.Addr
+		config.Local, config.Mux = description.Addr, description.Mux
+		if len(description.Crypto) > 0 {
+			key := description.Crypto[0].Key
+			config.SRTP = &session.SRTP{Local: key, Remote: key}
+		}
 		config.Audio.Codecs, config.Audio.PTime = decodable(description.Codecs), description.PTime
 		if len(config.Audio.Codecs) == 0 {
 			return nil, fmt.Errorf("%s: %w: %v", c.SDP, codec.ErrUnknown, description.Codecs)
@@ -158,15 +163,24 @@ func writable(name string) error {
 	return err
 }
 
-// decodable leaves out what this build cannot decode.
+// decodable leaves out what this build cannot decode. Telephone events, comfort
+// noise and redundancy go behind the codecs.
 func decodable(all []codec.Params) []codec.Params {
-	var some []codec.Params
+	var some, beside []codec.Params
 	for _, p := range all {
+		switch strings.ToLower(p.Name) {
+		case "telephone-event", "cn", "red":
+			beside = append(beside, p)
+			continue
+		}
 		if impl, err := codec.Lookup(p); err == nil && impl.NewDecoder != nil {
 			some = append(some, p)
 		}
 	}
-	return some
+	if some == nil {
+		return nil
+	}
+	return append(some, beside...)
 }
 
 // recording reads a call to its end.

@@ -86,7 +86,10 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	}
 	defer s.Close()
 	if c.WriteSDP != "" {
-		description := session.Description{Addr: to, Codecs: []codec.Params{params}, PTime: c.PTime}
+		description := session.Description{Addr: to, Codecs: []codec.Params{params}, PTime: c.PTime, Mux: config.Mux}
+		if config.SRTP != nil {
+			description.Crypto = []session.Crypto{{Tag: 1, Key: config.SRTP.Local}}
+		}
 		text, err := description.Marshal()
 		if err == nil {
 			err = os.WriteFile(c.WriteSDP, text, 0o666)
