@@ -11,8 +11,10 @@ const (
 	// The least is that of this and the last span of so many blocks.
 	span = 150
 
-	// learning is the weight of a block in the background.
-	learning = 0.1
+	// Of one quiet block in so many the spectrum is learned, with this weight.
+	// Places do not change faster.
+	sparse   = 8
+	learning = 0.3
 
 	// hush is the least of noise, in sample units: -84 dBov. A line that is alive
 	// is never quite silent.
@@ -28,13 +30,14 @@ const (
 // A background knows the noise behind what was played, and makes more of it.
 type background struct {
 	channels int
-	block    []float32 // of the mean of the channels
-	power    [2]float64
+	block    []int16   // what is not a whole block yet, interleaved
+	mix      []float32 // the mean of a block's channels
 
 	least, before float64 // power of the quietest block of this span, and of the one before
 	seen          int     // blocks of this span
 	loudest       float64 // power of the loudest block ever
 	known         bool
+	calm          int                // quiet blocks since one was learned
 	sequence      [order + 1]float64 // autocorrelation per sample
 	level         [2]float64         // power by channel
 	stale         bool               // sequence is newer than filter
@@ -46,37 +49,43 @@ type background struct {
 }
 
 func newBackground(rate, channels int) *background {
-	b := &background{channels: channels, block: make([]float32, 0, max(order+1, rate/100))}
+	n := max(order+1, rate/100)
+	b := &background{channels: channels, block: make([]int16, 0, n*channels), mix: make([]float32, n)}
 	b.reset()
 	return b
 }
 
 func (b *background) reset() {
-	*b = background{channels: b.channels, block: b.block[:0], least: math.Inf(1), before: math.Inf(1), random: 2463534242}
+	*b = background{
+		channels: b.channels, block: b.block[:0], mix: b.mix,
+		least: math.Inf(1), before: math.Inf(1), random: 2463534242,
+	}
 }
 
 // hear takes what was played.
 func (b *background) hear(pcm []int16) {
-	for i := 0; i+b.channels <= len(pcm); i += b.channels {
-		x := float32(pcm[i])
-		b.power[0] += float64(x * x)
-		if b.channels == 2 {
-			y := float32(pcm[i+1])
-			b.power[1] += float64(y * y)
-			x = (x + y) / 2
+	n := cap(b.block)
+	if len(b.block) > 0 {
+		rest := min(n-len(b.block), len(pcm))
+		b.block = append(b.block, pcm[:rest]...)
+		pcm = pcm[rest:]
+		if len(b.block) < n {
+			return
 		}
-		if b.block = append(b.block, x); len(b.block) == cap(b.block) {
-			b.take()
-			b.block = b.block[:0]
-			b.power = [2]float64{}
-		}
+		b.take(b.block)
+		b.block = b.block[:0]
 	}
+	for ; len(pcm) >= n; pcm = pcm[n:] {
+		b.take(pcm[:n])
+	}
+	b.block = append(b.block, pcm...)
 }
 
 // take counts a block.
-func (b *background) take() {
-	n := float64(len(b.block))
-	power := (b.power[0] + b.power[1]) / n / float64(b.channels)
+func (b *background) take(pcm []int16) {
+	n := float64(len(b.mix))
+	sums := energies(pcm, b.channels)
+	power := float64(sums[0]+sums[1]) / n / float64(b.channels)
 	b.loudest = max(b.loudest, power)
 	b.least = min(b.least, power)
 	if b.seen++; b.seen == span {
@@ -88,18 +97,74 @@ func (b *background) take() {
 	weight := learning
 	if !b.known || power*calm < b.level[0] {
 		weight, b.known = 1, true
+	} else if b.calm++; b.calm < sparse {
+		return
 	}
-	for l := range b.sequence {
-		var sum float32
-		for i, x := range b.block[l:] {
-			sum += x * b.block[i]
-		}
-		b.sequence[l] += weight * (float64(sum)/n - b.sequence[l])
-	}
+	b.calm = 0
+	b.learn(pcm, weight)
 	for c := range b.channels {
-		b.level[c] += weight * (b.power[c]/n - b.level[c])
+		b.level[c] += weight * (float64(sums[c])/n - b.level[c])
+	}
+}
+
+// learn brings the spectrum of a block into that of the background.
+func (b *background) learn(pcm []int16, weight float64) {
+	if b.channels == 1 {
+		for i := range b.mix {
+			b.mix[i] = float32(pcm[i])
+		}
+	} else {
+		for i := range b.mix {
+			b.mix[i] = (float32(pcm[2*i]) + float32(pcm[2*i+1])) / 2
+		}
+	}
+	n := float64(len(b.mix))
+	for l := range b.sequence {
+		b.sequence[l] += weight * (float64(product(b.mix[l:], b.mix))/n - b.sequence[l])
 	}
 	b.stale = true
+}
+
+// energies returns the sum of the squares of each channel. The sums do not wait
+// for each other.
+func energies(pcm []int16, channels int) (sums [2]int64) {
+	var s0, s1, s2, s3 int64
+	for len(pcm) >= 4 {
+		a, b, c, d := int64(pcm[0]), int64(pcm[1]), int64(pcm[2]), int64(pcm[3])
+		s0 += a * a
+		s1 += b * b
+		s2 += c * c
+		s3 += d * d
+		pcm = pcm[4:]
+	}
+	for i, v := range pcm {
+		if i%2 == 0 {
+			s0 += int64(v) * int64(v)
+		} else {
+			s1 += int64(v) * int64(v)
+		}
+	}
+	if channels == 2 {
+		return [2]int64{s0 + s2, s1 + s3}
+	}
+	return [2]int64{s0 + s1 + s2 + s3}
+}
+
+// product returns the scalar product of a and as much of b.
+func product(a, b []float32) float32 {
+	b = b[:len(a)]
+	var s0, s1, s2, s3 float32
+	for len(a) >= 4 && len(b) >= 4 {
+		s0 += a[0] * b[0]
+		s1 += a[1] * b[1]
+		s2 += a[2] * b[2]
+		s3 += a[3] * b[3]
+		a, b = a[4:], b[4:]
+	}
+	for i, x := range a {
+		s0 += x * b[i]
+	}
+	return s0 + s1 + s2 + s3
 }
 
 // rms returns the level of the noise of a channel.
