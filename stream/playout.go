@@ -22,6 +22,7 @@ type clock struct {
 
 	missing      time.Duration // audio made up or silent since the last media
 	waited       time.Duration // of that, what the position did not advance by
+	guessed      time.Duration // of that, what was concealed with nothing received after it
 	paused       bool          // a part of what is missing was a pause
 	concealing   bool          // the last part given out was concealment
 	merging      time.Duration // extension to be made before what is next
@@ -214,7 +215,7 @@ func (r *AudioReceiver) play(pcm []int16, format audio.Format, made *shares) int
 	if c.missing >= interruption && !c.paused {
 		r.stats.Interrupted++
 	}
-	c.missing, c.waited, c.paused, c.concealing = 0, 0, false, false
+	c.missing, c.waited, c.guessed, c.paused, c.concealing = 0, 0, 0, false, false
 	r.noise.on, r.digits.playing = false, false
 	return n
 }
@@ -227,6 +228,7 @@ func (r *AudioReceiver) wait(pcm []int16, format audio.Format, made *shares) int
 	if r.played && c.missing < r.config.PauseAfter && !r.noise.on && !r.digits.playing && !c.paused {
 		r.extend(pcm, format)
 		r.conceals(d, made)
+		c.guessed += d
 	} else {
 		r.pauses(pcm, d, format, made)
 	}
@@ -258,19 +260,24 @@ func (r *AudioReceiver) pauses(pcm []int16, d time.Duration, format audio.Format
 // nothing was, and returns how far ahead of it p is.
 func (r *AudioReceiver) settle(p *jitter.Packet, lost bool, filled int) time.Duration {
 	c := &r.clock
+	tolerance := r.config.PTime / 2
+	pause := p.Time-r.position > tolerance && !lost && r.played
+	if pause {
+		c.paused = true
+		if c.guessed > 0 { // nothing was lost
+			r.stats.Concealed -= c.guessed
+			r.stats.Concealments--
+			c.guessed, c.concealing = 0, false
+		}
+	}
 	if c.waited > 0 {
 		if credit := min(c.waited, p.Time-r.position); credit > 0 {
 			r.position += credit
-			c.waited -= credit
 		}
 		c.waited = 0
 	}
 	ahead := p.Time - r.position
-	tolerance := r.config.PTime / 2
-	pause := ahead > tolerance && !lost && r.played
-	if pause {
-		c.paused = true
-	}
+	pause = pause && ahead > tolerance
 	if filled > 0 || !pause && c.missing < r.config.PauseAfter || r.decoders[p.Type].kind == event {
 		return ahead
 	}

@@ -110,7 +110,7 @@ type ReceiverStats struct {
 	Target time.Duration // what Added should be
 
 	Media        time.Duration // audio given out that was sent
-	Concealed    time.Duration // audio given out in the place of lost or late media
+	Concealed    time.Duration // audio given out in the place of lost or late media; what proves to be the beginning of a pause is taken back
 	Noise        time.Duration // comfort noise given out
 	Stretched    time.Duration // by which media was made longer
 	Compressed   time.Duration // by which media was made shorter
