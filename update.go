@@ -14,6 +14,8 @@ type AudioUpdate struct {
 	Send      codec.Params   // without a name: as before
 	Receive   []codec.Params // nil: as before
 	Event     codec.Params   // telephone events to send; without a name: none
+	Noise     codec.Params   // comfort noise to send; without a name: none
+	RED       codec.Params   // redundancy to send; without a name: none
 	PTime     time.Duration  // 0: as before
 	Direction Direction
 }
@@ -36,7 +38,7 @@ func (a *Audio) Update(u *AudioUpdate) error {
 	if u.Send.Name != "" {
 		sending.Codec = u.Send
 	}
-	sending.Event = u.Event
+	sending.Event, sending.Noise, sending.RED = u.Event, u.Noise, u.RED
 	if u.PTime != 0 {
 		sending.PTime = u.PTime
 	}

@@ -115,13 +115,20 @@ func (s *Session) Update(a *Agreed) error {
 	if err != nil {
 		return err
 	}
-	err = s.Audio().Update(&parley.AudioUpdate{
+	update := &parley.AudioUpdate{
 		Send:      a.Send,
 		Receive:   a.Receive,
 		Event:     a.Event,
 		PTime:     a.PTime,
 		Direction: a.Direction,
-	})
+	}
+	if s.config.Audio.ComfortNoise {
+		update.Noise = a.Noise
+	}
+	if s.config.Audio.Redundancy > 0 {
+		update.RED = a.RED
+	}
+	err = s.Audio().Update(update)
 	if err != nil {
 		return err
 	}

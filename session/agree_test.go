@@ -80,9 +80,13 @@ func TestCallsByOfferAndAnswer(t *testing.T) {
 	l16 := codec.Params{Name: "L16", PayloadType: 97, ClockRate: 8000, Channels: 1}
 	other := l16
 	other.PayloadType = 98
+	red := codec.Params{Name: "red", PayloadType: 121, ClockRate: 8000, Channels: 1, FMTP: "0/0"}
+	redundant := &AudioConfig{Codecs: []codec.Params{pcmu, red}, Redundancy: 1, ComfortNoise: true}
 	for name, tt := range map[string]struct{ caller, callee Config }{
 		"plain":          {Config{}, Config{}},
 		"other numbers":  {Config{Audio: &AudioConfig{Codecs: []codec.Params{l16}}}, Config{Audio: &AudioConfig{Codecs: []codec.Params{other}}}},
+		"redundancy":     {Config{Audio: redundant}, Config{Audio: redundant}},
+		"redundancy, no": {Config{Audio: redundant}, Config{}},
 		"encrypted":      {Config{Secure: true}, Config{}},
 		"one port":       {Config{Mux: true}, Config{Mux: true}},
 		"one port, no":   {Config{Mux: true}, Config{}},
@@ -98,6 +102,12 @@ func TestCallsByOfferAndAnswer(t *testing.T) {
 			}
 			talks(t, x, y, 1000)
 			talks(t, y, x, -1000)
+			for _, s := range []*Session{x, y} {
+				var stats parley.Stats
+				if s.Stats(&stats); stats.Audio.Discarded != 0 {
+					t.Errorf("%d packets not understood", stats.Audio.Discarded)
+				}
+			}
 			x.Close()
 			var f audio.Frame
 			var err error

@@ -28,6 +28,8 @@ type Agreed struct {
 	Send    codec.Params   // with the payload type and format parameters of the far end
 	Receive []codec.Params // with our own; the format of Send first, telephone-event, CN and red where they were listed
 	Event   codec.Params   // telephone-event to send; without a name: none
+	Noise   codec.Params   // comfort noise that the far end takes in pauses of Send; without a name: none
+	RED     codec.Params   // redundancy that it takes with Send; without a name: none
 
 	PTime     time.Duration    // of what is sent
 	Direction parley.Direction // seen from this end
@@ -89,7 +91,7 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 		Direction: direction(ours.Direction.Sends() && theirs.receives(),
 			ours.receives() && theirs.Direction.Sends()),
 	}
-	var events []codec.Params // theirs
+	var beside []codec.Params // theirs: what is no codec
 	var preferred codec.Params
 	for _, p := range answer.Codecs {
 		q, ok := match(ours.Codecs, p)
@@ -100,20 +102,22 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 		if a.Mux && (clashes(q) || clashes(r)) {
 			return nil, fmt.Errorf("%w: payload type %d or %d of %v looks like RTCP on the port of both", ErrDescription, q.PayloadType, r.PayloadType, p)
 		}
-		switch {
-		case isMedia(p) && a.Send.Name == "":
+		if isMedia(p) && a.Send.Name == "" {
 			a.Send, preferred = r, q
 			a.Receive = slices.Insert(a.Receive, 0, q)
 			continue
-		case isEvent(p):
-			events = append(events, r)
+		}
+		if !isMedia(p) {
+			beside = append(beside, r)
 		}
 		a.Receive = append(a.Receive, q)
 	}
 	if a.Send.Name == "" {
 		return nil, noCommonCodec(theirs, ours)
 	}
-	a.Event = event(events, a.Send.ClockRate)
+	a.Event = toSend(beside, a.Send.ClockRate)
+	a.Noise, _ = find(beside, "CN", a.Send.ClockRate)
+	a.RED, _ = find(beside, "red", a.Send.ClockRate)
 	a.PTime = packetTime(ours, theirs, a.Send)
 	if strings.EqualFold(a.Send.Name, "opus") {
 		a.Send.FMTP = opusToSend(preferred.FMTP, a.Send.FMTP)

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-media/parley/codec/opus"
 )
 
-func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, "telephone-event") }
+func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, telephoneEvent) }
 func isRed(p codec.Params) bool   { return strings.EqualFold(p.Name, "red") }
 
 // isMedia reports whether p is more than a companion of a codec.
@@ -99,17 +99,14 @@ func redundancyOf(p codec.Params, known *[256]bool) bool {
 	return true
 }
 
-// event chooses the telephone events to send beside a codec: in its clock rate,
-// as RFC 4733 wants, or else the 8000 Hz that many ends have alone.
-func event(events []codec.Params, clockRate int) codec.Params {
-	for _, rate := range []int{clockRate, 8000} {
-		for _, e := range events {
-			if e.ClockRate == rate {
-				return e
-			}
-		}
+// toSend chooses the telephone events to send beside a codec: in its clock rate,
+// as RFC 4733 wants, or else any, which for many ends is 8000 Hz.
+func toSend(formats []codec.Params, clockRate int) codec.Params {
+	e, ok := find(formats, telephoneEvent, clockRate)
+	if !ok {
+		e, _ = find(formats, telephoneEvent, 8000)
 	}
-	return codec.Params{}
+	return e
 }
 
 // packetTime returns the length of the packets to send: what the far end likes

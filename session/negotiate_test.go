@@ -48,6 +48,12 @@ func summary(a *Agreed) string {
 	if a.Event.Name != "" {
 		fmt.Fprintf(&b, " event %d/%d", a.Event.PayloadType, a.Event.ClockRate)
 	}
+	if a.Noise.Name != "" {
+		fmt.Fprintf(&b, " noise %d", a.Noise.PayloadType)
+	}
+	if a.RED.Name != "" {
+		fmt.Fprintf(&b, " red %d", a.RED.PayloadType)
+	}
 	fmt.Fprintf(&b, " %v", a.PTime)
 	return b.String()
 }
@@ -212,13 +218,25 @@ func TestOfferAnswer(t *testing.T) {
 			"redundancy of a format that both have",
 			d{Codecs: list(with(red, 63, "96/96"), opus96)},
 			d{Codecs: list(with(opus96, 120, ""), with(red, 121, "120/120"))},
-			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 ] receive [96 opus/48000/2  63 red/48000/2 96/96] 20ms", "",
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 ] receive [96 opus/48000/2  63 red/48000/2 96/96] red 63 20ms", "",
 		},
 		{
 			"redundancy of one that only the offer has",
 			d{Codecs: list(with(red, 63, "97/96"), with(red, 65, "65/96"), with(red, 64, ""), opus96)},
 			d{Codecs: list(opus96, red)},
-			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 ] receive [96 opus/48000/2  64 red/48000/2 ] 20ms", "",
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 ] receive [96 opus/48000/2  64 red/48000/2 ] red 64 20ms", "",
+		},
+		{
+			"comfort noise at another clock rate than the codec's",
+			d{Codecs: list(opus96, pcmu, cn)},
+			d{Codecs: list(opus96, cn)},
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 ] receive [96 opus/48000/2  13 CN/8000 ] 20ms", "",
+		},
+		{
+			"comfort noise, with other payload types than ours",
+			d{Codecs: list(pcmu, with(cn, 98, ""))},
+			d{Codecs: list(pcmu, cn)},
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [0 PCMU/8000 ] receive [0 PCMU/8000  98 CN/8000 ] noise 98 20ms", "",
 		},
 		{
 			"RTCP on the same port",

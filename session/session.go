@@ -129,6 +129,9 @@ func prepare(ctx context.Context, c *Config) (*Session, error) {
 	if c != nil {
 		s.config = *c
 	}
+	if s.config.Audio == nil {
+		s.config.Audio = &AudioConfig{}
+	}
 	if err := s.config.check(); err != nil {
 		return nil, err
 	}
@@ -170,20 +173,16 @@ func (c *Config) check() error {
 
 // parley returns the configuration of the call, but for the leg.
 func (c *AudioConfig) parley() (*parley.AudioConfig, error) {
-	var audio AudioConfig
-	if c != nil {
-		audio = *c
-	}
-	codecs := slices.Clone(audio.Codecs)
+	codecs := slices.Clone(c.Codecs)
 	if len(codecs) == 0 {
 		pcmu, _ := codec.Static(0)
 		codecs = []codec.Params{pcmu}
 	}
 	send := codecs[0]
-	if auxiliary(send) {
+	if !isMedia(send) {
 		return nil, fmt.Errorf("session: %s is not a codec that a call can send first", send)
 	}
-	if events, ok := audio.events(codecs); ok {
+	if events, ok := c.events(codecs); ok {
 		codecs = append(codecs, events)
 	}
 	if _, ok := find(codecs, "CN", 8000); !ok && free(codecs, 13) {
@@ -193,45 +192,37 @@ func (c *AudioConfig) parley() (*parley.AudioConfig, error) {
 	p := &parley.AudioConfig{
 		Send:           send,
 		Receive:        codecs,
-		Duplicate:      audio.Duplicate,
-		LevelExtension: audio.LevelExtension,
-		PTime:          audio.PTime,
-		Playout:        audio.Playout,
-		MinDelay:       audio.MinDelay,
-		MaxDelay:       audio.MaxDelay,
-		Immediate:      audio.Immediate,
-		Direction:      audio.Direction,
-		SSRC:           audio.SSRC,
-		CNAME:          audio.CNAME,
-		RTCP:           audio.RTCP,
+		Duplicate:      c.Duplicate,
+		LevelExtension: c.LevelExtension,
+		PTime:          c.PTime,
+		Playout:        c.Playout,
+		MinDelay:       c.MinDelay,
+		MaxDelay:       c.MaxDelay,
+		Immediate:      c.Immediate,
+		Direction:      c.Direction,
+		SSRC:           c.SSRC,
+		CNAME:          c.CNAME,
+		RTCP:           c.RTCP,
 	}
-	if audio.DTMF >= 0 {
-		var ok bool
-		if p.Event, ok = find(codecs, telephoneEvent, send.ClockRate); !ok {
-			p.Event, _ = find(codecs, telephoneEvent, 0)
-		}
+	if c.DTMF >= 0 {
+		p.Event = toSend(codecs, send.ClockRate)
 	}
-	if audio.ComfortNoise {
+	if c.ComfortNoise {
 		p.Noise, _ = find(codecs, "CN", send.ClockRate)
 	}
-	if audio.Redundancy > 0 {
+	if c.Redundancy > 0 {
 		p.RED, _ = find(codecs, "red", send.ClockRate)
-		p.Generations = audio.Redundancy
+		p.Generations = c.Redundancy
 	}
 	return p, nil
 }
 
 const telephoneEvent = "telephone-event"
 
-// auxiliary reports whether p accompanies a codec and is none.
-func auxiliary(p codec.Params) bool {
-	return slices.ContainsFunc([]string{telephoneEvent, "CN", "red"}, func(name string) bool { return strings.EqualFold(p.Name, name) })
-}
-
-// find returns the format of a name and clock rate, of which 0 is any.
+// find returns the format of a name and clock rate.
 func find(codecs []codec.Params, name string, clockRate int) (codec.Params, bool) {
 	for _, p := range codecs {
-		if strings.EqualFold(p.Name, name) && (clockRate == 0 || p.ClockRate == clockRate) {
+		if strings.EqualFold(p.Name, name) && p.ClockRate == clockRate {
 			return p, true
 		}
 	}
