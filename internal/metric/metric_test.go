@@ -36,6 +36,7 @@ func TestCompare(t *testing.T) {
 		{"the same", sent, 35, 0, 0},
 		{"silence", fill(func(int, int16) int16 { return 0 }), 0, 6.99, 0},
 		{"half as loud", fill(func(_ int, v int16) int16 { return v / 2 }), 6.02, 1.17, 0},
+		{"the other way round and thrice as loud", fill(func(_ int, v int16) int16 { return -3 * v }), -10, 1.85, 0},
 		{"the other way round", fill(func(_ int, v int16) int16 { return -v }), -6.02, 0, 0},
 		{"with steps at both ends", fill(func(_ int, v int16) int16 { return v + 8000 }), -3.01, 4.47, 100},
 	} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-media/parley/internal/metric"
 	"github.com/parley-media/parley/stream"
 )
 
@@ -14,7 +15,7 @@ type Concealment struct {
 	Channel string  `json:"channel"`
 	Method  string  `json:"method"`
 	LostPct float64 `json:"lost_pct"` // of the packets
-	Sound
+	metric.Sound
 
 	Rate  int     `json:"-"`
 	Heard []int16 `json:"-"` // as long as what was sent, and in step with it
@@ -39,11 +40,11 @@ var channels = []struct {
 // may have a coarse copy of the one before.
 var methods = []struct {
 	name  string
-	fill  func(heard []int16, gap span, packet, rate int)
+	fill  func(heard []int16, gap metric.Gap, packet, rate int)
 	depth time.Duration
 	fec   bool // with copies in the packets, if the codec has them
 }{
-	{name: "silence", fill: func(heard []int16, g span, _, _ int) { clear(heard[g.heard:][:g.n]) }},
+	{name: "silence", fill: func(heard []int16, g metric.Gap, _, _ int) { clear(heard[g.Heard:][:g.N]) }},
 	{name: "repetition", fill: repeat},
 	{name: "one-sided", depth: interval - time.Millisecond},
 	{name: "two-sided", depth: 4 * interval},
@@ -54,14 +55,14 @@ var methods = []struct {
 const fade = 60 * time.Millisecond
 
 // repeat fills a gap with the packet before it, fainter and fainter.
-func repeat(heard []int16, g span, packet, rate int) {
+func repeat(heard []int16, g metric.Gap, packet, rate int) {
 	length := int(fade * time.Duration(rate) / time.Second)
-	for i := range g.n {
+	for i := range g.N {
 		var v int16
-		if from := g.heard - packet + i%packet; from >= 0 && i < length {
+		if from := g.Heard - packet + i%packet; from >= 0 && i < length {
 			v = int16(int(heard[from]) * (length - i) / length)
 		}
-		heard[g.heard+i] = v
+		heard[g.Heard+i] = v
 	}
 }
 
@@ -110,7 +111,7 @@ func Conceal(ctx context.Context, c Config, seed uint64, report func(*Concealmen
 				Channel: channel.name,
 				Method:  m.name,
 				LostPct: percent(len(s.packets)-len(s.arrivals), len(s.packets)),
-				Sound:   compare(s.sent, heard, s.format.Rate, gaps),
+				Sound:   metric.Compare(s.sent, heard, s.format.Rate, gaps),
 				Rate:    s.format.Rate,
 				Heard:   heard,
 				Sent:    s.sent,
@@ -124,12 +125,12 @@ func Conceal(ctx context.Context, c Config, seed uint64, report func(*Concealmen
 }
 
 // lost returns the runs of lost packets between two that arrived.
-func (s *simulation) lost(packet int) []span {
-	var all []span
+func (s *simulation) lost(packet int) []metric.Gap {
+	var all []metric.Gap
 	for i := 1; i < len(s.arrivals); i++ {
 		first, end := s.arrivals[i-1].Seq+1, s.arrivals[i].Seq
 		if first < end {
-			all = append(all, span{first * packet, first * packet, (end - first) * packet})
+			all = append(all, metric.Gap{Heard: first * packet, Sent: first * packet, N: (end - first) * packet})
 		}
 	}
 	return all

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/parley-media/parley/internal/metric"
 )
 
 func TestRepeat(t *testing.T) {
@@ -14,13 +16,13 @@ func TestRepeat(t *testing.T) {
 	for i := range 10 {
 		heard[i] = int16(600 * (i + 1))
 	}
-	repeat(heard, span{10, 10, 80}, 10, 1000)
+	repeat(heard, metric.Gap{Heard: 10, Sent: 10, N: 80}, 10, 1000)
 	if heard[10] != 600 || heard[19] != 6000*51/60 || heard[20] != 600*50/60 || heard[69] != 6000/60 || heard[70] != 0 || heard[89] != 0 {
 		t.Errorf("%v", heard[:90])
 	}
 	// Nothing was heard before the gap.
 	heard = []int16{1, 2, 3, 4}
-	repeat(heard, span{0, 0, 2}, 10, 1000)
+	repeat(heard, metric.Gap{N: 2}, 10, 1000)
 	if !slices.Equal(heard, []int16{0, 0, 3, 4}) {
 		t.Error(heard)
 	}

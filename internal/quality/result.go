@@ -3,6 +3,8 @@ package quality
 import (
 	"math"
 	"time"
+
+	"github.com/parley-media/parley/internal/metric"
 )
 
 // A Result says how one trace was heard. Times are milliseconds.
@@ -22,7 +24,7 @@ type Result struct {
 	LatePct    float64 `json:"late_pct"`       // of the packets: arrived, and were not played
 	Stretched  float64 `json:"stretched_pct"`  // of the output: time that was added to the media, by stretching or repeating
 	Compressed float64 `json:"compressed_pct"` // of the output: time of the media that was taken away, by compressing or dropping
-	Sound
+	metric.Sound
 	CatchUp *float64 `json:"catch_up_ms,omitempty"` // after the longest outage: until the delay stays below 100 ms
 	Outage  float64  `json:"outage_ms,omitempty"`
 
@@ -78,7 +80,7 @@ func (s *simulation) result() *Result {
 	r.LatePct = percent(int(s.stats.Late+s.stats.Discarded), len(s.packets))
 	s.countStretches(r)
 	s.catchUp(r, delays, known)
-	r.Sound = compare(s.sent, s.heard, s.format.Rate, s.gaps())
+	r.Sound = metric.Compare(s.sent, s.heard, s.format.Rate, s.gaps())
 	for i, t := range s.ticks {
 		p := Point{At: t.at - s.ticks[0].at, Delay: -1, Target: t.target, Concealed: t.length - t.media}
 		if known[i] {

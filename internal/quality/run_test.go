@@ -16,6 +16,7 @@ import (
 	_ "github.com/parley-media/parley/codec/g711"
 	_ "github.com/parley-media/parley/codec/g722"
 	_ "github.com/parley-media/parley/codec/l16"
+	"github.com/parley-media/parley/internal/metric"
 	"github.com/parley-media/parley/stream"
 )
 
@@ -103,7 +104,7 @@ func TestByHand(t *testing.T) {
 		if got.Begin < 90*time.Millisecond || got.Begin > 100*time.Millisecond {
 			t.Errorf("%s: it begins at %v", c.name, got.Begin)
 		}
-		got.Heard, got.Points, got.Rate, got.Begin, got.Sound = nil, nil, 0, 0, Sound{}
+		got.Heard, got.Points, got.Rate, got.Begin, got.Sound = nil, nil, 0, 0, metric.Sound{}
 		c.want.Trace, c.want.Packets = "path", 100
 		if diff := cmp.Diff(&c.want, got); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
@@ -261,7 +262,7 @@ func ExampleRun() {
 // What a program reads of a result.
 func TestJSON(t *testing.T) {
 	r := run(t, fixed(), path(100, map[int]float64{10: -1}))
-	r.Sound = Sound{Gaps: 1, SegSNR: 1.5, LSD: 2.25, Clicks: 0}
+	r.Sound = metric.Sound{Gaps: 1, SegSNR: 1.5, LSD: 2.25, Clicks: 0}
 	text, err := json.Marshal(r)
 	const want = `{"trace":"path","packets":100,"lost_pct":1,"delay_mean_ms":60,"delay_p95_ms":60,"delay_p99_ms":60,"delay_max_ms":60,` +
 		`"concealed_pct":1.031,"events":1,"runs_over_60ms":0,"runs_over_150ms":0,"longest_run_ms":20,"late_pct":0,` +
