@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 	"time"
 
@@ -206,4 +208,75 @@ func TestTimestampsRunAhead(t *testing.T) {
 	if s := f.stats(); s.Delay > 600*ms {
 		t.Errorf("delay %v", s.Delay)
 	}
+}
+
+// What is given out as media is what came in time, as much longer and shorter as
+// the statistics say: nothing is heard twice, and nothing is lost that they do
+// not know of.
+func TestMediaIsConserved(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, err := NewAudioReceiver(ReceiverConfig{Codecs: []codec.Params{pcmu}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		steady := rapid.IntRange(0, 40).Draw(t, "jitter")
+		spike := rapid.IntRange(0, 300).Draw(t, "spike")
+		var all []arrival
+		for n := range rapid.IntRange(50, 400).Draw(t, "packets") {
+			delay := rapid.IntRange(0, steady).Draw(t, "delay")
+			switch rapid.IntRange(0, 40).Draw(t, "fate") {
+			case 0:
+				continue
+			case 1:
+				delay += spike
+			case 2:
+				all = append(all, arrival{n, time.Duration(20*n+delay+5) * ms}) // a copy
+			}
+			all = append(all, arrival{n, time.Duration(20*n+delay) * ms})
+		}
+		slices.SortStableFunc(all, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
+		begin := time.Now()
+		p := &rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}}
+		var frame audio.Frame
+		var given time.Duration
+		pull := func(until time.Time) {
+			for next := r.Next(); !next.IsZero() && !next.After(until); next = r.Next() {
+				if !r.Pull(next, &frame) {
+					t.Fatal("no frame at its time")
+				}
+				given += frame.Duration()
+			}
+		}
+		accepted := 0
+		for _, a := range all {
+			pull(begin.Add(a.at))
+			p.SequenceNumber, p.Timestamp = uint16(a.n), uint32(160*a.n)
+			p.Payload = voiced(p.Payload[:0], a.n)
+			switch v := r.Push(begin.Add(a.at), p); v {
+			case Accepted, Probation:
+				accepted++
+			case DuplicateSeen, TooLate:
+			default:
+				t.Fatalf("packet %d: verdict %d", a.n, v)
+			}
+			if d := r.Delay(); d > time.Second {
+				t.Fatalf("a delay of %v", d)
+			}
+		}
+		r.End()
+		pull(begin.Add(time.Minute))
+		var s ReceiverStats
+		r.Stats(&s)
+		heard := s.Media + s.Compressed - s.Stretched
+		media := time.Duration(accepted) * 20 * ms
+		late := time.Duration(s.Late+s.Discarded) * 20 * ms
+		// Of a packet that begins to be late, only the rest is heard.
+		cut := s.Skipped + late + time.Duration(s.Concealments)*20*ms
+		if heard > media || heard < media-cut-20*ms {
+			t.Fatalf("%v of media heard, %v came, %v were left out: %+v", heard, media, cut, s)
+		}
+		if s.Media+s.Concealed+s.Noise > given {
+			t.Fatalf("%v were given out, which is less than %+v", given, s)
+		}
+	})
 }
