@@ -12,30 +12,35 @@ import (
 	"github.com/parley-media/parley/payload"
 )
 
-// Every third packet is lost, and each has a copy of the one before (RFC 2198):
-// everything is heard.
+// Packets have copies of the ones before (RFC 2198), as many as are lost in a
+// row: everything is heard.
 func TestRedundancyReceived(t *testing.T) {
 	red := codec.Params{Name: "red", PayloadType: 102, ClockRate: 8000}
-	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16, red}, Playout: Fixed})
-	for n := range 12 {
-		p := f.packet(n, 160)
-		var blocks []payload.REDBlock
-		if n > 0 {
-			blocks = append(blocks, payload.REDBlock{PayloadType: 96, Offset: 160, Payload: f.packet(n-1, 160).Payload})
-		}
-		blocks = append(blocks, payload.REDBlock{PayloadType: 96, Payload: p.Payload})
-		coded, err := payload.AppendRED(nil, blocks...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.PayloadType, p.Payload = 102, coded
-		if n%3 != 2 {
+	for generations := 1; generations <= 3; generations++ {
+		f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16, red}, Playout: Fixed, MinDelay: 80 * ms})
+		lost := int64(0)
+		for n := range 12 {
+			p := f.packet(n, 160)
+			var blocks []payload.REDBlock
+			for back := min(generations, n); back > 0; back-- {
+				blocks = append(blocks, payload.REDBlock{PayloadType: 96, Offset: uint16(160 * back), Payload: f.packet(n-back, 160).Payload})
+			}
+			blocks = append(blocks, payload.REDBlock{PayloadType: 96, Payload: p.Payload})
+			coded, err := payload.AppendRED(nil, blocks...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.PayloadType, p.Payload = 102, coded
+			if n%(generations+2) >= 2 && n < 11 {
+				lost++
+				continue
+			}
 			f.push(time.Duration(n)*20*ms, p)
 		}
-	}
-	f.wantHeard(260*ms, "1 2 3 4 5 6 7 8 9 10 11")
-	if s := f.stats(); s.Recovered != 3 || s.Lost != 3 || s.Concealed != 0 {
-		t.Errorf("stats %+v", s)
+		f.wantHeard(300*ms, "1 2 3 4 5 6 7 8 9 10 11 12")
+		if s := f.stats(); s.Recovered != lost || s.Lost != lost || s.Concealed != 0 {
+			t.Errorf("%d generations, %d lost: %+v", generations, lost, s)
+		}
 	}
 }
 
