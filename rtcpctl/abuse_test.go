@@ -120,7 +120,7 @@ func TestOtherVectors(t *testing.T) {
 		{"rtcp_bye_no_sources", unhex(t, "80cb0000"), "", 0},
 		{"rtcp_bye_padding", unhex(t, "a0cb000100000004"), "", 0},
 		{"bye_only_padding_zero", unhex(t, "a0cb000100000000"), "", 1},
-		{"rtcp_psfb_pli", unhex(t, "81ce0002"+"54506265"+"23013fb9"), "other 1414554213 PSFB/1", 0},
+		{"rtcp_psfb_pli", unhex(t, "81ce0002"+"54506265"+"00000001"), "key frame wanted 1414554213", 0},
 		{"rtcp_bye_invalid", unhex(t, "91cb0001ae528b43"), "", 1},
 		{"rtcp_rr_invalid", unhex(t, "81c9000130b68407"), "", 1},
 		{"rtcp_sr_invalid", unhex(t, "81c800016d2453ea"), "", 1},

@@ -38,14 +38,17 @@
 // A [Requester] decides which lost packets to ask for again and when, and
 // [Session.AppendFeedback] asks (RFC 4585, and alone with RFC 5506). At the other
 // end a [History] has the packets, and keeps what it sends again within bounds.
+// Likewise for video a [KeyFrameRequester] decides when to ask for a key frame,
+// and a [KeyFrameLimiter] how often an encoder has to make one.
 //
 // The circuit breaker (RFC 8083) watches the reports on what is sent, and
 // [Session.Tripped] says when sending should stop. [Session.Collided] and
 // [Session.AppendRename] resolve collisions of SSRCs (RFC 3550, section 8.2).
 //
-// Limits: a session sends from one SSRC. Of feedback only the generic NACK is
-// interpreted; other formats and application packets are passed on as [Other]
-// events. In sessions of more than four members no feedback is sent, because the
+// Limits: a session sends from one SSRC. Of feedback the generic NACK, picture
+// loss indications, full intra requests and REMB are interpreted; other formats,
+// transport-wide feedback among them, and application packets are passed on as
+// [Other] events, whose Member.Raw pion/rtcp can parse. In sessions of more than four members no feedback is sent, because the
 // dithering of RFC 4585 is missing. Of extended reports the run-length blocks and
 // the statistics summary are passed over.
 package rtcpctl

@@ -9,6 +9,10 @@ import (
 type Feedback struct {
 	Media uint32   // the source that it is for
 	Lost  []uint16 // the packets to send again, best in ascending order
+
+	KeyFrame  bool  // a key frame is needed, by a picture loss indication
+	FullIntra bool  // and by a full intra request, for sources that know nothing else
+	Request   uint8 // number of that
 }
 
 // maxUndithered is the largest session in which feedback is sent. RFC 4585 lets
@@ -43,13 +47,19 @@ func (s *Session) NextFeedback() (time.Time, bool) {
 // NextFeedback does not allow it at now. A requester is therefore best asked
 // only once it does.
 func (s *Session) AppendFeedback(dst []byte, now time.Time, f Feedback) ([]byte, bool) {
-	if at, ok := s.NextFeedback(); !ok || now.Before(at) || len(f.Lost) == 0 {
+	if at, ok := s.NextFeedback(); !ok || now.Before(at) || len(f.Lost) == 0 && !f.KeyFrame && !f.FullIntra {
 		return dst, false
 	}
 	start := len(dst)
 	if !s.config.ReducedSize {
 		dst = appendRRHead(dst, s.config.SSRC, 0)
 		dst = AppendSDES(dst, s.config.SSRC, s.cname)
+	}
+	if f.KeyFrame {
+		dst = AppendPLI(dst, s.config.SSRC, f.Media)
+	}
+	if f.FullIntra {
+		dst = AppendFIR(dst, s.config.SSRC, f.Media, f.Request)
 	}
 	dst, _ = AppendNACK(dst, s.config.SSRC, f.Media, f.Lost, MaxCompound-(len(dst)-start))
 	s.measured(len(dst) - start)

@@ -23,6 +23,8 @@ func seeds(f *testing.F) {
 	f.Add(unhex(f, "80cf0005"+"00000002"+"05000003"+"00000001"+"00010000"+"00000100"))
 	f.Add(UnknownVoIPMetrics(1).AppendTo(unhex(f, "80cf000a"+"00000002")))
 	f.Add(unhex(f, "81cd0003"+"00000002"+"00000001"+"ffff8001"))
+	f.Add(AppendFIR(AppendPLI(nil, 2, 1), 2, 1, 7))
+	f.Add(unhex(f, "8fce0005"+"00000002"+"00000000"+"52454d42"+"01ffffff"+"00000001"))
 }
 
 // FuzzMembers: members tile the compound, and bodies lie within them.

@@ -25,6 +25,8 @@ type member struct {
 	reports uint8         // SR and RR that it has sent, up to 2
 	valid   bool          // it counts: it was heard twice, or by RTP, or has a name
 	left    bool          // it has said goodbye
+	asked   bool          // fir is valid
+	fir     uint8         // number of its full intra request
 	heard   time.Duration // last packet of any kind, or the goodbye
 	sent    time.Duration // last sign of RTP
 	cname   string

@@ -45,6 +45,13 @@ const (
 	// Impersonated: a report or a description came in the name of our own source,
 	// and was left out. [Session.Collided] says what to do.
 	Impersonated
+
+	// KeyFrameWanted: a source needs a key frame of ours, by a picture loss
+	// indication or a full intra request that is no repetition.
+	KeyFrameWanted
+
+	// BandwidthEstimated: a source can take Event.Bitrate in all (REMB).
+	BandwidthEstimated
 )
 
 // String returns the name of the kind in lower case.
@@ -70,6 +77,10 @@ func (k Kind) String() string {
 		return "voip reported"
 	case Impersonated:
 		return "impersonated"
+	case KeyFrameWanted:
+		return "key frame wanted"
+	case BandwidthEstimated:
+		return "bandwidth estimated"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -84,6 +95,8 @@ type Event struct {
 	RTT    time.Duration // of Reported and RoundTrip; 0 if it is unknown
 	VoIP   VoIPMetrics   // of VoIPReported
 	Member Member        // of Other and Nacked; borrowed until the function returns
+
+	Bitrate int64 // of BandwidthEstimated, in bits per second
 }
 
 // Receive takes an RTCP datagram that arrived at now. It calls fn, which may be
@@ -119,6 +132,8 @@ func (s *Session) Receive(now time.Time, compound []byte, fn func(Event)) {
 			err = s.extended(now, m, fn)
 		case TypeRTPFB:
 			err = s.transport(now, m, fn)
+		case TypePSFB:
+			err = s.picture(now, m, fn)
 		default:
 			s.other(now, m, fn)
 		}

@@ -67,8 +67,8 @@ func TestReceive(t *testing.T) {
 		{"goodbye of 17, body for one", join(plain, "91cb0001", "00000002"), "", 1, 0},
 		{"goodbye of nobody", join(plain, "80cb0000"), "", 0, 0},
 		{"goodbye of a stranger", join("81cb0001", "00000063"), "", 0, 1},
-		{"feedback", join(plain, "81ce0002", "00000002", "00000001"), "other 2 PSFB/1", 0, 0},
-		{"feedback without a source", join(plain, "81ce0000"), "other 0 PSFB/1", 0, 0},
+		{"feedback", join(plain, "81ce0002", "00000002", "00000001"), "key frame wanted 2", 0, 0},
+		{"feedback without a source", join(plain, "82ce0000"), "other 0 PSFB/2", 0, 0},
 		{"version 3 at the end", join(rawHex(rr), "c0c90000"), "reported 2 17 lost", 1, 0},
 		{"rubbish", []byte("rubbish"), "", 1, 0},
 	} {
