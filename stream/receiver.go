@@ -11,7 +11,6 @@ import (
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/jitter"
-	"github.com/parley-media/parley/rtcpctl"
 )
 
 // Playout is the way in which an [AudioReceiver] gives out its audio.
@@ -79,20 +78,6 @@ type ReceiverConfig struct {
 	LevelExtension uint8
 }
 
-// A Verdict says what an [AudioReceiver] did with a packet.
-type Verdict uint8
-
-const (
-	Accepted      Verdict = iota
-	Probation             // of a source that is not yet believed; kept
-	WrongType             // payload type not configured
-	OtherSource           // a valid source, but not the one that is heard
-	DuplicateSeen         // a copy of a packet that was seen
-	TooLate               // its time has passed
-	Stray                 // sequence number far from that of its source
-	Malformed             // no payload, or a larger one than the buffer holds
-)
-
 // ReceiverStats are counted since the receiver was made.
 type ReceiverStats struct {
 	Received   int64 // packets of the source that is heard, duplicates included
@@ -136,11 +121,9 @@ type AudioReceiver struct {
 	config   ReceiverConfig
 	decoders [128]*decoding // by payload type
 
-	sources []*source
-	heard   *source
-	buffer  jitter.Buffer
-	line    timeline
-	queue   *PacketQueue // not nil when packets are taken coded
+	intake
+	buffer jitter.Buffer
+	queue  *PacketQueue // not nil when packets are taken coded
 
 	// Playout, in playout.go and inorder.go.
 	clock    clock
@@ -186,26 +169,6 @@ const (
 	redundancy
 )
 
-// maxSources bounds the table of sources. The one that has been silent longest
-// makes room for a new one.
-const maxSources = 8
-
-// switchBack is how long the source that is heard has to be silent before a
-// source that was heard earlier takes its place again.
-const switchBack = 300 * time.Millisecond
-
-type source struct {
-	ssrc      uint32
-	reception rtcpctl.Reception
-	last      time.Time
-	held      *held // the packet seen last that was not believed
-}
-
-type held struct {
-	packet  jitter.Packet
-	payload []byte
-}
-
 // NewAudioReceiver returns a receiver for c. Two codecs with one payload type
 // are an error; a codec that this build cannot decode is not.
 func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
@@ -248,33 +211,6 @@ func (r *AudioReceiver) Decodes(payloadType uint8) bool {
 	return d != nil && d.impl != nil
 }
 
-// AppendReceptions appends to dst the reception data of the sources that have
-// proved themselves, for reports on them.
-func (r *AudioReceiver) AppendReceptions(dst []*rtcpctl.Reception) []*rtcpctl.Reception {
-	for _, s := range r.sources {
-		if s.reception.Valid() {
-			dst = append(dst, &s.reception)
-		}
-	}
-	return dst
-}
-
-// Heard returns the SSRC of the source that is heard, if there is one.
-func (r *AudioReceiver) Heard() (ssrc uint32, ok bool) {
-	if r.heard == nil {
-		return 0, false
-	}
-	return r.heard.ssrc, true
-}
-
-// Reception returns what is known of the source that is heard, or nil.
-func (r *AudioReceiver) Reception() *rtcpctl.Reception {
-	if r.heard == nil {
-		return nil
-	}
-	return &r.heard.reception
-}
-
 // Push takes a packet that arrived at the given time. It does not keep p or its
 // payload.
 func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
@@ -293,62 +229,11 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 	if d == nil {
 		return WrongType
 	}
-	s := r.source(arrival, p.SSRC, d.params.ClockRate)
-	if d.kind == spoken || d.kind == redundancy {
-		s.reception.SetClockRate(d.params.ClockRate)
-	}
-	order := s.reception.Update(p.SequenceNumber, p.Timestamp, arrival)
-	packet := jitter.Packet{
-		Seq:       s.reception.Seq(),
-		Arrival:   arrival,
-		Timestamp: p.Timestamp,
-		Type:      p.PayloadType,
-		Marker:    p.Marker,
-		Payload:   p.Payload,
-	}
-	switch order {
-	case rtcpctl.Stray, rtcpctl.Probation:
-		s.hold(packet)
-		if order == rtcpctl.Stray {
-			return Stray
-		}
-		return Probation
-	case rtcpctl.Duplicate:
-		return DuplicateSeen
-	}
-	s.last = arrival
-	if s == r.heard {
+	v := r.take(arrival, p, d.params.ClockRate, d.kind == spoken || d.kind == redundancy, func(q jitter.Packet) Verdict { return r.accept(q, d) })
+	if (v == Accepted || v == TooLate) && r.heard.ssrc == p.SSRC {
 		r.level(p)
 	}
-	begins := order == rtcpctl.First || order == rtcpctl.Restarted
-	if s != r.heard {
-		if order != rtcpctl.First && r.heard != nil && arrival.Sub(r.heard.last) < switchBack {
-			return OtherSource
-		}
-		r.heard = s
-		r.line.enter(s.ssrc)
-		packet.Restart = true
-	} else if order == rtcpctl.Restarted {
-		r.line.enter(s.ssrc)
-	}
-	if !begins || s.held == nil {
-		return r.accept(packet, d)
-	}
-	// The packet that was held back belongs before this one, or behind it.
-	other := s.held.packet
-	s.held = nil
-	packet.Restart = true
-	switch {
-	case other.Type != packet.Type:
-	case other.Seq == packet.Seq-1:
-		other.Restart, packet.Restart = true, false
-		r.accept(other, d)
-	case other.Seq == packet.Seq+1:
-		v := r.accept(packet, d)
-		r.accept(other, d)
-		return v
-	}
-	return r.accept(packet, d)
+	return v
 }
 
 // accept puts a validated packet of the source that is heard onto the timeline
@@ -407,38 +292,6 @@ func (r *AudioReceiver) store(p jitter.Packet, d *decoding) Verdict {
 		r.arrived(p, d)
 	}
 	return Accepted
-}
-
-// source returns the entry for an SSRC, making one if it is new.
-func (r *AudioReceiver) source(now time.Time, ssrc uint32, clockRate int) *source {
-	oldest := -1
-	for i, s := range r.sources {
-		if s.ssrc == ssrc {
-			return s
-		}
-		if s != r.heard && (oldest < 0 || s.last.Before(r.sources[oldest].last)) {
-			oldest = i
-		}
-	}
-	s := &source{ssrc: ssrc, last: now}
-	if len(r.sources) < maxSources {
-		r.sources = append(r.sources, s)
-	} else {
-		*r.sources[oldest] = *s
-		s = r.sources[oldest]
-	}
-	s.reception.Init(ssrc, clockRate)
-	return s
-}
-
-// hold keeps a copy of a packet that the next one may prove right.
-func (s *source) hold(p jitter.Packet) {
-	if s.held == nil {
-		s.held = &held{}
-	}
-	s.held.payload = append(s.held.payload[:0], p.Payload...)
-	s.held.packet = p
-	s.held.packet.Payload = s.held.payload
 }
 
 // Pause says that the source has announced its end, though another may follow:

@@ -1,0 +1,171 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/jitter"
+	"github.com/parley-media/parley/rtcpctl"
+)
+
+// A Verdict says what a receiver did with a packet.
+type Verdict uint8
+
+const (
+	Accepted      Verdict = iota
+	Probation             // of a source that is not yet believed; kept
+	WrongType             // payload type not configured
+	OtherSource           // a valid source, but not the one that is heard
+	DuplicateSeen         // a copy of a packet that was seen
+	TooLate               // its time has passed
+	Stray                 // sequence number far from that of its source
+	Malformed             // no payload, or a larger one than the buffer holds
+)
+
+// An intake validates the packets of one media line. It has a bounded table of
+// sources (SSRC), knows which of them is heard, and has the timeline on which
+// their packets follow each other.
+type intake struct {
+	sources []*source
+	heard   *source
+	line    timeline
+}
+
+// maxSources bounds the table of sources. The one that has been silent longest
+// makes room for a new one.
+const maxSources = 8
+
+// switchBack is how long the source that is heard has to be silent before a
+// source that was heard earlier takes its place again.
+const switchBack = 300 * time.Millisecond
+
+type source struct {
+	ssrc      uint32
+	reception rtcpctl.Reception
+	last      time.Time
+	held      *held // the packet seen last that was not believed
+}
+
+type held struct {
+	packet  jitter.Packet
+	payload []byte
+}
+
+// AppendReceptions appends to dst the reception data of the sources that have
+// proved themselves, for reports on them.
+func (in *intake) AppendReceptions(dst []*rtcpctl.Reception) []*rtcpctl.Reception {
+	for _, s := range in.sources {
+		if s.reception.Valid() {
+			dst = append(dst, &s.reception)
+		}
+	}
+	return dst
+}
+
+// Heard returns the SSRC of the source that is heard, if there is one.
+func (in *intake) Heard() (ssrc uint32, ok bool) {
+	if in.heard == nil {
+		return 0, false
+	}
+	return in.heard.ssrc, true
+}
+
+// Reception returns what is known of the source that is heard, or nil.
+func (in *intake) Reception() *rtcpctl.Reception {
+	if in.heard == nil {
+		return nil
+	}
+	return &in.heard.reception
+}
+
+// take validates p, and calls accept for what is believed then: the packet,
+// perhaps with the one that was held back before it, or nothing. They are not on
+// the timeline yet. Only a clocked packet tells the clock rate of its source.
+func (in *intake) take(arrival time.Time, p *rtp.Packet, clockRate int, clocked bool, accept func(jitter.Packet) Verdict) Verdict {
+	s := in.source(arrival, p.SSRC, clockRate)
+	if clocked {
+		s.reception.SetClockRate(clockRate)
+	}
+	order := s.reception.Update(p.SequenceNumber, p.Timestamp, arrival)
+	packet := jitter.Packet{
+		Seq:       s.reception.Seq(),
+		Arrival:   arrival,
+		Timestamp: p.Timestamp,
+		Type:      p.PayloadType,
+		Marker:    p.Marker,
+		Payload:   p.Payload,
+	}
+	switch order {
+	case rtcpctl.Stray, rtcpctl.Probation:
+		s.hold(packet)
+		if order == rtcpctl.Stray {
+			return Stray
+		}
+		return Probation
+	case rtcpctl.Duplicate:
+		return DuplicateSeen
+	}
+	s.last = arrival
+	begins := order == rtcpctl.First || order == rtcpctl.Restarted
+	if s != in.heard {
+		if order != rtcpctl.First && in.heard != nil && arrival.Sub(in.heard.last) < switchBack {
+			return OtherSource
+		}
+		in.heard = s
+		in.line.enter(s.ssrc)
+		packet.Restart = true
+	} else if order == rtcpctl.Restarted {
+		in.line.enter(s.ssrc)
+	}
+	if !begins || s.held == nil {
+		return accept(packet)
+	}
+	// The packet that was held back belongs before this one, or behind it.
+	other := s.held.packet
+	s.held = nil
+	packet.Restart = true
+	switch {
+	case other.Type != packet.Type:
+	case other.Seq == packet.Seq-1:
+		other.Restart, packet.Restart = true, false
+		accept(other)
+	case other.Seq == packet.Seq+1:
+		v := accept(packet)
+		accept(other)
+		return v
+	}
+	return accept(packet)
+}
+
+// source returns the entry for an SSRC, making one if it is new.
+func (in *intake) source(now time.Time, ssrc uint32, clockRate int) *source {
+	oldest := -1
+	for i, s := range in.sources {
+		if s.ssrc == ssrc {
+			return s
+		}
+		if s != in.heard && (oldest < 0 || s.last.Before(in.sources[oldest].last)) {
+			oldest = i
+		}
+	}
+	s := &source{ssrc: ssrc, last: now}
+	if len(in.sources) < maxSources {
+		in.sources = append(in.sources, s)
+	} else {
+		*in.sources[oldest] = *s
+		s = in.sources[oldest]
+	}
+	s.reception.Init(ssrc, clockRate)
+	return s
+}
+
+// hold keeps a copy of a packet that the next one may prove right.
+func (s *source) hold(p jitter.Packet) {
+	if s.held == nil {
+		s.held = &held{}
+	}
+	s.held.payload = append(s.held.payload[:0], p.Payload...)
+	s.held.packet = p
+	s.held.packet.Payload = s.held.payload
+}
