@@ -20,7 +20,7 @@ func (a *Audio) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	if c.end != nil {
 		return
 	}
-	if err := a.packet.Unmarshal(b); err != nil {
+	if err := a.packet.Unmarshal(b); err != nil || a.packet.Version != 2 {
 		a.malformed++
 		return
 	}

@@ -283,6 +283,8 @@ func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {
 	reply, ok := l.stun.Answer(r.reply[:0], arrival, from, b)
 	if ok {
 		l.counts.STUN++
+	} else {
+		l.counts.STUNRefused++
 	}
 	l.mu.Unlock()
 	if ok {

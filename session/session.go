@@ -264,6 +264,7 @@ type NetworkStats struct {
 	Unauthenticated int64 // with SRTP: not from the holder of the key, or seen before
 	Unknown         int64 // neither RTP nor RTCP nor STUN, or cut off
 	STUN            int64 // requests that were answered
+	STUNRefused     int64 // other STUN: no valid requests, or too many of them
 	Moves           int64 // changes of the address to send to
 }
 

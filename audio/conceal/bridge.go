@@ -41,8 +41,8 @@ func (c *Concealer) Bridge(dst []int16, n int, ahead []int16) []int16 {
 	slope := 1000 / float32(fading*c.rate)
 	for i := range n {
 		w := (float32(i) + 0.5) / float32(n)
-		a := (1 - w) * c.voice * min(1, max(0, 1-(float32(c.age+i))*slope))
-		b := w * min(1, max(0, 1-(float32(n-i))*slope))
+		a := (1 - w) * c.voice * min(1, max(0, 1-float32(c.age+i)*slope))
+		b := w * min(1, max(0, 1-float32(n-i)*slope))
 		hiss := float32(math.Sqrt(float64(max(0, 1-(a+b)*(a+b)))))
 		var v [2]float32
 		for k := range c.channels {

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -113,22 +114,20 @@ func (s separate) interrupt(t *testing.T) {
 	}
 }
 
-// freePort returns an even port that was free with the next one.
+// freePort returns an even port that was free with the next one, below those that
+// the system gives to whoever asks for any.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := c.LocalAddr().(*net.UDPAddr).Port
-		next, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + 1})
-		c.Close()
+		port := 20000 + 2*rand.IntN(6000)
+		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {
 			continue
 		}
-		next.Close()
-		if port%2 == 0 {
+		next, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + 1})
+		c.Close()
+		if err == nil {
+			next.Close()
 			return port
 		}
 	}
@@ -180,6 +179,9 @@ func parallel(t *testing.T) {
 
 const length = 3 * time.Second
 
+// srtpKey is a key and a salt of AES_CM_128, as in RFC 4568.
+const srtpKey = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
+
 var (
 	l16Mono16k   = audio.Format{Rate: 16000, Channels: 1}
 	l16Mono44k   = audio.Format{Rate: 44100, Channels: 1}
@@ -187,7 +189,8 @@ var (
 )
 
 // ffmpeg sends packets as long as it likes (128 ms of PCMU), and several in a
-// burst.
+// burst. By the other name of its suite with short tags it shortens those of RTCP
+// too, which RFC 4568, section 6.2.2, does not.
 func TestFFmpegToRecv(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -203,6 +206,8 @@ func TestFFmpegToRecv(t *testing.T) {
 		{"PCMA in small packets", mono8k, "pcm_alaw", []string{"-rtpflags", "send_bye", "-pkt_size", "133"}, nil, "bye"},
 		{"L16 stereo, type 10", l16Stereo44k, "pcm_s16be", []string{"-rtpflags", "send_bye"}, nil, "bye"},
 		{"L16 mono, type 11", l16Mono44k, "pcm_s16be", []string{"-rtpflags", "send_bye"}, nil, "bye"},
+		{"PCMU with SRTP", mono8k, "pcm_mulaw", []string{"-rtpflags", "send_bye", "-srtp_out_suite", "AES_CM_128_HMAC_SHA1_80", "-srtp_out_params", srtpKey}, []string{"--srtp", srtpKey}, "bye"},
+		{"PCMU with SRTP, short tag", mono8k, "pcm_mulaw", []string{"-rtpflags", "send_bye", "-srtp_out_suite", "SRTP_AES128_CM_HMAC_SHA1_32", "-srtp_out_params", srtpKey}, []string{"--srtp", "AES_CM_128_HMAC_SHA1_32:" + srtpKey}, "bye"},
 		{"L16 16 kHz, dynamic type", l16Mono16k, "pcm_s16be", []string{"-rtpflags", "send_bye", "-payload_type", "113"}, []string{"--codec", "l16/16000", "--payload-type", "113"}, "bye"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -210,6 +215,9 @@ func TestFFmpegToRecv(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out.wav")
 			recv := spawn(t, append([]string{"recv", "--listen", "127.0.0.1:0", "--out", out}, c.recv...)...)
 			to := "rtp://" + recv.until(t, "listening").Address
+			if slices.Contains(c.recv, "--srtp") {
+				to = "s" + to
+			}
 			ffmpeg := start(t, "ffmpeg", "ffmpeg", append(sines(c.format, c.codec, length), append(c.more, to)...)...)
 			recv.until(t, "started")
 			ffmpeg.wait(t)
@@ -285,6 +293,7 @@ func TestSendToFFmpeg(t *testing.T) {
 	}{
 		{"PCMU", mono8k, nil},
 		{"PCMA", mono8k, []string{"--codec", "pcma", "--ptime", "30ms"}},
+		{"PCMU with SRTP", mono8k, []string{"--srtp", srtpKey}},
 		{"L16 dynamic", l16Mono16k, []string{"--codec", "l16"}},
 		{"L16 static mono", l16Mono44k, []string{"--codec", "l16"}},
 		{"L16 static stereo", l16Stereo44k, []string{"--codec", "l16"}},
@@ -294,7 +303,7 @@ func TestSendToFFmpeg(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out.wav")
 			// It ends by itself with our goodbye.
 			ffmpeg, _ := sendTo(t, c.format, c.flags, func(sdp string, _ int) *process {
-				return start(t, "ffmpeg", "ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,udp,rtp",
+				return start(t, "ffmpeg", "ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,udp,rtp,srtp",
 					"-i", sdp, "-c:a", "pcm_s16le", out)
 			})
 			ffmpeg.wait(t)

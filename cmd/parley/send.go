@@ -86,7 +86,14 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	}
 	defer s.Close()
 	if c.WriteSDP != "" {
-		description := session.Description{Addr: to, Codecs: []codec.Params{params}, PTime: c.PTime, Mux: config.Mux}
+		description, err := s.Describe()
+		if err != nil {
+			return err
+		}
+		description.Addr = to // whoever reads it is to listen there
+		if c.DTMF == "" {     // ffmpeg, for one, cannot read a description with more
+			description.Codecs = []codec.Params{params}
+		}
 		if config.SRTP != nil {
 			description.Crypto = []session.Crypto{{Tag: 1, Key: config.SRTP.Local}}
 		}
