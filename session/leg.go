@@ -38,7 +38,7 @@ type leg struct {
 	mu      sync.Mutex // guards what follows; never held across I/O or a call's lock
 	latch   *transport.Latch
 	stun    transport.STUNResponder
-	rates   [128]int
+	formats []codec.Params // what is received
 	waiting []waiting
 	counts  NetworkStats
 }
@@ -74,7 +74,8 @@ func newLeg(c *Config, receive []codec.Params) (*leg, error) {
 	l.latch = transport.NewLatch(transport.LatchConfig{
 		Mode:          mode,
 		Mux:           c.Mux,
-		ClockRate:     func(payloadType uint8) int { return l.rates[payloadType&127] },
+		ClockRate:     func(payloadType uint8) int { return l.format(payloadType).ClockRate },
+		Event:         func(payloadType uint8) bool { return isEvent(l.format(payloadType)) },
 		AllowLoopback: !c.Local.Addr().IsValid() || c.Local.Addr().IsUnspecified() || c.Local.Addr().IsLoopback(),
 	})
 	l.setCodecs(receive)
@@ -112,10 +113,17 @@ func (l *leg) Close() error {
 func (l *leg) setCodecs(receive []codec.Params) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rates = [128]int{}
-	for _, p := range receive {
-		l.rates[p.PayloadType&127] = p.ClockRate
+	l.formats = receive
+}
+
+// format returns what a payload type means; the zero Params if nothing.
+func (l *leg) format(payloadType uint8) codec.Params {
+	for _, p := range l.formats {
+		if p.PayloadType == payloadType {
+			return p
+		}
 	}
+	return codec.Params{}
 }
 
 // setRemote tells where the far end is said to be.

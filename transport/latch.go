@@ -38,6 +38,10 @@ type LatchConfig struct {
 	// types; then a source is too fast only if it sends more than a packet in 5 ms.
 	ClockRate func(payloadType uint8) int
 
+	// Event reports whether a payload type is that of telephone events, of which
+	// many packets have one timestamp (RFC 4733, section 2.3.3). Nil: none is.
+	Event func(payloadType uint8) bool
+
 	// Reopen is how long the locked source has to send no RTP before another may
 	// take its place; 0 means 5 s, and a negative value that only SetSignalled
 	// makes room.
@@ -98,11 +102,12 @@ type LatchStats struct {
 // A source that is not the signalled one is a candidate until it has sent four
 // packets of one SSRC with consecutive sequence numbers, advancing timestamps,
 // expected payload types and no faster than real time. Packets of one timestamp,
-// as of a video frame, count as one. Then it is locked: only its packets are
-// delivered. Packets of candidates are not, so a far end that has to be learnt
-// loses its first three packets, or 60 ms of a call. The signalled address has
-// nothing to prove while nobody is locked; and once it, or else another port of
-// its IP address, has proved itself, it takes the place of any other source.
+// as of a video frame, count as one, but not those of a telephone event, at their
+// pace. Then it is locked: only its packets are delivered. Packets of candidates
+// are not, so a far end that has to be learnt loses its first three packets, or
+// 60 ms of a call. The signalled address has nothing to prove while nobody is
+// locked; and once it, or else another port of its IP address, has proved itself,
+// it takes the place of any other source.
 //
 // The lock ends when its source has been silent for Reopen, or with a new
 // signalled address. After silence, where an address was signalled, only a

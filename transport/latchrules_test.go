@@ -299,6 +299,33 @@ func TestLatchLearnsUnevenStreams(t *testing.T) {
 	}
 }
 
+// A telephone event proves a source, by the pace of its packets; in a burst, or
+// by another payload type, the same timestamp again and again does not.
+func TestLatchLearnsFromEvents(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		kind  uint8
+		step  int // ms
+		first int // the first that is delivered; negative: none
+	}{
+		{"20 ms apart", 101, 20, 3},
+		{"50 ms apart", 101, 50, 3},
+		{"at once", 101, 0, -1},
+		{"of another type", 0, 20, -1},
+	} {
+		l := NewLatch(LatchConfig{
+			ClockRate: func(uint8) int { return 8000 },
+			Event:     func(payloadType uint8) bool { return payloadType == 101 },
+		})
+		for i := range 8 {
+			d := l.RTP(after(ms(i*tt.step)), public, LatchHeader{PayloadType: tt.kind, Seq: uint16(i), Timestamp: 7, SSRC: 1})
+			if want := tt.first >= 0 && i >= tt.first; d.Deliver != want {
+				t.Errorf("%s: packet %d: %+v", tt.name, i, d)
+			}
+		}
+	}
+}
+
 // A table full of candidates that go on is closed to more of them, but not to the
 // signalled host; one that stopped makes room.
 func TestLatchCandidatesAreBounded(t *testing.T) {

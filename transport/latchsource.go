@@ -58,10 +58,11 @@ type candidate struct {
 	ssrc  uint32
 	seq   uint16
 	ts    uint32
-	n     int           // packets of different timestamps
+	n     int           // packets that count
 	media time.Duration // what these lasted
 	start time.Time
 	last  time.Time
+	count time.Time // of the last one that counts
 }
 
 const (
@@ -70,6 +71,10 @@ const (
 	// shortest is the least time between packets that counts as real time where
 	// the clock rate is not known; no audio codec is sent in shorter ones.
 	shortest = 5 * time.Millisecond
+
+	// apart is how long after another a packet of the same telephone event, which
+	// has the same timestamp, counts too.
+	apart = 10 * time.Millisecond
 
 	// stale is the pause after which a candidate starts anew.
 	stale = time.Second
@@ -100,7 +105,7 @@ func (l *Latch) consider(now time.Time, from netip.AddrPort, h LatchHeader) Deci
 	switch {
 	case c == nil:
 		return l.count(LatchCandidate)
-	case c.proves(now, h, rate), l.config.Mode == LatchFirst && !l.source.locked && c.n > 1:
+	case c.proves(now, h, rate, l.config.Event != nil && l.config.Event(h.PayloadType)), l.config.Mode == LatchFirst && !l.source.locked && c.n > 1:
 		return l.lock(now, from, h)
 	}
 	return l.count(LatchCandidate)
@@ -148,15 +153,16 @@ func (l *Latch) mayFollow(now time.Time, from netip.AddrPort, h LatchHeader, ran
 
 // proves takes the next packet of c and reports whether it completes the proof.
 // What is not consecutive, or ahead of its time, begins a new one.
-func (c *candidate) proves(now time.Time, h LatchHeader, rate int) bool {
+func (c *candidate) proves(now time.Time, h LatchHeader, rate int, event bool) bool {
 	step := int32(h.Timestamp - c.ts)
 	if c.n == 0 || h.SSRC != c.ssrc || h.Seq != c.seq+1 || step < 0 || now.Sub(c.last) > stale || now.Before(c.last) {
 		c.begin(now, h)
 		return false
 	}
 	c.seq, c.ts, c.last = h.Seq, h.Timestamp, now
-	if step > 0 {
+	if step > 0 || event && now.Sub(c.count) >= apart {
 		c.n++
+		c.count = now
 	}
 	elapsed := now.Sub(c.start)
 	least := time.Duration(c.n-1) * shortest
@@ -173,7 +179,7 @@ func (c *candidate) proves(now time.Time, h LatchHeader, rate int) bool {
 }
 
 func (c *candidate) begin(now time.Time, h LatchHeader) {
-	*c = candidate{addr: c.addr, rank: c.rank, ssrc: h.SSRC, seq: h.Seq, ts: h.Timestamp, n: 1, start: now, last: now}
+	*c = candidate{addr: c.addr, rank: c.rank, ssrc: h.SSRC, seq: h.Seq, ts: h.Timestamp, n: 1, start: now, last: now, count: now}
 }
 
 // candidate returns the entry of from, which may be a new one in the place of
