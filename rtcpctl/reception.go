@@ -143,10 +143,8 @@ func (r *Reception) Update(seq uint16, timestamp uint32, arrival time.Time) Orde
 		r.timing.rebase(timestamp, arrival, r.clockRate)
 	case Probation:
 		r.timing.rebase(timestamp, arrival, r.clockRate)
-	case First, InOrder, Gap:
-		if r.seq == r.max {
-			r.timing.update(timestamp, arrival, r.clockRate)
-		}
+	case First, InOrder, Gap, Reordered:
+		r.timing.update(timestamp, arrival, r.clockRate)
 	}
 	r.last = arrival
 	return order

@@ -84,9 +84,9 @@ func (t *timing) rebase(timestamp uint32, arrival time.Time, clockRate int) {
 	t.based = true
 }
 
-// update takes a packet with the highest number so far. Of several packets with
-// one timestamp, as in video, only the first counts: the others were sent later
-// than their timestamp says.
+// update takes the next packet in the order of arrival (RFC 3550, section 6.4.1).
+// Of several packets with one timestamp, as in video, only the first counts: the
+// others were sent later than their timestamp says.
 func (t *timing) update(timestamp uint32, arrival time.Time, clockRate int) {
 	before := *t
 	if before.based && timestamp == before.timestamp {

@@ -56,19 +56,24 @@ func TestJitterIgnores(t *testing.T) {
 		t.Errorf("jitter %d/16 after packets of one timestamp, want %d", r.timing.jitter, want)
 	}
 	before := r.timing.jitter
-	r.Update(5, 6000, at(300))
-	r.Update(5, 6000, at(400))
+	r.Update(6, 9000, at(400))
 	if r.timing.jitter != before {
-		t.Error("a reordered packet or a duplicate changed the jitter")
+		t.Error("a duplicate changed the jitter")
 	}
+	r.Update(5, 6000, at(110)) // reordered: d = 3900 from packet 6 in the order of arrival
+	if want := before + 3900 - (before+8)>>4; r.timing.jitter != want {
+		t.Errorf("jitter %d/16 after a reordered packet, want %d", r.timing.jitter, want)
+	}
+	r.Update(7, 12000, at(133)) // d = -3930
+	before = r.timing.jitter
 	// A pause, with timestamps that went on.
-	r.Update(7, 9000+90000*60, at(100+60000))
+	r.Update(8, 12000+90000*60, at(133+60000))
 	if want := before - (before+8)>>4; r.timing.jitter != want {
 		t.Errorf("jitter %d/16 after a pause, want %d", r.timing.jitter, want)
 	}
 	// Timestamps that begin anew.
 	before = r.timing.jitter
-	r.Update(8, 1<<31+12345, at(60133))
+	r.Update(9, 1<<31+12345, at(60166))
 	if r.timing.jitter != before {
 		t.Error("a jump of the timestamps is taken for jitter")
 	}
