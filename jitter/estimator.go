@@ -28,22 +28,31 @@ const (
 	interval = 100 * time.Millisecond
 
 	// keep is what an entry still weighs after one interval more. It is halved in
-	// about seven seconds.
-	keep = 0.9901
+	// ten seconds.
+	keep = 0.9931
 
 	// keepReordered is the same for a single packet.
 	keepReordered = 0.9993
 
-	// spans of spanLength make up the time over which the least transit is known.
-	spans      = 20
+	// spans of spanLength make up the time over which the least transit is known:
+	// a second. What lasts longer is a longer way, which playout follows, and no
+	// jitter, against which it has to be prepared. In half a second a queue that
+	// is stuck for as long already looks like one.
+	spans      = 10
 	spanLength = 100 * time.Millisecond
+
+	// far is the depth beyond which late packets weigh less: with the 20 ms of a
+	// packet it makes the 100 ms from which on delay disturbs a conversation
+	// (ITU-T G.107, 7.4). lateWhenFar is how much more of them there may be.
+	far         = 80 * time.Millisecond
+	lateWhenFar = 1.75
 )
 
-// An Estimator learns how much later than the fastest of the last two seconds
+// An Estimator learns how much later than the fastest of the last second
 // packets arrive, and from that how far playout has to be behind the network. A
 // delay is a packet's transit time, which is its arrival less its media time,
-// less the least transit time of those two seconds; so neither the difference of
-// the clocks nor their drift matters.
+// less the least transit time of that second; so neither the difference of the
+// clocks nor their drift matters.
 //
 // An Estimator has no references to memory, and its cost per packet does not
 // depend on what it has seen. It is not safe for concurrent use.
@@ -61,6 +70,7 @@ type Estimator struct {
 	until     time.Time     // end of the present interval
 	late      histogram     // of the largest delay of each interval
 	reordered histogram     // of each packet, those in order as 0
+	enough    time.Duration // target for packets in order
 	target    time.Duration
 }
 
@@ -73,17 +83,19 @@ func NewEstimator(c EstimatorConfig) Estimator {
 		c.Loss = 0.5
 	}
 	c.Loss = min(max(c.Loss, 0.01), 1)
-	return Estimator{config: c, target: min(max(c.Start, c.Min), c.Max)}
+	start := min(max(c.Start, c.Min), c.Max)
+	return Estimator{config: c, enough: start, target: start}
 }
 
-// Base returns the least transit time of the last two seconds, relative to the
-// arrival of the first packet.
+// Base returns the least transit time of the last second, relative to the arrival
+// of the first packet.
 func (e *Estimator) Base() time.Duration { return e.base }
 
 // Origin returns the arrival of the first packet.
 func (e *Estimator) Origin() time.Time { return e.origin }
 
-// Target returns how long after the least transit time audio should be played.
+// Target returns how long after the least transit time audio should be played if
+// it can be played at any time; see [Estimator.Depth].
 func (e *Estimator) Target() time.Duration { return e.target }
 
 // Push takes a packet into account and returns its delay.
@@ -100,7 +112,7 @@ func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time
 	e.observe(arrival, transit)
 	delay := transit - e.base
 	if !arrival.Before(e.until) {
-		e.close(arrival)
+		e.close(arrival, delay)
 	}
 	if seq <= e.newest {
 		e.reordered.add(delay, keepReordered)
@@ -130,28 +142,54 @@ func (e *Estimator) observe(arrival time.Time, transit time.Duration) {
 	e.base = min(e.base, transit)
 }
 
-// close ends an interval and computes the target anew.
-func (e *Estimator) close(now time.Time) {
+// close ends an interval and computes the target anew. If a packet ends a time in
+// which nothing came, the interval before it counts as well, but no more: one
+// outage, however long, is no reason to go far after it, a second one is.
+func (e *Estimator) close(now time.Time, delay time.Duration) {
 	e.late.add(e.most, keep)
 	e.most = 0
 	e.until = e.until.Add(interval)
 	if e.until.Before(now) {
+		if delay > interval {
+			e.late.add(delay-interval, keep)
+		}
 		e.until = now.Add(interval)
 	}
-	target := e.late.quantile(e.quantile())
-	target = max(target, e.reordered.cheapest(target, e.lossCost()))
+	target := e.late.quantile(1 - e.lateShare())
+	if target > far {
+		target = max(far, e.late.quantile(1-e.lateShare()*lateWhenFar))
+	}
 	if e.late.count < 5 { // what is known of a short time is not enough to go below the start
 		target = max(target, e.config.Start)
 	}
-	e.target = min(max(target, e.config.Min), e.config.Max)
+	e.enough = min(max(target, e.config.Min), e.config.Max)
+	e.target = min(max(e.enough, e.reordered.cheapest(e.enough, e.lossCost())), e.config.Max)
 }
 
-// quantile returns the share of intervals in which nothing shall be late.
-func (e *Estimator) quantile() float64 { return 0.970 + 0.026*e.config.Loss }
+// Depth returns the best of the depths that lie whole ticks from phase: enough
+// for packets in order, and more only if what that saves of reordered ones is
+// worth a tick.
+func (e *Estimator) Depth(phase, tick time.Duration) time.Duration {
+	depth := e.target - tolerance
+	if over := (depth - phase) % tick; over > 0 {
+		depth += tick - over
+	} else {
+		depth -= over
+	}
+	if least := depth - tick; least >= e.enough-tolerance && e.reordered.price(least, e.lossCost()) <= e.reordered.price(depth, e.lossCost()) {
+		return least
+	}
+	return depth
+}
 
-// lossCost returns the delay that is worth one packet in a hundred.
+// lateShare returns the share of intervals in which something may be late: at the
+// balance one in eight seconds.
+func (e *Estimator) lateShare() float64 { return 0.022 - 0.018*e.config.Loss }
+
+// lossCost returns the delay that is worth one packet in a hundred: 30 ms at the
+// balance.
 func (e *Estimator) lossCost() time.Duration {
-	return time.Duration(40 * e.config.Loss * float64(time.Millisecond))
+	return time.Duration(60 * e.config.Loss * float64(time.Millisecond))
 }
 
 // A histogram counts delays, and forgets.
@@ -205,6 +243,16 @@ func (h *histogram) quantile(q float64) time.Duration {
 		}
 	}
 	return upper(0)
+}
+
+// price returns the sum of a delay and of cost for each hundredth of the entries
+// that may be later.
+func (h *histogram) price(d, cost time.Duration) time.Duration {
+	later := 0.0
+	for i := bucket(d); i < buckets; i++ {
+		later += h.weight[i]
+	}
+	return d + time.Duration(float64(cost)*100*later/max(h.total, 1))
 }
 
 // cheapest returns the delay for which the sum of delay above free, and of cost

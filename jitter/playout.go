@@ -53,9 +53,11 @@ const (
 
 	// A packet that has not come when overdueShare of the delay has passed since
 	// it could have come, and overdueLeast, is a sign that the ones after it will
-	// be late too.
-	overdueShare = 0.6
+	// be late too. While overdueRest of the delay is left there is time to wait
+	// for it: stretching can make twice as much of that.
+	overdueShare = 0.45
 	overdueLeast = 20 * time.Millisecond
+	overdueRest  = 120 * time.Millisecond
 )
 
 // Decide returns what to do about a playout, and how much it should gain or lose
@@ -92,5 +94,5 @@ func Decide(delay, spare, target, tick time.Duration) (Action, time.Duration) {
 // Overdue reports whether the next packet is so late that playout should slow
 // down before it runs out of audio. Late is the time since it could have come.
 func Overdue(late, delay time.Duration) bool {
-	return late > overdueLeast && float64(late) > overdueShare*float64(delay)
+	return late > overdueLeast && late > delay-overdueRest && float64(late) > overdueShare*float64(delay)
 }

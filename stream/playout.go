@@ -29,6 +29,7 @@ type clock struct {
 	skipped      time.Duration // media before it was left out
 	lateRun      int           // packets in a row that were too late
 	sinceStretch int           // frames
+	stretched    time.Duration // media before it has been made longer
 
 	origin time.Time     // in order: arrival of the packet after the first gap
 	gaps   time.Duration // in order: all gaps given out
@@ -66,7 +67,7 @@ func (r *AudioReceiver) Next() time.Time {
 func (r *AudioReceiver) Position() time.Duration { return r.position }
 
 // Delay returns by how much later the audio at [AudioReceiver.Position] is given
-// out than if its packet had come as fast as the fastest of the last two seconds.
+// out than if its packet had come as fast as the fastest of the last second.
 // It is 0 before the first packet, and in order.
 func (r *AudioReceiver) Delay() time.Duration {
 	if !r.clock.started {
@@ -356,7 +357,7 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 			if c.lateRun++; c.lateRun >= 3 {
 				// The network has become slower for good, or the timestamps have
 				// gone back.
-				c.lateRun = 0
+				c.lateRun, c.stretched = 0, 0
 				r.position = min(r.position, r.due(p.Arrival.Sub(r.estimate.Origin())-p.Time))
 			}
 			return

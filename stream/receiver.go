@@ -91,7 +91,7 @@ type ReceiverStats struct {
 	Jitter     time.Duration
 
 	Delay  time.Duration // from arrival to playout, smoothed
-	Added  time.Duration // of the frame given out last: by how much later it is than if all packets came as fast as the fastest of the last two seconds
+	Added  time.Duration // of the frame given out last: by how much later it is than if all packets came as fast as the fastest of the last second
 	Target time.Duration // what Added should be
 
 	Media        time.Duration // audio given out that was sent

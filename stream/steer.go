@@ -19,10 +19,15 @@ func (r *AudioReceiver) steer() {
 		return // there is no telling yet where the position will be
 	}
 	format := r.current.format
-	action, by := jitter.Decide(r.added(), r.spare(), r.estimate.Target(), r.config.PTime)
+	// What has not come cannot be hurried to: while the newest packet is later
+	// than the target, that is the delay there has to be.
+	late := r.addedAt(r.estimate.Base(), r.line.lastTime+r.span)
+	delay, spare := r.added(), r.spare()
+	depth := r.estimate.Depth(delay-spare, r.config.PTime)
+	action, by := jitter.Decide(delay, spare, max(depth, late), r.config.PTime)
 	c.sinceStretch++
 	wait := c.sinceStretch < 2
-	if late := r.addedAt(r.estimate.Base(), r.line.lastTime+r.span); r.config.Playout == Adaptive && action != jitter.Jump && jitter.Overdue(late, r.added()) {
+	if r.config.Playout == Adaptive && action != jitter.Jump && jitter.Overdue(late, delay) {
 		action, by, wait = jitter.Stretch, hurried+time.Nanosecond, false
 	}
 	switch action {
@@ -116,23 +121,37 @@ func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast boo
 	r.clock.sinceStretch = 0
 }
 
-// stretch puts a part into what is pending.
+// stretch puts a part into what is pending, behind what was stretched before: no
+// period is heard three times, and nothing becomes more than twice as long.
 func (r *AudioReceiver) stretch(format audio.Format, by time.Duration) {
 	v := r.current.voice
 	if v == nil {
 		return
 	}
-	if !r.lookAhead(format, v.stretcher.Window()*format.Channels) && len(r.pending) == 0 {
+	window := v.stretcher.Window() * format.Channels
+	if !r.lookAhead(format, window) && len(r.pending) == 0 {
 		return
 	}
+	done := 0
+	if before := r.clock.stretched - r.pendAt; before > 0 {
+		done = format.Samples(before)
+		r.lookAhead(format, done+window)
+		done = min(done, len(r.pending))
+	}
 	m := &r.mender
-	out, inserted := v.stretcher.Expand(m.scratch[:0], r.pending, v.stretcher.Window(), by > hurried)
+	rest := r.pending[done:]
+	rest = rest[:min(len(rest), window)]
+	middle := done + len(rest)/format.Channels/2*format.Channels
+	out := append(m.scratch[:0], r.pending[:done]...)
+	out, inserted := v.stretcher.Expand(out, rest, v.stretcher.Window(), by > hurried)
+	out = append(out, r.pending[done+len(rest):]...)
 	m.scratch = out
 	if inserted == 0 {
 		return
 	}
 	m.scratch, r.pendMem = r.pendMem, out
 	r.pending = out
+	r.clock.stretched = r.pendAt + format.Duration(middle)
 	d := format.Duration(inserted * format.Channels)
 	r.pendAt -= d
 	r.position -= d

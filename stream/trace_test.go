@@ -228,19 +228,19 @@ var limits = map[string]struct {
 	concealed float64
 }{
 	"lan":                {28 * ms, 0},
-	"wi-fi":              {120 * ms, 1.0},
-	"lte":                {115 * ms, 0.3},
-	"bloat":              {180 * ms, 0.3},
-	"reordering":         {75 * ms, 0.3},
-	"step":               {140 * ms, 0.4},
-	"outage 250":         {32 * ms, 0.6},
+	"wi-fi":              {112 * ms, 0.9},
+	"lte":                {110 * ms, 0.2},
+	"bloat":              {135 * ms, 0.2},
+	"reordering":         {70 * ms, 0.2},
+	"step":               {125 * ms, 0.3},
+	"outage 250":         {34 * ms, 0.6},
 	"outage 1000":        {42 * ms, 2.0},
-	"stalls":             {155 * ms, 0.4},
-	"umts":               {350 * ms, 0.4},
+	"stalls":             {150 * ms, 0.3},
+	"umts":               {310 * ms, 0.3},
 	"drift +0.5 %":       {180 * ms, 0.1}, // 150 ms of that is how much slower the path is on average
 	"drift -0.5 %":       {190 * ms, 0.1},
-	"wi-fi, 5 % bursty":  {120 * ms, 6.0},
-	"wi-fi, 10 % random": {115 * ms, 11.0},
+	"wi-fi, 5 % bursty":  {105 * ms, 5.8},
+	"wi-fi, 10 % random": {102 * ms, 10.9},
 }
 
 // TestTraces plays the shapes of networks, and prints what became of each.
