@@ -93,6 +93,7 @@ func TestRareLoss(t *testing.T) {
 		}
 	}
 	h := playTrace(t, trace, ReceiverConfig{})
+	t.Logf("%d gaps, %v concealed, delay %v", h.stats.Concealments, h.stats.Concealed, h.mean)
 	if s := h.stats; s.Concealed > time.Duration(s.Concealments)*20*ms || s.Concealments != 37 || h.mean > 30*ms {
 		t.Errorf("%v concealed in %d gaps, delay %v", s.Concealed, s.Concealments, h.mean)
 	}
@@ -107,6 +108,7 @@ func TestStalls(t *testing.T) {
 		trace = append(trace, arrival{n, at + max(0, 120*ms-into)})
 	}
 	h := playTrace(t, trace, ReceiverConfig{MaxDelay: 200 * ms})
+	t.Logf("%d of 6000 packets late, %.2f %% concealed, delay %v", h.stats.Late, h.concealed, h.mean)
 	if share := float64(h.stats.Late) / 6000; share >= 0.005 || h.concealed >= 0.5 || h.p95 > 220*ms {
 		t.Errorf("%.2f %% late, %.2f %% concealed, delay %v", 100*share, h.concealed, h.p95)
 	}
@@ -157,6 +159,7 @@ func TestDriftForAnHour(t *testing.T) {
 		}
 		var s ReceiverStats
 		r.Stats(&s)
+		t.Logf("%d ppm: delay %v, target %v, concealed %v", ppm, s.Added, s.Target, s.Concealed)
 		if off := s.Added - s.Target; off < -20*ms || off > 20*ms || s.Concealed > time.Hour/2000 {
 			t.Errorf("%d ppm: delay %v, target %v, concealed %v", ppm, s.Added, s.Target, s.Concealed)
 		}
@@ -252,6 +255,7 @@ func TestTalkspurts(t *testing.T) {
 	p.Timestamp = f.ts + uint32(at/ms*8)
 	f.push(at, p)
 	f.hear(at + 20*ms)
+	t.Logf("%d packets of 20 talkspurts, %v heard, %v concealed", seq, f.stats().Media, f.stats().Concealed)
 	if s := f.stats(); s.Media < 500*20*ms-s.Compressed || s.Concealed != 0 || s.Concealments != 0 || s.Late != 0 || s.Lost != 0 || s.Interrupted != 0 || s.Discarded != 0 {
 		t.Errorf("after %d packets: %s", seq, fmt.Sprintf("%+v", s))
 	}
