@@ -385,7 +385,7 @@ func TestCircuitBreaker(t *testing.T) {
 		if err != nil || e.Kind != CircuitBroken || e.Detail == "" {
 			t.Errorf("event %+v, %v", e, err)
 		}
-		if d := time.Since(begin); d < 30*time.Second || d > 45*time.Second {
+		if d := time.Since(begin); d < 28*time.Second || d > 45*time.Second {
 			t.Errorf("told after %v", d)
 		}
 		x.Close()
