@@ -24,6 +24,9 @@ func ffmpeg(t *testing.T, in []byte, args ...string) []byte {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("ffmpeg: %v: %s", err, report.Bytes())
 	}
+	if report.Len() > 0 {
+		t.Errorf("ffmpeg: %s", report.Bytes())
+	}
 	return out.Bytes()
 }
 

@@ -1,0 +1,232 @@
+package payload
+
+// An H264Sequence is what a sequence parameter set tells of its pictures
+// (ITU-T H.264, 7.3.2.1.1).
+type H264Sequence struct {
+	Profile     uint8 // profile_idc: 66 is Baseline, 77 Main, 100 High
+	Constraints uint8 // constraint_set0_flag in the top bit, and so on
+	Level       uint8 // level_idc, ten times the level: 31 is level 3.1
+
+	Width, Height int // of the picture that is shown, in pixels
+}
+
+// maxH264Size limits width and height. Level 6.2 allows 16 880.
+const maxH264Size = 1 << 15
+
+// ParseH264SPS reads a NAL unit that is a sequence parameter set. The error
+// wraps [codec.ErrPayload].
+func ParseH264SPS(unit []byte) (H264Sequence, error) {
+	var s H264Sequence
+	if H264TypeOf(unit) != H264SPS || len(unit) < 4 {
+		return s, malformed("no H.264 sequence parameter set")
+	}
+	s.Profile, s.Constraints, s.Level = unit[1], unit[2], unit[3]
+	r := rbsp{data: unit[4:]}
+	r.unsigned() // seq_parameter_set_id
+	chroma, planes := uint32(1), false
+	if hasChromaFormat(s.Profile) {
+		if chroma = r.unsigned(); chroma > 3 {
+			return s, malformed("H.264 chroma format %d", chroma)
+		}
+		planes = chroma == 3 && r.flag()
+		r.unsigned() // bit_depth_luma_minus8
+		r.unsigned() // bit_depth_chroma_minus8
+		r.flag()     // qpprime_y_zero_transform_bypass_flag
+		if r.flag() {
+			r.skipScaling(chroma)
+		}
+	}
+	r.unsigned() // log2_max_frame_num_minus4
+	switch r.unsigned() {
+	case 0:
+		r.unsigned() // log2_max_pic_order_cnt_lsb_minus4
+	case 1:
+		r.flag()     // delta_pic_order_always_zero_flag
+		r.unsigned() // offset_for_non_ref_pic, signed, as is the next
+		r.unsigned() // offset_for_top_to_bottom_field
+		n := r.unsigned()
+		if n > 255 {
+			return s, malformed("H.264 picture order cycle of %d", n)
+		}
+		for range n {
+			r.unsigned()
+		}
+	}
+	r.unsigned() // max_num_ref_frames
+	r.flag()     // gaps_in_frame_num_value_allowed_flag
+	columns, rows := r.size()+1, r.size()+1
+	fields := 2
+	if r.flag() {
+		fields = 1
+	} else {
+		r.flag() // mb_adaptive_frame_field_flag
+	}
+	r.flag() // direct_8x8_inference_flag
+	var left, right, top, bottom int
+	if r.flag() {
+		left, right, top, bottom = r.size(), r.size(), r.size(), r.size()
+	}
+	if r.short {
+		return s, malformed("H.264 sequence parameter set cut short")
+	}
+	const macroblock = 16
+	if columns > maxH264Size/macroblock || rows > maxH264Size/macroblock/fields {
+		return s, malformed("H.264 picture of %d by %d macroblocks", columns, rows)
+	}
+	// Cropping counts in samples of chroma, and of a field (7.4.2.1.1).
+	unitX, unitY := 1, fields
+	if !planes {
+		if chroma == 1 || chroma == 2 {
+			unitX = 2
+		}
+		if chroma == 1 {
+			unitY *= 2
+		}
+	}
+	width, height := columns*macroblock, rows*macroblock*fields
+	if unitX*(left+right) >= width || unitY*(top+bottom) >= height {
+		return s, malformed("H.264 picture cropped to nothing")
+	}
+	s.Width, s.Height = width-unitX*(left+right), height-unitY*(top+bottom)
+	return s, nil
+}
+
+// hasChromaFormat is the list of 7.3.2.1.1.
+func hasChromaFormat(profile uint8) bool {
+	switch profile {
+	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135:
+		return true
+	}
+	return false
+}
+
+// skipScaling reads over the scaling lists (7.3.2.1.1.1).
+func (r *rbsp) skipScaling(chroma uint32) {
+	lists := 8
+	if chroma == 3 {
+		lists = 12
+	}
+	for i := range lists {
+		if !r.flag() {
+			continue
+		}
+		size := 16
+		if i >= 6 {
+			size = 64
+		}
+		last, next := 8, 8
+		for range size {
+			if next != 0 {
+				next = (last + int(r.signed())) & 0xff
+			}
+			if next != 0 {
+				last = next
+			}
+		}
+	}
+}
+
+// hasRecoveryPoint reports whether a SEI unit has a recovery point message
+// (ITU-T H.264, D.1.8).
+func hasRecoveryPoint(unit []byte) bool {
+	const recoveryPoint = 6
+	if len(unit) == 0 {
+		return false
+	}
+	r := rbsp{data: unit[1:]}
+	for !r.short {
+		kind, size := r.seiNumber(), r.seiNumber()
+		if r.short {
+			return false
+		}
+		if kind == recoveryPoint {
+			return true
+		}
+		for range size {
+			r.octet()
+			if r.short {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// seiNumber reads a type or a size: each byte 255 adds to it and another follows.
+func (r *rbsp) seiNumber() (n int) {
+	for {
+		b := r.octet()
+		n += int(b)
+		if b != 0xff || r.short {
+			return n
+		}
+	}
+}
+
+// An rbsp reads the bits of a NAL unit without its emulation prevention bytes
+// (ITU-T H.264, 7.3.1). Past the end it reads zeros, and short is set.
+type rbsp struct {
+	data  []byte
+	zeros int  // bytes that were 0 just before
+	bits  uint // of current that were not read
+	short bool
+
+	current byte
+}
+
+// octet reads a byte. It is used where the position is at a byte's start.
+func (r *rbsp) octet() byte {
+	if r.zeros >= 2 && len(r.data) > 0 && r.data[0] == 3 {
+		r.data, r.zeros = r.data[1:], 0
+	}
+	if len(r.data) == 0 {
+		r.short = true
+		return 0
+	}
+	b := r.data[0]
+	if r.data = r.data[1:]; b == 0 {
+		r.zeros++
+	} else {
+		r.zeros = 0
+	}
+	return b
+}
+
+func (r *rbsp) bit() uint32 {
+	if r.bits == 0 {
+		r.current, r.bits = r.octet(), 8
+	}
+	r.bits--
+	return uint32(r.current>>r.bits) & 1
+}
+
+func (r *rbsp) flag() bool { return r.bit() != 0 }
+
+// unsigned reads an Exp-Golomb code (9.1), at most 1<<32-2. A longer one is as
+// if cut short.
+func (r *rbsp) unsigned() uint32 {
+	var zeros uint
+	for r.bit() == 0 {
+		if zeros++; zeros > 31 || r.short {
+			r.short = true
+			return 0
+		}
+	}
+	n := uint32(1)
+	for range zeros {
+		n = n<<1 | r.bit()
+	}
+	return n - 1
+}
+
+// size reads a code for a length, which it limits to far more than is allowed.
+func (r *rbsp) size() int { return int(min(r.unsigned(), 4*maxH264Size)) }
+
+// signed reads a signed Exp-Golomb code (9.1.1).
+func (r *rbsp) signed() int32 {
+	n := r.unsigned()
+	if n&1 != 0 {
+		return int32(n/2) + 1
+	}
+	return -int32(n / 2)
+}

@@ -1,0 +1,154 @@
+package payload
+
+// VP9 is the [VideoFormat] of VP9 (RFC 9628). A frame is a picture: the layer
+// frames of all its spatial layers one after another, lowest first, as a decoder
+// takes them. A first packet is a [VideoPart.Start] if it is of spatial layer 0.
+type VP9 struct{}
+
+// ParsePacket implements [VideoFormat].
+func (VP9) ParsePacket(payload []byte) (VideoPart, error) {
+	d, data, err := ParseVP9Descriptor(payload)
+	if err != nil {
+		return VideoPart{}, err
+	}
+	part := VideoPart{Start: d.Begin && d.SID == 0}
+	if part.Start {
+		h := parseVP9Header(data)
+		part.Key = isVP9Key(&d, h)
+		if !d.HasLayers {
+			part.Width, part.Height = h.width, h.height
+		}
+	}
+	const highest = 7
+	if w, h := vp9LayerSize(d.Structure, highest); w > 0 {
+		part.Width, part.Height = w, h
+	}
+	return part, nil
+}
+
+// AppendFrame implements [VideoFormat].
+func (VP9) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error) {
+	var info VideoInfo
+	var structure []byte
+	out := dst
+	begun, layer, layers := false, -1, 0
+	for _, p := range payloads {
+		d, data, err := ParseVP9Descriptor(p)
+		switch {
+		case err != nil:
+			return dst, VideoInfo{}, err
+		case d.Begin == begun:
+			return dst, VideoInfo{}, malformed("VP9 layer frame without its beginning or its end")
+		case d.Begin && int(d.SID) <= layer || begun && int(d.SID) != layer:
+			return dst, VideoInfo{}, malformed("VP9 layer %d after layer %d", d.SID, layer)
+		case d.Begin && layer < 0 && d.InterLayer:
+			return dst, VideoInfo{}, malformed("VP9 picture without the layer below layer %d", d.SID)
+		}
+		if d.Begin {
+			if layers++; layers == 1 {
+				h := parseVP9Header(data)
+				info.Key = d.SID == 0 && isVP9Key(&d, h)
+				info.Width, info.Height = h.width, h.height
+			}
+		}
+		layer, begun = int(d.SID), !d.End
+		if d.Structure != nil {
+			structure = d.Structure
+		}
+		out = append(out, data...)
+	}
+	if begun || layers == 0 {
+		return dst, VideoInfo{}, malformed("VP9 layer frame without its end")
+	}
+	if w, h := vp9LayerSize(structure, layer); w > 0 || layers > 1 {
+		info.Width, info.Height = w, h
+	}
+	return out, info, nil
+}
+
+// isVP9Key reports whether the layer frame that begins here is a key frame. Not
+// only those have P = 0, intra-only frames have it too; but the data may be
+// encrypted, and its header then means nothing.
+func isVP9Key(d *VP9Descriptor, h vp9Header) bool {
+	return !d.Inter && (h.key || !h.valid)
+}
+
+// A vp9Header is what the uncompressed header of a frame tells (VP9 bitstream
+// specification, 6.2).
+type vp9Header struct {
+	valid         bool // as far as it was read
+	key           bool
+	intra         bool // key or intra-only
+	width, height int  // of a key frame, 0 if data ends before
+}
+
+// parseVP9Header reads the beginning of a frame, or of a superframe.
+func parseVP9Header(data []byte) vp9Header {
+	r := bits{data: data}
+	const marker = 2
+	if r.read(2) != marker {
+		return vp9Header{}
+	}
+	profile := r.read(1) | r.read(1)<<1
+	if profile == 3 && r.read(1) != 0 {
+		return vp9Header{}
+	}
+	if r.read(1) != 0 { // show_existing_frame
+		return vp9Header{valid: !r.short}
+	}
+	key := r.read(1) == 0
+	shown := r.read(1) != 0
+	r.read(1) // error_resilient_mode
+	if r.short {
+		return vp9Header{}
+	}
+	if !key {
+		return vp9Header{valid: true, intra: !shown && r.read(1) != 0}
+	}
+	h := vp9Header{valid: true, key: true, intra: true}
+	const sync = 0x498342
+	if r.read(24) != sync {
+		if r.short {
+			return h
+		}
+		return vp9Header{}
+	}
+	if profile >= 2 {
+		r.read(1) // ten_or_twelve_bit
+	}
+	const sRGB = 7
+	if r.read(3) != sRGB {
+		r.read(1) // color_range
+		if profile&1 != 0 {
+			r.read(3) // subsampling_x, subsampling_y, reserved_zero
+		}
+	} else if profile&1 != 0 {
+		r.read(1) // reserved_zero
+	}
+	width, height := int(r.read(16))+1, int(r.read(16))+1
+	if !r.short {
+		h.width, h.height = width, height
+	}
+	return h
+}
+
+// bits reads the bits of data, high ones first. Past the end it reads zeros, and
+// short is set.
+type bits struct {
+	data  []byte
+	at    int
+	short bool
+}
+
+func (r *bits) read(n int) (v uint32) {
+	for range n {
+		v <<= 1
+		if i := r.at / 8; i < len(r.data) {
+			v |= uint32(r.data[i]>>(7-r.at%8)) & 1
+		} else {
+			r.short = true
+		}
+		r.at++
+	}
+	return v
+}
