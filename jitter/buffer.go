@@ -124,6 +124,21 @@ func (b *Buffer) First() *Packet {
 	return &b.ring[b.index(b.low)].Packet
 }
 
+// At returns the packet with the given number, or nil if it is not in the
+// buffer. It stays there, and is valid until the next Push or Pop.
+func (b *Buffer) At(seq int64) *Packet {
+	if b.count == 0 || seq < b.low || seq > b.high {
+		return nil
+	}
+	if e := &b.ring[b.index(seq)]; e.used {
+		return &e.Packet
+	}
+	return nil
+}
+
+// Last returns the highest number in the buffer, which is not empty.
+func (b *Buffer) Last() int64 { return b.high }
+
 // Pop removes the packet with the lowest number. From then on packets up to
 // that number are late. The payload is valid until the next Pop or Push.
 func (b *Buffer) Pop() (Packet, bool) {

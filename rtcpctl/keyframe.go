@@ -67,7 +67,7 @@ func (r *KeyFrameRequester) Requests() int64 { return r.asked }
 // asks is served, and a storm costs no more than a patient receiver. The zero
 // value is ready to use. It is not safe for concurrent use.
 type KeyFrameLimiter struct {
-	Interval time.Duration // 0: 500 ms
+	Interval time.Duration // 0: 300 ms
 
 	next    time.Time // no request reaches the encoder before
 	pending bool
@@ -117,4 +117,4 @@ func (l *KeyFrameLimiter) Sent(now time.Time) {
 // Limited returns how many requests were answered together with others.
 func (l *KeyFrameLimiter) Limited() int64 { return l.limited }
 
-func (l *KeyFrameLimiter) interval() time.Duration { return cmp.Or(l.Interval, 500*time.Millisecond) }
+func (l *KeyFrameLimiter) interval() time.Duration { return cmp.Or(l.Interval, 300*time.Millisecond) }

@@ -167,10 +167,10 @@ func TestKeyFrameLimiter(t *testing.T) {
 			taken++
 		}
 	}
-	if taken != 20 || l.Limited() != 10_000-20-1 {
+	if taken != 34 || l.Limited() != 10_000-34-1 {
 		t.Errorf("%d reached the encoder, %d were limited", taken, l.Limited())
 	}
-	if at := l.Next(now); at.After(now.Add(500 * time.Millisecond)) {
+	if at := l.Next(now); at.After(now.Add(300 * time.Millisecond)) {
 		t.Errorf("the last request waits %v", at.Sub(now))
 	}
 	// A key frame that comes anyway is the answer.
@@ -179,7 +179,7 @@ func TestKeyFrameLimiter(t *testing.T) {
 		t.Error("a request that was answered")
 	}
 	l.Ask()
-	if l.Take(now.Add(499*time.Millisecond)) || !l.Take(now.Add(500*time.Millisecond)) {
+	if l.Take(now.Add(299*time.Millisecond)) || !l.Take(now.Add(300*time.Millisecond)) {
 		t.Error("the next one does not wait for the interval")
 	}
 }

@@ -6,7 +6,10 @@
 // in order on the timeline of the media. An [AudioSender] takes PCM of any
 // length, cuts it into frames, encodes them and says when each packet has to
 // leave; coded frames, digits, comfort noise and redundancy go the same way.
-// Neither owns a socket, a goroutine, a lock or a timer; every time they
+// A [VideoReceiver] gives out whole frames that can be decoded, and a
+// [VideoSender] paces the packets of those that it is given.
+//
+// None of them owns a socket, a goroutine, a lock or a timer; every time they
 // need is an argument, and all times of one stream must derive from one
 // [time.Now] by Add, so that they stay monotonic.
 package stream

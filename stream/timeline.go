@@ -16,6 +16,10 @@ type timeline struct {
 	begun bool
 	fresh bool // the next packet begins a new run
 
+	// unordered is that timestamps need not ascend with the numbers, as those of
+	// video with B-frames.
+	unordered bool
+
 	clockRate int
 	seqShift  int64         // added to extended sequence numbers
 	base      time.Duration // media time of the run's first packet
@@ -42,7 +46,7 @@ func (l *timeline) enter(ssrc uint32) {
 // place sets p.Seq and p.Time.
 func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if !l.begun {
-		*l = timeline{id: l.id, epoch: l.epoch, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
+		*l = timeline{id: l.id, epoch: l.epoch, unordered: l.unordered, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
 		l.lastSeq, l.lastArrival = p.Seq, p.Arrival
 		p.Time = 0
 		return
@@ -53,7 +57,7 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	p.Seq += l.seqShift
 	step := int64(int32(p.Timestamp - l.timestamp))
 	at := l.base + unitsToTime(l.units+step, l.clockRate)
-	if backwards := p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, p.Arrival) {
+	if backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, p.Arrival) {
 		// An earlier number with a later timestamp is no reordered packet.
 		p.Seq -= l.seqShift
 		l.enter(uint32(l.id >> 32))

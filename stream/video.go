@@ -1,0 +1,420 @@
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/jitter"
+	"github.com/parley-media/parley/payload"
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/video"
+)
+
+// ErrVideoFormat is wrapped by the error for a video codec that is not known.
+var ErrVideoFormat = errors.New("stream: unknown video codec")
+
+// VideoFormat returns how the frames of a codec travel: H264, VP8 or VP9, in any
+// case. Any other name is an error that wraps [ErrVideoFormat].
+func VideoFormat(name string) (payload.VideoFormat, error) {
+	switch strings.ToUpper(name) {
+	case "H264":
+		return payload.H264{}, nil
+	case "VP8":
+		return payload.VP8{}, nil
+	case "VP9":
+		return payload.VP9{}, nil
+	}
+	return nil, fmt.Errorf("%w: %q", ErrVideoFormat, name)
+}
+
+// VideoReceiverConfig describes what a [VideoReceiver] accepts.
+type VideoReceiverConfig struct {
+	// Codecs are the payload formats by payload type, of the names that
+	// [VideoFormat] knows.
+	Codecs []codec.Params
+
+	// Wait is how long what has come after a missing packet is held back for it,
+	// because it may be reordered or sent again. 0 means 200 ms.
+	Wait time.Duration
+
+	// MaxFrame is the most bytes that the packets of a frame may have together.
+	// Twice as much may be held back. 0 means 4 MiB.
+	MaxFrame int
+}
+
+// VideoReceiverStats are counted since the receiver was made.
+type VideoReceiverStats struct {
+	Received   int64 // packets of the source that is heard, duplicates included
+	Octets     int64 // payload bytes of those
+	Lost       int64 // expected but not received; negative with many duplicates (RFC 3550, section 6.4.1)
+	Late       int64 // received when their frame had been given up
+	Duplicated int64
+	Reordered  int64
+	Discarded  int64 // dropped for any other reason: type, source, overflow
+	Jitter     time.Duration
+
+	Frames    int64 // given out
+	KeyFrames int64 // of these
+	Broken    int64 // frames of which a packet was missing or made no sense
+	Skipped   int64 // whole frames that could not be decoded, for want of a key frame or of what was broken
+}
+
+// A VideoReceiver turns the packets of one media line into frames. It gives out
+// whole frames only, in the order in which they are decoded, each as soon as its
+// last packet is there, and only such as can be decoded with those before it: it
+// begins at a key frame, and after a loss it goes on at the next one, unless all
+// that was lost belonged to a frame that no other one needs.
+//
+// For sources (SSRC) the rules of an [AudioReceiver] hold. A VideoReceiver is
+// not safe for concurrent use.
+type VideoReceiver struct {
+	intake
+	config  VideoReceiverConfig
+	formats [128]videoFormat
+	buffer  jitter.Buffer
+	request rtcpctl.KeyFrameRequester
+
+	begun    bool
+	next     int64 // number of the packet that is given out next
+	boundary bool  // the packet before it ended a frame
+	blind    bool  // frames before were lost that later ones need
+	blindAt  time.Time
+
+	head  videoHead
+	gap   int64     // number that was missing first when something after it came
+	until time.Time // when it is given up
+
+	payloads      [][]byte
+	width, height int
+	ended         bool
+	stats         VideoReceiverStats
+}
+
+// A videoHead is what is known of the packets from the next one on.
+type videoHead struct {
+	end       int64 // number behind the last one that was looked at
+	whole     bool  // they are a frame, though perhaps without its beginning
+	begins    bool  // with its beginning
+	used      bool  // one of them has content
+	broken    bool
+	rest      bool   // of a frame that was counted as broken
+	harmless  bool   // and that no other one needs
+	timestamp uint32 // of those with content
+	kind      uint8  // payload type
+	bytes     int
+	info      payload.VideoInfo
+}
+
+type videoFormat struct {
+	format payload.VideoFormat
+	params codec.Params
+}
+
+// NewVideoReceiver returns a receiver for c. Two codecs with one payload type
+// are an error, and so is a codec that is not known.
+func NewVideoReceiver(c VideoReceiverConfig) (*VideoReceiver, error) {
+	c.Wait = cmp.Or(c.Wait, 200*time.Millisecond)
+	c.MaxFrame = cmp.Or(c.MaxFrame, 4<<20)
+	r := &VideoReceiver{config: c}
+	r.line.unordered = true
+	r.buffer.Limits = jitter.Limits{Packets: 1 << 14, Bytes: 2 * c.MaxFrame}
+	if err := r.SetCodecs(c.Codecs); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// SetCodecs changes the payload formats that are accepted, all at once. After an
+// error nothing has changed.
+func (r *VideoReceiver) SetCodecs(codecs []codec.Params) error {
+	var formats [128]videoFormat
+	for _, p := range codecs {
+		f, err := VideoFormat(p.Name)
+		switch {
+		case err != nil:
+			return err
+		case p.PayloadType > 127:
+			return fmt.Errorf("stream: payload type %d of %s is not in 0..127", p.PayloadType, p)
+		case p.ClockRate <= 0:
+			return fmt.Errorf("stream: %s has no clock rate", p.Name)
+		case formats[p.PayloadType].format != nil:
+			return fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, formats[p.PayloadType].params, p)
+		}
+		formats[p.PayloadType] = videoFormat{f, p}
+	}
+	r.formats = formats
+	return nil
+}
+
+// Push takes a packet that arrived at the given time. It does not keep p or its
+// payload. Frames that are ready then are for [VideoReceiver.Pull].
+func (r *VideoReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
+	f := r.formats[p.PayloadType&127]
+	if f.format == nil {
+		r.stats.Discarded++
+		return WrongType
+	}
+	v := r.take(arrival, p, f.params.ClockRate, true, func(q jitter.Packet) Verdict {
+		r.stats.Octets += int64(len(q.Payload))
+		r.line.place(&q, f.params.ClockRate)
+		return r.store(q)
+	})
+	switch v {
+	case TooLate:
+		r.stats.Late++
+	case OtherSource, Malformed:
+		r.stats.Discarded++
+	}
+	return v
+}
+
+// store puts a packet with its number on the timeline into the buffer.
+func (r *VideoReceiver) store(p jitter.Packet) Verdict {
+	if !r.begun {
+		r.begun, r.next = true, p.Seq
+		r.head.end = p.Seq
+	}
+	if p.Seq < r.next {
+		return TooLate
+	}
+	evicted := r.buffer.Evicted
+	switch r.buffer.Push(p) {
+	case jitter.Late:
+		return TooLate
+	case jitter.Duplicate:
+		return DuplicateSeen
+	case jitter.Oversize:
+		return Malformed
+	}
+	if n := r.buffer.Evicted - evicted; n > 0 {
+		r.stats.Discarded += n
+		r.lose(p.Arrival) // all of the head, or each packet more would cost as much as all before
+	}
+	r.look()
+	return Accepted
+}
+
+// look extends what is known of the head by the packets that follow it without
+// a gap, until its frame ends.
+func (r *VideoReceiver) look() {
+	h := &r.head
+	for !h.whole {
+		p := r.buffer.At(h.end)
+		if p == nil {
+			if r.stuck() && r.gap != h.end {
+				r.gap, r.until = h.end, r.buffer.At(r.afterGap()).Arrival.Add(r.config.Wait)
+			}
+			return
+		}
+		if h.used && (p.Restart || len(p.Payload) > 0 && (p.Timestamp != h.timestamp || p.Type != h.kind)) {
+			h.whole = true
+			return
+		}
+		if p.Restart {
+			r.boundary, r.blind = false, true
+		}
+		h.end++
+		if len(p.Payload) > 0 {
+			r.examine(p)
+		}
+		h.whole = h.used && p.Marker
+	}
+}
+
+// stuck reports whether a packet is missing behind the head.
+func (r *VideoReceiver) stuck() bool {
+	return !r.head.whole && r.buffer.Len() > 0 && r.buffer.Last() > r.head.end
+}
+
+// afterGap returns the number of the first packet from the end of the head on.
+func (r *VideoReceiver) afterGap() int64 {
+	seq := r.head.end
+	for r.buffer.At(seq) == nil {
+		seq++
+	}
+	return seq
+}
+
+// examine takes a packet with content into the head.
+func (r *VideoReceiver) examine(p *jitter.Packet) {
+	h := &r.head
+	part, err := r.formats[p.Type].parse(p.Payload)
+	if !h.used {
+		h.used, h.timestamp, h.kind = true, p.Timestamp, p.Type
+		h.begins = r.boundary || part.Start
+	}
+	h.bytes += len(p.Payload)
+	h.broken = h.broken || err != nil || h.bytes > r.config.MaxFrame
+	h.info.Discardable = h.info.Discardable || part.Discardable
+}
+
+func (f videoFormat) parse(b []byte) (payload.VideoPart, error) {
+	if f.format == nil { // of a codec that is no more
+		return payload.VideoPart{}, codec.ErrPayload
+	}
+	return f.format.ParsePacket(b)
+}
+
+// Next returns when [VideoReceiver.Pull] has something to do: a frame, or a
+// packet that is given up. It may be in the past. The zero Time means not before
+// the next Push.
+func (r *VideoReceiver) Next() time.Time {
+	switch {
+	case r.buffer.Len() == 0:
+		return time.Time{}
+	case r.head.whole || r.ended:
+		return r.buffer.First().Arrival
+	case r.stuck():
+		return r.until
+	}
+	return time.Time{}
+}
+
+// Pull fills f with the next frame if there is one at now, and reports whether
+// there was. A reader pulls until there is none.
+func (r *VideoReceiver) Pull(now time.Time, f *video.Frame) bool {
+	for {
+		r.look()
+		switch {
+		case r.head.whole:
+			if r.give(now, f) {
+				return true
+			}
+		case r.stuck() && (r.ended || !now.Before(r.until)):
+			r.lose(now)
+		case r.ended && r.head.end > r.next:
+			r.head.whole, r.head.broken = true, true // nothing will show that there was no more of it
+		default:
+			return false
+		}
+	}
+}
+
+// give gives out the frame at the head, and reports whether it can be decoded.
+func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
+	h := r.head
+	var first *jitter.Packet
+	r.payloads = r.payloads[:0]
+	for seq := r.next; seq < h.end; seq++ {
+		p := r.buffer.At(seq)
+		if len(p.Payload) == 0 {
+			continue
+		}
+		if first == nil {
+			first = p
+		}
+		r.payloads = append(r.payloads, p.Payload)
+	}
+	var data []byte
+	var info payload.VideoInfo
+	err := codec.ErrPayload
+	if h.begins && !h.broken && first != nil {
+		data, info, err = r.formats[h.kind].format.AppendFrame(f.Data[:0], r.payloads)
+	}
+	given := false
+	switch {
+	case first == nil:
+	case err != nil:
+		if !h.rest {
+			r.stats.Broken++
+		}
+		r.missed(now, h.harmless || h.begins && h.info.Discardable)
+	case r.blind && !info.Key && !(info.Recovery && now.Sub(r.blindAt) >= patience):
+		f.Data = data[:0]
+		r.stats.Skipped++
+		r.missed(now, false)
+	default:
+		given = true
+		r.blind = false
+		if info.Key || info.Recovery {
+			r.stats.KeyFrames++
+			r.request.Arrived()
+		}
+		if info.Width > 0 {
+			r.width, r.height = info.Width, info.Height
+		}
+		*f = video.Frame{
+			Data: data, Key: info.Key || info.Recovery, Time: first.Time, Timestamp: first.Timestamp,
+			Captured: r.heard.reception.Captured(first.Timestamp),
+			Width:    r.width, Height: r.height,
+		}
+		r.stats.Frames++
+	}
+	r.drop(h.end)
+	r.boundary = true
+	return given
+}
+
+// patience is how long a key frame is waited for before a recovery point of
+// H.264, from which it takes some frames until the picture is right, is better
+// than nothing.
+const patience = time.Second
+
+// missed notes that a frame cannot be had. If no other one needs it, that is
+// all.
+func (r *VideoReceiver) missed(now time.Time, harmless bool) {
+	if harmless && !r.blind {
+		return
+	}
+	if !r.request.Wanted() {
+		r.blindAt = now
+	}
+	r.blind = true
+	r.request.Want(now)
+}
+
+// lose gives up what is missing behind the head, and the head.
+func (r *VideoReceiver) lose(now time.Time) {
+	h := r.head
+	seq := r.afterGap()
+	p := r.buffer.At(seq)
+	inside := h.used && p.Timestamp == h.timestamp && !p.Restart
+	harmless := inside && (h.harmless || h.begins && h.info.Discardable)
+	if h.used && !h.rest {
+		r.stats.Broken++
+	}
+	r.missed(now, harmless)
+	r.drop(seq)
+	r.boundary = false
+	r.head.rest, r.head.harmless = inside, harmless
+	r.look()
+}
+
+// drop removes the packets before the given number, from which on nothing is
+// known then.
+func (r *VideoReceiver) drop(end int64) {
+	for p := r.buffer.First(); p != nil && p.Seq < end; p = r.buffer.First() {
+		r.buffer.Pop()
+	}
+	r.next = end
+	r.head = videoHead{end: end}
+}
+
+// KeyFrames returns what asks for key frames. Whoever sends feedback looks at
+// its Next, and tells it what was asked.
+func (r *VideoReceiver) KeyFrames() *rtcpctl.KeyFrameRequester { return &r.request }
+
+// End says that no more packets come: frames are given out without waiting for
+// what is missing.
+func (r *VideoReceiver) End() { r.ended = true }
+
+// Ended reports whether End was called and everything has been given out.
+func (r *VideoReceiver) Ended() bool { return r.ended && r.buffer.Len() == 0 }
+
+// Stats fills in s.
+func (r *VideoReceiver) Stats(s *VideoReceiverStats) {
+	*s = r.stats
+	if r.heard != nil {
+		rec := &r.heard.reception
+		s.Received, s.Lost = rec.Received(), rec.Lost()
+		s.Duplicated, s.Reordered = rec.Duplicates(), rec.Reordered()
+		s.Jitter = rec.Jitter()
+		s.Discarded += rec.Strays()
+	}
+}

@@ -1,0 +1,30 @@
+// Package video has coded pictures.
+package video
+
+import "time"
+
+// A Frame is what one RTP timestamp names: an access unit of H.264, a frame of
+// VP8, or a picture of VP9 with all its spatial layers. It is coded; nothing in
+// this module decodes it.
+type Frame struct {
+	// Data is the frame in the form that files and decoders take: H.264 in Annex
+	// B with start codes, VP8 and VP9 as they are, the layers of VP9 one behind
+	// the other. A reader that fills a Frame reuses its memory.
+	Data []byte
+
+	Key       bool          // decoding can begin here
+	Time      time.Duration // position on this stream's continuous timeline, which is not in order with B-frames
+	Captured  time.Time     // the sender's clock from its reports, zero if unknown
+	Timestamp uint32        // as received, or as to be sent
+
+	// Width and Height are the size of the picture in pixels. They are 0 if it is
+	// not known yet.
+	Width, Height int
+}
+
+// A Reader gives out frames in the order in which they are decoded. At the end
+// the error is io.EOF.
+type Reader interface{ ReadFrame(*Frame) error }
+
+// A Writer takes frames. It does not keep them.
+type Writer interface{ WriteFrame(*Frame) error }
