@@ -32,7 +32,10 @@ interop:
 	mkdir -p artifacts
 	go test -tags interop -p 1 -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts ./...
 
-# What takes longer than "make test" may: every fuzz target for FUZZTIME.
+# What takes longer than "make test" may: a call of a simulated day, bad networks
+# beside Chromium and GStreamer, and every fuzz target for FUZZTIME.
 FUZZTIME = 60s
-soak:
+soak: tools
+	go test -tags soak -v -run Soak -timeout 30m ./stream
+	go test -tags 'interop soak' -v -run Live -timeout 60m ./cmd/parley
 	scripts/fuzz $(FUZZTIME)

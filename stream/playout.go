@@ -116,7 +116,9 @@ func (r *AudioReceiver) fill(f *audio.Frame) {
 	total := format.Samples(r.config.PTime)
 	f.Grow(total)
 	f.Format, f.Time, f.Captured, f.Kind = format, r.given, time.Time{}, audio.Media
-	r.stats.Added = r.added()
+	if r.clock.missing < r.config.PauseAfter { // in a pause the position waits
+		r.stats.Added = r.added()
+	}
 	var made shares
 	for filled := 0; filled < total; {
 		filled += r.part(f.Samples[filled:], filled, format, f, &made)
