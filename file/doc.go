@@ -1,32 +1,40 @@
-// Package file reads audio from files and writes it to them. So far it knows
-// WAV; the types are [audio.Reader] and [audio.Writer], so that a file can stand
-// wherever a call's audio can.
+// Package file reads audio and video from files and writes them there.
+//
+// Sound that is to be heard or changed is in WAV files: their types are
+// [audio.Reader] and [audio.Writer], so that a file can stand wherever a call's
+// audio can.
 //
 //	in, err := file.OpenWAV("prompt.wav")
 //	if err != nil {
 //		return err
 //	}
 //	defer in.Close()
-//	out, err := file.CreateWAV("copy.wav", in.Format())
+//	var f audio.Frame
+//	for in.ReadFrame(&f) == nil {
+//		call.Audio().WriteFrame(&f)
+//	}
+//
+// What stays coded are packets of tracks. [Create] and [Open] choose the format;
+// there are IVF (VP8, VP9, AV1), a byte stream of H.264, Ogg (Opus), WebM and
+// Matroska (VP8, VP9, H.264, Opus, PCM), and fragmented MP4 (H.264, Opus, AAC),
+// which is only written. [OpenFFmpeg] reads the rest through another program.
+//
+//	out, err := file.Create("call.webm", file.Track{Codec: file.VP8}, file.Track{Codec: file.Opus})
 //	if err != nil {
 //		return err
 //	}
 //	defer out.Close()
-//	var f audio.Frame
-//	for {
-//		if err := in.ReadFrame(&f); err == io.EOF {
-//			return out.Close()
-//		} else if err != nil {
-//			return err
-//		}
-//		if err := out.WriteFrame(&f); err != nil {
-//			return err
-//		}
-//	}
+//	err = out.WritePacket(&file.Packet{Track: 0, Time: at, Key: key, Data: frame})
 //
-// Known limits: samples become 16 bits without dither, one or two channels are
-// read, big-endian files (RIFX) and compressed ones other than A-law and mu-law
-// are not, and nothing seeks.
+// A file is playable while it is written, up to the last half second, or second
+// for MP4, and stays so if the process is killed. Sizes in files that are read
+// are never trusted: memory grows with what is there.
+//
+// Known limits: samples of WAV become 16 bits without dither, one or two channels
+// are read, big-endian files (RIFX) and compressed ones other than A-law and
+// mu-law are not. Nothing seeks. A track of H.264 keeps the parameter sets it
+// began with in its header, and later ones in its stream, which players of MP4
+// need not look at. An Ogg file has one stream.
 package file
 
 import "errors"

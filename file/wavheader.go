@@ -125,7 +125,7 @@ func (p *wavParser) parse(fileSize int64) (*wavHeader, error) {
 				return nil, malformed("the fmt chunk at byte %d has %d bytes, want at least 16", chunk, size)
 			}
 			var d [40]byte
-			n := min(int(size), len(d))
+			n := int(min(size, int64(len(d))))
 			if err := p.readFull(d[:n], "the fmt chunk"); err != nil {
 				return nil, err
 			}

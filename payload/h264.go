@@ -89,6 +89,15 @@ func (H264) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error
 	return out, f.info(), nil
 }
 
+// Info implements [VideoFormat].
+func (H264) Info(frame []byte) VideoInfo {
+	var f h264Frame
+	for unit := range AnnexB(frame) {
+		f.add(unit[0], unit)
+	}
+	return f.info()
+}
+
 // h264Payload is a payload taken apart.
 type h264Payload struct {
 	header byte   // of the unit, or of the first one

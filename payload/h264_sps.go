@@ -1,5 +1,7 @@
 package payload
 
+import "time"
+
 // An H264Sequence is what a sequence parameter set tells of its pictures
 // (ITU-T H.264, 7.3.2.1.1).
 type H264Sequence struct {
@@ -8,6 +10,13 @@ type H264Sequence struct {
 	Level       uint8 // level_idc, ten times the level: 31 is level 3.1
 
 	Width, Height int // of the picture that is shown, in pixels
+
+	ChromaFormat           uint8 // chroma_format_idc: 1 is 4:2:0
+	LumaDepth, ChromaDepth uint8 // bits of a sample, 8..14
+
+	// FrameDuration is from one frame to the next, if there is timing information
+	// (E.2.1), and 0 if not.
+	FrameDuration time.Duration
 }
 
 // maxH264Size limits width and height. Level 6.2 allows 16 880.
@@ -24,14 +33,18 @@ func ParseH264SPS(unit []byte) (H264Sequence, error) {
 	r := rbsp{data: unit[4:]}
 	r.unsigned() // seq_parameter_set_id
 	chroma, planes := uint32(1), false
+	s.LumaDepth, s.ChromaDepth = 8, 8
 	if hasChromaFormat(s.Profile) {
 		if chroma = r.unsigned(); chroma > 3 {
 			return s, malformed("H.264 chroma format %d", chroma)
 		}
 		planes = chroma == 3 && r.flag()
-		r.unsigned() // bit_depth_luma_minus8
-		r.unsigned() // bit_depth_chroma_minus8
-		r.flag()     // qpprime_y_zero_transform_bypass_flag
+		luma, chromatic := r.unsigned(), r.unsigned() // bit_depth_luma_minus8, bit_depth_chroma_minus8
+		if luma > 6 || chromatic > 6 {
+			return s, malformed("H.264 samples of %d and %d more bits than 8", luma, chromatic)
+		}
+		s.LumaDepth, s.ChromaDepth = uint8(8+luma), uint8(8+chromatic)
+		r.flag() // qpprime_y_zero_transform_bypass_flag
 		if r.flag() {
 			r.skipScaling(chroma)
 		}
@@ -88,7 +101,46 @@ func ParseH264SPS(unit []byte) (H264Sequence, error) {
 		return s, malformed("H.264 picture cropped to nothing")
 	}
 	s.Width, s.Height = width-unitX*(left+right), height-unitY*(top+bottom)
+	s.ChromaFormat = uint8(chroma)
+	if r.flag() {
+		s.FrameDuration = r.frameDuration()
+	}
 	return s, nil
+}
+
+// frameDuration reads the video usability information (E.1.1) as far as its
+// timing. It is 0 if there is none, or none that makes sense.
+func (r *rbsp) frameDuration() time.Duration {
+	const extended = 255
+	if r.flag() && r.bits(8) == extended { // aspect_ratio_info_present_flag
+		r.bits(32)
+	}
+	if r.flag() { // overscan_info_present_flag
+		r.flag()
+	}
+	if r.flag() { // video_signal_type_present_flag
+		r.bits(4)
+		if r.flag() {
+			r.bits(24)
+		}
+	}
+	if r.flag() { // chroma_loc_info_present_flag
+		r.unsigned()
+		r.unsigned()
+	}
+	if !r.flag() { // timing_info_present_flag
+		return 0
+	}
+	ticks, scale := r.bits(32), r.bits(32)
+	if r.short || ticks == 0 || scale == 0 {
+		return 0
+	}
+	// A tick is the time of a field.
+	d := (2*time.Duration(ticks)*time.Second + time.Duration(scale/2)) / time.Duration(scale)
+	if d < time.Millisecond || d > time.Minute {
+		return 0
+	}
+	return d
 }
 
 // hasChromaFormat is the list of 7.3.2.1.1.
@@ -168,7 +220,7 @@ func (r *rbsp) seiNumber() (n int) {
 type rbsp struct {
 	data  []byte
 	zeros int  // bytes that were 0 just before
-	bits  uint // of current that were not read
+	left  uint // bits of current that were not read
 	short bool
 
 	current byte
@@ -193,11 +245,18 @@ func (r *rbsp) octet() byte {
 }
 
 func (r *rbsp) bit() uint32 {
-	if r.bits == 0 {
-		r.current, r.bits = r.octet(), 8
+	if r.left == 0 {
+		r.current, r.left = r.octet(), 8
 	}
-	r.bits--
-	return uint32(r.current>>r.bits) & 1
+	r.left--
+	return uint32(r.current>>r.left) & 1
+}
+
+func (r *rbsp) bits(n int) (v uint32) {
+	for range n {
+		v = v<<1 | r.bit()
+	}
+	return v
 }
 
 func (r *rbsp) flag() bool { return r.bit() != 0 }

@@ -39,6 +39,10 @@ type VideoFormat interface {
 	// Packets that are missing between two others show in their sequence
 	// numbers alone; that there is none is for the caller to see to.
 	AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error)
+
+	// Info returns what a frame tells of itself. Of one that makes no sense it
+	// tells nothing.
+	Info(frame []byte) VideoInfo
 }
 
 // A VideoPart is what one packet tells of its frame.

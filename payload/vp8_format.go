@@ -40,6 +40,12 @@ func (VP8) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error)
 	return out, info, nil
 }
 
+// Info implements [VideoFormat].
+func (VP8) Info(frame []byte) (info VideoInfo) {
+	info.Key, info.Width, info.Height = parseVP8Header(frame)
+	return info
+}
+
 // A VP8Packetizer is the [VideoPacketizer] of VP8 (RFC 7741). The zero value is
 // ready. All of a frame is sent as one partition, which section 4.2 allows.
 type VP8Packetizer struct {

@@ -66,6 +66,12 @@ func (VP9) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error)
 	return out, info, nil
 }
 
+// Info implements [VideoFormat].
+func (VP9) Info(frame []byte) VideoInfo {
+	h := parseVP9Header(frame)
+	return VideoInfo{Key: h.key, Width: h.width, Height: h.height}
+}
+
 // isVP9Key reports whether the layer frame that begins here is a key frame. Not
 // only those have P = 0, intra-only frames have it too; but the data may be
 // encrypted, and its header then means nothing.

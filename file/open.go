@@ -1,0 +1,148 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A PacketReadCloser reads the packets of a file that it has open.
+type PacketReadCloser interface {
+	PacketReader
+	io.Closer
+}
+
+// Open opens the named file for reading. It goes by what the file begins with:
+// IVF, Ogg, WebM and Matroska, and a byte stream of H.264 are read by the readers
+// of this package, and all others by [OpenFFmpeg], for whose process ctx is.
+func Open(ctx context.Context, name string) (PacketReadCloser, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	var start [8]byte
+	n, err := io.ReadFull(f, start[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		f.Close()
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		f.Close() // what cannot be read twice, ffmpeg could not read either
+		return nil, err
+	}
+	r, err := open(f, start[:n])
+	switch {
+	case err != nil:
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case r == nil:
+		f.Close()
+		ff, err := OpenFFmpeg(ctx, name)
+		if err != nil {
+			return nil, err // not a nil pointer in an interface
+		}
+		return ff, nil
+	}
+	return &openFile{r, f}, nil
+}
+
+// open returns the reader for a file that begins with start, or nil.
+func open(f io.Reader, start []byte) (r PacketReader, err error) {
+	switch {
+	case bytes.HasPrefix(start, []byte("DKIF")):
+		return NewIVFReader(f)
+	case bytes.HasPrefix(start, []byte("OggS")):
+		return NewOggReader(f)
+	case bytes.HasPrefix(start, []byte{idEBML >> 24, idEBML >> 16 & 0xFF, idEBML >> 8 & 0xFF, idEBML & 0xFF}):
+		return NewWebMReader(f)
+	case beginsH264(start):
+		return NewAnnexBReader(f)
+	}
+	return nil, nil
+}
+
+// beginsH264 tells H.264 from the other codecs whose streams begin with a start
+// code: their first NAL unit is never a delimiter, message or parameter set of
+// H.264 by its whole first byte (H.264 section 7.4.1).
+func beginsH264(b []byte) bool {
+	i := startCode(b)
+	if i < 0 || i+3 >= len(b) || startsWithoutCode(b) {
+		return false
+	}
+	switch b[i+3] {
+	case nalAUD, nalSEI, 0x20 | nalSPS, 0x40 | nalSPS, 0x60 | nalSPS:
+		return true
+	}
+	return false
+}
+
+type openFile struct {
+	PacketReader
+	file *os.File
+}
+
+func (o *openFile) Close() error { return o.file.Close() }
+
+// Create creates the named file, or truncates it, for the given tracks. The
+// extension of the name is that of the format: .webm and .mkv, .mp4 and .m4a,
+// .ogg and .opus, .ivf, or .h264 and .264; any other is [errors.ErrUnsupported].
+// Closing the writer closes the file. The error for tracks that the format cannot
+// hold is that of the format's own constructor.
+func Create(name string, tracks ...Track) (PacketWriter, error) {
+	var begin func(io.Writer) (PacketWriter, error)
+	single := true
+	switch ext := strings.ToLower(filepath.Ext(name)); ext {
+	case ".webm", ".mkv":
+		single, begin = false, func(w io.Writer) (PacketWriter, error) { return NewWebMWriter(w, tracks) }
+	case ".mp4", ".m4a":
+		single, begin = false, func(w io.Writer) (PacketWriter, error) { return NewMP4Writer(w, tracks) }
+	case ".ogg", ".opus":
+		begin = func(w io.Writer) (PacketWriter, error) { return NewOggWriter(w, tracks[0]) }
+	case ".ivf":
+		begin = func(w io.Writer) (PacketWriter, error) { return NewIVFWriter(w, tracks[0]) }
+	case ".h264", ".264":
+		begin = func(w io.Writer) (PacketWriter, error) { return NewAnnexBWriter(w, tracks[0]) }
+	default:
+		return nil, fmt.Errorf("%s: a file named %q: %w", name, ext, errors.ErrUnsupported)
+	}
+	if single && len(tracks) != 1 {
+		return nil, fmt.Errorf("%s: %w: %d of them, want 1", name, ErrTrack, len(tracks))
+	}
+	// Tracks that the format does not take must not cost the file that was there.
+	if _, err := begin(io.Discard); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	w, err := begin(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &createdFile{PacketWriter: w, file: f}, nil
+}
+
+type createdFile struct {
+	PacketWriter
+	file   *os.File
+	closed bool
+	err    error
+}
+
+func (c *createdFile) Close() error {
+	if !c.closed {
+		c.closed = true
+		c.err = c.PacketWriter.Close()
+		if err := c.file.Close(); c.err == nil {
+			c.err = err
+		}
+	}
+	return c.err
+}
