@@ -44,9 +44,13 @@ func (f Format) Duration(n int) time.Duration {
 	if f.Rate == 0 || f.Channels == 0 {
 		return 0
 	}
-	perChannel := n / f.Channels
-	return time.Duration(perChannel/f.Rate)*time.Second +
-		time.Duration(perChannel%f.Rate)*time.Second/time.Duration(f.Rate)
+	if f.Channels != 1 {
+		n /= f.Channels
+	}
+	if n >= 0 && n < f.Rate { // a frame: divisions are dear
+		return time.Duration(n) * time.Second / time.Duration(f.Rate)
+	}
+	return time.Duration(n/f.Rate)*time.Second + time.Duration(n%f.Rate)*time.Second/time.Duration(f.Rate)
 }
 
 // String returns, for example, "8000 Hz mono".

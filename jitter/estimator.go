@@ -196,6 +196,7 @@ func (e *Estimator) lossCost() time.Duration {
 type histogram struct {
 	weight [buckets]float64
 	total  float64
+	top    int     // no bucket above it has any weight to speak of
 	unit   float64 // weight of the next entry: that of earlier ones sinks against it
 	count  int
 }
@@ -206,7 +207,9 @@ func (h *histogram) add(d time.Duration, keep float64) {
 		h.unit = 1
 	}
 	h.unit /= keep
-	h.weight[bucket(d)] += h.unit
+	i := bucket(d)
+	h.weight[i] += h.unit
+	h.top = max(h.top, i)
 	h.total += h.unit
 	h.count++
 	if h.unit > 1e100 {
@@ -236,8 +239,11 @@ func upper(i int) time.Duration {
 
 // quantile returns a delay that the share q of the entries does not exceed.
 func (h *histogram) quantile(q float64) time.Duration {
+	for h.top > 0 && h.weight[h.top] < 1e-9*h.total {
+		h.top--
+	}
 	rest := h.total * (1 - q)
-	for i := buckets - 1; i > 0; i-- {
+	for i := h.top; i > 0; i-- {
 		if rest -= h.weight[i]; rest < 0 {
 			return upper(i)
 		}
@@ -249,7 +255,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 // that may be later.
 func (h *histogram) price(d, cost time.Duration) time.Duration {
 	later := 0.0
-	for i := bucket(d); i < buckets; i++ {
+	for i := bucket(d); i <= h.top; i++ {
 		later += h.weight[i]
 	}
 	return d + time.Duration(float64(cost)*100*later/max(h.total, 1))

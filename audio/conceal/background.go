@@ -8,12 +8,14 @@ const (
 	// A block of 10 ms is background if it has at most so much more power than the least of the last seconds.
 	calm = 4
 
-	// The least is that of this and the last span of so many blocks.
-	span = 150
+	// Of so many blocks one is looked at. It is an odd number, as frames often have
+	// two. The least is that of this and the last span of so many that were.
+	every = 3
+	span  = 50
 
 	// Of one quiet block in so many the spectrum is learned, with this weight.
 	// Places do not change faster.
-	sparse   = 8
+	sparse   = 2
 	learning = 0.3
 
 	// hush is the least of noise, in sample units: -84 dBov. A line that is alive
@@ -35,6 +37,7 @@ type background struct {
 
 	least, before float64 // power of the quietest block of this span, and of the one before
 	seen          int     // blocks of this span
+	turn          int     // blocks since one was looked at
 	loudest       float64 // power of the loudest block ever
 	known         bool
 	calm          int                // quiet blocks since one was learned
@@ -83,6 +86,10 @@ func (b *background) hear(pcm []int16) {
 
 // take counts a block.
 func (b *background) take(pcm []int16) {
+	if b.turn++; b.known && b.turn < every {
+		return
+	}
+	b.turn = 0
 	n := float64(len(b.mix))
 	sums := energies(pcm, b.channels)
 	power := float64(sums[0]+sums[1]) / n / float64(b.channels)

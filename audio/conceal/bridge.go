@@ -32,7 +32,7 @@ func (c *Concealer) Bridge(dst []int16, n int, ahead []int16) []int16 {
 	if !c.active {
 		c.begin()
 	}
-	c.limit.allow(ahead[:min(len(ahead), cap(c.played))/c.channels*c.channels])
+	c.limit.allow(ahead[:min(len(ahead), c.memory)/c.channels*c.channels])
 	c.future.start(ahead, true, c.seed^0x5bd1e995)
 	c.side(c.past, &c.ahead, c.future, n)
 	c.side(c.future, &c.back, c.past, n)

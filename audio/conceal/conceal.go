@@ -18,7 +18,9 @@ const (
 // was played. It is not safe for concurrent use.
 type Concealer struct {
 	rate, channels int
-	played         []int16 // interleaved, oldest first
+	kept           []int16 // what was played, interleaved, oldest first; more than is needed, so that it is moved rarely
+	played         []int16 // the end of that, 80 ms
+	memory         int     // samples of played
 	noise          *background
 	past, future   *source
 	limit          *limiter
@@ -43,7 +45,8 @@ func New(rate, channels int) (*Concealer, error) {
 		noise: newBackground(rate, channels),
 		past:  newSource(rate, channels), future: newSource(rate, channels),
 		limit:   newLimiter(rate, channels),
-		played:  make([]int16, 0, rate*memory/1000*channels),
+		memory:  rate * memory / 1000 * channels,
+		kept:    make([]int16, 0, 2*rate*memory/1000*channels),
 		scratch: make([]int16, 0, rate*chunk/1000*channels),
 	}
 	for i := range channels {
@@ -56,7 +59,8 @@ func New(rate, channels int) (*Concealer, error) {
 
 // Reset forgets everything that was played, the background too.
 func (c *Concealer) Reset() {
-	c.played = c.played[:0]
+	c.kept = c.kept[:0]
+	c.played = c.kept
 	c.noise.reset()
 	c.active = false
 }
@@ -82,14 +86,12 @@ func (c *Concealer) Media(pcm []int16) {
 
 // remember appends to what was played.
 func (c *Concealer) remember(pcm []int16) {
-	if over := len(pcm) - cap(c.played); over >= 0 {
-		c.played = append(c.played[:0], pcm[over:]...)
-		return
+	pcm = pcm[max(0, len(pcm)-c.memory):]
+	if len(c.kept)+len(pcm) > cap(c.kept) {
+		c.kept = c.kept[:copy(c.kept, c.kept[len(c.kept)-(c.memory-len(pcm)):])]
 	}
-	if over := len(c.played) + len(pcm) - cap(c.played); over > 0 {
-		c.played = c.played[:copy(c.played, c.played[over:])]
-	}
-	c.played = append(c.played, pcm...)
+	c.kept = append(c.kept, pcm...)
+	c.played = c.kept[max(0, len(c.kept)-c.memory):]
 }
 
 // Extend appends n samples per channel that continue what was played last, media
