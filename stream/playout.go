@@ -343,7 +343,10 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 	if !r.decode(&p) {
 		return
 	}
-	due := c.next.Add(format.Duration(filled))
+	due := c.next
+	if filled > 0 {
+		due = due.Add(format.Duration(filled))
+	}
 	if over := at - p.Time; over > sampleTime(format) {
 		n := format.Samples(over)
 		if n >= len(r.pending) {

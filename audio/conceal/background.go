@@ -75,21 +75,32 @@ func (b *background) hear(pcm []int16) {
 		if len(b.block) < n {
 			return
 		}
-		b.take(b.block)
+		if b.due() {
+			b.take(b.block)
+		}
 		b.block = b.block[:0]
 	}
 	for ; len(pcm) >= n; pcm = pcm[n:] {
-		b.take(pcm[:n])
+		if b.due() {
+			b.take(pcm[:n])
+		}
 	}
-	b.block = append(b.block, pcm...)
+	if len(pcm) > 0 {
+		b.block = append(b.block, pcm...)
+	}
+}
+
+// due reports whether a block is looked at.
+func (b *background) due() bool {
+	if b.turn++; b.known && b.turn < every {
+		return false
+	}
+	b.turn = 0
+	return true
 }
 
 // take counts a block.
 func (b *background) take(pcm []int16) {
-	if b.turn++; b.known && b.turn < every {
-		return
-	}
-	b.turn = 0
 	n := float64(len(b.mix))
 	sums := energies(pcm, b.channels)
 	power := float64(sums[0]+sums[1]) / n / float64(b.channels)
