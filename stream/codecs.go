@@ -43,6 +43,12 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 		}
 	}
 	r.decoders = decoders
+	r.events = nil
+	for _, d := range decoders {
+		if d != nil && d.digits != nil {
+			r.events = append(r.events, d)
+		}
+	}
 	return nil
 }
 

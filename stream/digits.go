@@ -15,10 +15,7 @@ type digits struct {
 // PullDigit returns the next report of a key that the far end pressed or
 // released, if there is one at now.
 func (r *AudioReceiver) PullDigit(now time.Time) (dtmf.Report, bool) {
-	for _, d := range &r.decoders {
-		if d == nil || d.digits == nil {
-			continue
-		}
+	for _, d := range r.events {
 		if report, ok := d.digits.Pull(now); ok {
 			return report, true
 		}
@@ -30,10 +27,7 @@ func (r *AudioReceiver) PullDigit(now time.Time) (dtmf.Report, bool) {
 // may be in the past. The zero Time means not before the next Push.
 func (r *AudioReceiver) NextDigit() time.Time {
 	var next time.Time
-	for _, d := range &r.decoders {
-		if d == nil || d.digits == nil {
-			continue
-		}
+	for _, d := range r.events {
 		if t := d.digits.Next(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}

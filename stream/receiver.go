@@ -120,6 +120,7 @@ type ReceiverStats struct {
 type AudioReceiver struct {
 	config   ReceiverConfig
 	decoders [128]*decoding // by payload type
+	events   []*decoding    // those of them that are telephone events
 
 	intake
 	buffer jitter.Buffer
