@@ -92,6 +92,7 @@ type AudioConfig struct {
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
 	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
+	Preference         float64        // of Adaptive: from near 0, least delay, to 1, least loss; 0: 0.5
 	Immediate          bool           // send when written, not on the media clock
 	Direction          parley.Direction
 
@@ -198,6 +199,7 @@ func (c *AudioConfig) parley() (*parley.AudioConfig, error) {
 		Playout:        c.Playout,
 		MinDelay:       c.MinDelay,
 		MaxDelay:       c.MaxDelay,
+		Preference:     c.Preference,
 		Immediate:      c.Immediate,
 		Direction:      c.Direction,
 		SSRC:           c.SSRC,
