@@ -36,7 +36,8 @@ func VideoFormat(name string) (payload.VideoFormat, error) {
 // VideoReceiverConfig describes what a [VideoReceiver] accepts.
 type VideoReceiverConfig struct {
 	// Codecs are the payload formats by payload type, of the names that
-	// [VideoFormat] knows.
+	// [VideoFormat] knows. If the parameters of H264 have sprop-parameter-sets,
+	// a key frame needs none of its own, until the source sends some.
 	Codecs []codec.Params
 
 	// Wait is how long what has come after a missing packet is held back for it,
@@ -83,6 +84,7 @@ type VideoReceiver struct {
 	begun    bool
 	next     int64 // number of the packet that is given out next
 	boundary bool  // the packet before it ended a frame
+	marked   bool  // a packet has shown the start of its frame
 	blind    bool  // frames before were lost that later ones need
 	blindAt  time.Time
 
@@ -114,6 +116,10 @@ type videoHead struct {
 type videoFormat struct {
 	format payload.VideoFormat
 	params codec.Params
+
+	// described is that the parameter sets of H.264 are in the description of the
+	// session, so that a key frame needs none of its own.
+	described bool
 }
 
 // NewVideoReceiver returns a receiver for c. Two codecs with one payload type
@@ -146,10 +152,18 @@ func (r *VideoReceiver) SetCodecs(codecs []codec.Params) error {
 		case formats[p.PayloadType].format != nil:
 			return fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, formats[p.PayloadType].params, p)
 		}
-		formats[p.PayloadType] = videoFormat{f, p}
+		formats[p.PayloadType] = videoFormat{format: f, params: p, described: described(f, p)}
 	}
 	r.formats = formats
 	return nil
+}
+
+func described(f payload.VideoFormat, p codec.Params) bool {
+	if _, ok := f.(payload.H264); !ok {
+		return false
+	}
+	parameters, err := payload.ParseH264FMTP(p.FMTP)
+	return err == nil && len(parameters.ParameterSets) > 0
 }
 
 // Push takes a packet that arrived at the given time. It does not keep p or its
@@ -217,7 +231,7 @@ func (r *VideoReceiver) look() {
 			return
 		}
 		if p.Restart {
-			r.boundary, r.blind = false, true
+			r.boundary, r.blind, r.marked = false, true, false
 		}
 		h.end++
 		if len(p.Payload) > 0 {
@@ -244,11 +258,16 @@ func (r *VideoReceiver) afterGap() int64 {
 // examine takes a packet with content into the head.
 func (r *VideoReceiver) examine(p *jitter.Packet) {
 	h := &r.head
-	part, err := r.formats[p.Type].parse(p.Payload)
+	format := &r.formats[p.Type]
+	part, err := format.parse(p.Payload)
 	if !h.used {
 		h.used, h.timestamp, h.kind = true, p.Timestamp, p.Type
-		h.begins = r.boundary || part.Start
+		h.begins = r.boundary || format.described && !r.marked && !h.rest
 	}
+	r.marked = r.marked || part.Start
+	// What H.264 has ahead of the parameter sets, no decoder needs.
+	h.begins = h.begins || part.Start && !h.info.Key
+	h.info.Key = h.info.Key || part.Key
 	h.bytes += len(p.Payload)
 	h.broken = h.broken || err != nil || h.bytes > r.config.MaxFrame
 	h.info.Discardable = h.info.Discardable || part.Discardable

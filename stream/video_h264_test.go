@@ -1,0 +1,64 @@
+package stream
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/video"
+)
+
+// Where decoding can begin in H.264, packet by packet: '.' is one that is lost,
+// 'i' a message, 's' and 'p' parameter sets, 'K' and 'P' the first slice of a
+// picture, 'k' and 'q' another one, and a space ends the frame.
+func TestVideoH264Begins(t *testing.T) {
+	units := map[rune][]byte{
+		'i': {6, 5, 1, 0, 0x80}, 's': {0x67, 0x42, 0xe0, 0x1f}, 'p': {0x68, 0xce},
+		'K': {0x65, 0x88, 1}, 'k': {0x65, 0x40, 1}, 'P': {0x41, 0x88, 1}, 'q': {0x41, 0x40, 1},
+	}
+	const described = "packetization-mode=1;sprop-parameter-sets=Z0LgHw==,aM4="
+	for _, tt := range []struct {
+		fmtp, packets, want string // the frames that come out
+	}{
+		{"", "spK Pq P", "0 1 2"},
+		{"", "ispK Pq P", "0 1 2"},
+		{"", "iipK Pq P", ""},
+		{"", "Kspk Pq P", ""},
+		{described, "K Pq P", "0 1 2"},
+		{described, "iKk Pq P", "0 1 2"},
+		{described, "k Pq P", ""},
+		{described, "q P K P", "2 3"},
+		{described, "K P. Kk P", "0 2 3"}, // the end of a frame was lost, by its marker
+		{"", "spK P. Kk P", "0"},
+		{described, "K P. .k P", "0"},
+		{described, "spK P. .pKk P", "0"},
+		{"", "spK P. ispKk P", "0 2 3"},
+	} {
+		c := newCamera(t, VideoReceiverConfig{Codecs: []codec.Params{{Name: "H264", PayloadType: 96, ClockRate: 90000, FMTP: tt.fmtp}}})
+		var seen []string
+		at := videoBegin
+		for n, frame := range strings.Fields(tt.packets) {
+			for i, u := range frame {
+				if u != '.' {
+					c.r.Push(at, &rtp.Packet{
+						Header:  rtp.Header{Version: 2, PayloadType: 96, SSRC: 1, SequenceNumber: c.seq, Timestamp: uint32(n) * 3000, Marker: i == len(frame)-1},
+						Payload: units[u],
+					})
+				}
+				c.seq++
+			}
+			at = at.Add(33 * ms)
+		}
+		c.r.End()
+		var f video.Frame
+		for c.r.Pull(at, &f) {
+			seen = append(seen, fmt.Sprint(f.Timestamp/3000))
+		}
+		if got := strings.Join(seen, " "); got != tt.want {
+			t.Errorf("%q with %q: saw %q, want %q", tt.packets, tt.fmtp, got, tt.want)
+		}
+	}
+}
