@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/pion/rtp"
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
@@ -50,11 +46,12 @@ type AudioConfig struct {
 // RTCPConfig describes the RTCP of a call. The zero value is what any far end
 // understands.
 type RTCPConfig struct {
-	Bandwidth   int           // of the session, in bits per second, of which reports take 5 %; 0: 80000
+	Bandwidth   int           // of the session, in bits per second, of which reports take 5 %; 0: 80000, and 2000000 for video
 	Interval    time.Duration // shortest average time between reports; 0: 5 s; negative: the reduced minimum of RFC 3550, section 6.2
 	XR          bool          // send extended reports (RFC 3611); they are always understood
 	ReducedSize bool          // send feedback without a report (RFC 5506)
 	NACK        bool          // ask for lost packets, and send again what the far end asks for (RFC 4585)
+	FIR         bool          // ask for key frames by full intra request too (RFC 5104)
 }
 
 // Audio is the audio of a [Call]: what the far end sends is read, and what it
@@ -62,10 +59,8 @@ type RTCPConfig struct {
 // [audio.Reader] and [audio.Writer]. One goroutine may read while another
 // writes.
 type Audio struct {
-	call       *Call
-	leg        Leg
-	maxDelay   time.Duration
-	sendErrors atomic.Int64
+	line
+	maxDelay time.Duration
 
 	writing sync.Mutex     // held by whoever writes frames; taken before call.mu
 	adapter *audio.Adapter // not nil once a frame of another format was written
@@ -74,43 +69,22 @@ type Audio struct {
 	adapterFlushes int // flushes when the adapter was made
 
 	// Guarded by call.mu.
-	receiver  *stream.AudioReceiver
-	sender    *stream.AudioSender
-	sending   stream.SenderConfig
-	rtcp      *rtcpctl.Session
-	repair    *repair // nil without NACK
-	fates     fates
-	codecs    []codec.Params
-	direction Direction
-	expected  time.Time           // from when on media is expected again, after a hold
-	leaving   bool                // a packet taken from the sender is on its way through the leg
-	flushes   int                 // a writer that waits gives up when it changes
-	coded     *stream.PacketQueue // not nil once packets are read
-	packet    rtp.Packet
-	digits    ring[dtmf.Report]
-	control   ring[[]byte] // RTCP that has to leave at once
-	heard     uint32       // SSRC, once there is media
-	trip      rtcpctl.Trip
-	byeAt     time.Time // when the source that is heard said goodbye
-	byeSource uint32
-	byeReason string
-
-	malformed                   int64
-	unwanted                    int64 // packets that came although the direction does not let the far end send
-	readDeadline, writeDeadline time.Time
+	receiver *stream.AudioReceiver
+	sender   *stream.AudioSender
+	sending  stream.SenderConfig
+	fates    fates
+	codecs   []codec.Params
+	flushes  int                 // a writer that waits gives up when it changes
+	coded    *stream.PacketQueue // not nil once packets are read
+	digits   ring[dtmf.Report]
 }
 
-// byeGrace is how long a call goes on after the goodbye of its source, so that
-// another source may take over, as in a transfer.
-const byeGrace = 200 * time.Millisecond
-
-func newAudio(call *Call, c *AudioConfig) (*Audio, error) {
+func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 	a := &Audio{
-		call: call, leg: c.Leg, codecs: c.Receive,
-		direction: c.Direction,
-		maxDelay:  cmp.Or(c.MaxDelay, 500*time.Millisecond),
-		digits:    ring[dtmf.Report]{limit: maxDigits},
-		control:   ring[[]byte]{limit: 4},
+		line:     line{call: call, leg: c.Leg, name: "audio", direction: c.Direction},
+		codecs:   c.Receive,
+		maxDelay: cmp.Or(c.MaxDelay, 500*time.Millisecond),
+		digits:   ring[dtmf.Report]{limit: maxDigits},
 	}
 	var err error
 	a.receiver, err = stream.NewAudioReceiver(stream.ReceiverConfig{
@@ -138,7 +112,7 @@ func newAudio(call *Call, c *AudioConfig) (*Audio, error) {
 		LevelExtension: c.LevelExtension,
 		PTime:          c.PTime,
 		Immediate:      c.Immediate,
-		SSRC:           cmp.Or(c.SSRC, randomSSRC()),
+		SSRC:           cmp.Or(c.SSRC, call.newSSRC()),
 		Sequence:       randomSequence(),
 		Timestamp:      rand.Uint32(),
 	})
@@ -147,30 +121,13 @@ func newAudio(call *Call, c *AudioConfig) (*Audio, error) {
 	}
 	now := time.Now()
 	a.sender.Hold(now, !c.Direction.Sends())
-	control := rtcpctl.Config{
-		SSRC:        a.sending.SSRC,
-		CNAME:       c.CNAME,
-		ClockRate:   c.Send.ClockRate,
-		Bandwidth:   c.RTCP.Bandwidth,
-		MinInterval: c.RTCP.Interval,
-		XR:          c.RTCP.XR,
-		VoIP:        a.voip,
-		ReducedSize: c.RTCP.ReducedSize,
-		Sources:     a.receiver.AppendReceptions,
-	}
-	a.rtcp = rtcpctl.NewSession(control)
-	a.rtcp.Start(now)
+	a.of, a.in, a.out = a, a.receiver, a.sender
+	a.startLocked(now, c.RTCP, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate, VoIP: a.voip})
 	if c.RTCP.NACK {
-		a.repair = newRepair()
+		a.repair = newRepair(rtcpctl.HistoryConfig{}, maxAgain)
 	}
 	return a, nil
 }
-
-func randomSSRC() uint32 { return rand.Uint32() | 1 }
-
-// randomSequence returns a number below 32768, so that the first wrap is far off
-// (RFC 3711, section 3.3.1).
-func randomSequence() uint16 { return uint16(rand.Uint32() >> 17) }
 
 // Codec returns the payload format of what is sent.
 func (a *Audio) Codec() codec.Params {
@@ -185,34 +142,6 @@ func (a *Audio) Decodes() bool {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
 	return len(a.codecs) > 0 && a.receiver.Decodes(a.codecs[0].PayloadType)
-}
-
-// SSRC returns the synchronisation source of what is sent.
-func (a *Audio) SSRC() uint32 {
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	return a.sender.SSRC()
-}
-
-// SetReadDeadline makes reads that have not finished at t fail with
-// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
-func (a *Audio) SetReadDeadline(t time.Time) { a.setDeadline(&a.readDeadline, t) }
-
-// SetWriteDeadline makes writes that have not finished at t fail with
-// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
-func (a *Audio) SetWriteDeadline(t time.Time) { a.setDeadline(&a.writeDeadline, t) }
-
-func (a *Audio) setDeadline(d *time.Time, t time.Time) {
-	c := a.call
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	*d = t
-	c.cond.Broadcast()
-	c.schedule()
-}
-
-func expired(deadline time.Time) bool {
-	return !deadline.IsZero() && !time.Now().Before(deadline)
 }
 
 // ReadFrame fills f with the next frame. It blocks until the first media, and
@@ -233,7 +162,7 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 		return fmt.Errorf("%w: no decoder for %v", codec.ErrUnknown, a.codecs)
 	}
 	late := false
-	err := c.wait(ctx, &c.waiting.frame, func() bool {
+	err := c.wait(ctx, &a.waiting.frame, func() bool {
 		if late = expired(a.readDeadline); late {
 			return true
 		}
@@ -252,14 +181,6 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 		return a.endOfRead(err)
 	}
 	return nil
-}
-
-// endOfRead turns the end of a call by the far end into io.EOF.
-func (a *Audio) endOfRead(err error) error {
-	if end := a.call.end; end != nil && err == error(end) && end.Reason == Bye {
-		return io.EOF
-	}
-	return err
 }
 
 // first returns the codec that the far end was asked to send first, and whether
@@ -294,7 +215,7 @@ func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
 	defer c.mu.Unlock()
 	a.takeCoded()
 	late := false
-	err := c.wait(ctx, &c.waiting.packet, func() bool {
+	err := c.wait(ctx, &a.waiting.packet, func() bool {
 		late = expired(a.readDeadline)
 		return late || a.coded.Pop(p)
 	})
@@ -375,7 +296,7 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 	defer c.mu.Unlock()
 	for len(samples) > 0 {
 		late, over := false, false
-		err := c.wait(ctx, &c.waiting.room, func() bool {
+		err := c.wait(ctx, &a.waiting.room, func() bool {
 			late = expired(a.writeDeadline)
 			over = a.flushes != flushes || a.sender.Format() != format
 			return late || over || a.sender.Room() >= format.Channels
@@ -464,7 +385,7 @@ func (a *Audio) Drain(ctx context.Context) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wait(ctx, &c.waiting.drain, func() bool {
+	return c.wait(ctx, &a.waiting.drain, func() bool {
 		return a.sender.Queued() == 0 && a.sender.PendingDigits() == 0 && !a.leaving && !time.Now().Before(a.sender.Drained())
 	})
 }

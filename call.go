@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ import (
 //
 // The write methods send one packet each, do not keep b, and must not block:
 // they run on a loop that other calls share. A packet that cannot be sent is an
-// error, which is counted. Received packets go to [Audio.DeliverRTP] and
-// [Audio.DeliverRTCP], from any goroutine. Close frees what the leg holds and
+// error, which is counted. Received packets go to DeliverRTP and
+// DeliverRTCP of the [Audio] or [Video], from any goroutine. Close frees what the leg holds and
 // waits for its goroutines; no packet may be delivered afterwards.
 type Leg interface {
 	WriteRTP(b []byte) error
@@ -37,13 +38,14 @@ type Deadlines struct {
 
 // Config describes a [Call].
 type Config struct {
-	Audio     *AudioConfig
+	Audio     *AudioConfig // nil: none
+	Video     *VideoConfig // nil: none, but a call has at least one of both
 	Deadlines Deadlines
 	Logger    *slog.Logger // nil: no log
 }
 
-// A Call is one conversation with one far end: its audio, its statistics, its
-// lifetime. It is made by session.Open for plain RTP and by a peer for a
+// A Call is one conversation with one far end: its audio and video, its
+// statistics, its lifetime. It is made by session.Open for plain RTP and by a peer for a
 // browser. Its methods may be used from any goroutine.
 //
 // A call ends once, for one [Reason], and then everything that belongs to it is
@@ -52,23 +54,22 @@ type Call struct {
 	logger    *slog.Logger
 	deadlines Deadlines
 	opened    time.Time
-	audio     *Audio
+	audio     *Audio  // nil: none
+	video     *Video  // nil: none
+	lines     []*line // of these
 	task      *loop.Task
 	done      chan struct{} // closed when the call has ended
 	released  chan struct{} // closed when everything has been released
 
 	mu        sync.Mutex
 	cond      *sync.Cond // something changed that a waiting reader or writer looks at
-	waiting   waiters
-	scheduled time.Time // when the task runs next; zero: not scheduled
+	waiting   int        // goroutines in cond.Wait for anything but media
+	scheduled time.Time  // when the task runs next; zero: not scheduled
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
 	events    ring[Event]
 	end       *EndError
 }
-
-// waiters counts the goroutines in cond.Wait by what they wait for.
-type waiters struct{ frame, packet, room, drain, digits, other int }
 
 // New makes a call over the legs in c. It is meant for packages that make legs.
 // The call owns the legs from then on, also when New fails.
@@ -85,15 +86,15 @@ func New(c Config) (*Call, error) {
 		call.logger = slog.New(slog.DiscardHandler)
 	}
 	call.cond = sync.NewCond(&call.mu)
-	if c.Audio == nil {
-		return nil, errors.New("parley: a call needs a media line")
-	}
-	audio, err := newAudio(call, c.Audio)
-	if err != nil {
-		c.Audio.Leg.Close()
+	if err := call.open(&c); err != nil {
+		if c.Audio != nil {
+			c.Audio.Leg.Close()
+		}
+		if c.Video != nil {
+			c.Video.Leg.Close()
+		}
 		return nil, err
 	}
-	call.audio = audio
 	call.task = loop.Add(call)
 	call.mu.Lock()
 	call.schedule()
@@ -101,8 +102,36 @@ func New(c Config) (*Call, error) {
 	return call, nil
 }
 
-// Audio returns the audio of the call.
+// open makes the lines of the call, under one name (RFC 3550, section 6.5.1).
+func (c *Call) open(config *Config) (err error) {
+	var cname string
+	if config.Video != nil {
+		cname = config.Video.CNAME
+	}
+	if config.Audio != nil {
+		if c.audio, err = newAudio(c, config.Audio, cmp.Or(config.Audio.CNAME, cname)); err != nil {
+			return err
+		}
+		cname = c.audio.rtcp.CNAME()
+		c.lines = append(c.lines, &c.audio.line)
+	}
+	if config.Video != nil {
+		if c.video, err = newVideo(c, config.Video, cname); err != nil {
+			return err
+		}
+		c.lines = append(c.lines, &c.video.line)
+	}
+	if c.lines == nil {
+		return errors.New("parley: a call needs a media line")
+	}
+	return nil
+}
+
+// Audio returns the audio of the call, or nil if it has none.
 func (c *Call) Audio() *Audio { return c.audio }
+
+// Video returns the video of the call, or nil if it has none.
+func (c *Call) Video() *Video { return c.video }
 
 // Connected tells the call that its legs can carry packets: from now on the
 // deadline for the first media runs. It is meant for packages that make legs.
@@ -122,7 +151,7 @@ func (c *Call) WaitConnected(ctx context.Context) error {
 	defer c.watch(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wait(ctx, &c.waiting.other, func() bool { return !c.connected.IsZero() })
+	return c.wait(ctx, &c.waiting, func() bool { return !c.connected.IsZero() })
 }
 
 // Done returns a channel that is closed when the call has ended.
@@ -140,7 +169,7 @@ func (c *Call) Err() error {
 
 // Close ends the call, telling the far end, and returns when everything that
 // belongs to it has been released. What waits to be sent is dropped; use
-// [Audio.Drain] before. Further calls return nil at once or when the first one
+// [Audio.Drain] and [Video.Drain] before. Further calls return nil at once or when the first one
 // is done.
 func (c *Call) Close() error {
 	c.EndWith(&EndError{Reason: Closed})
@@ -158,7 +187,10 @@ func (c *Call) EndWith(e *EndError) {
 		return
 	}
 	c.end = e
-	bye := c.audio.endLocked(time.Now())
+	var byes [2][]byte
+	for i, l := range c.lines {
+		byes[i] = l.endLocked(time.Now())
+	}
 	close(c.done)
 	c.cond.Broadcast()
 	c.mu.Unlock()
@@ -169,11 +201,15 @@ func (c *Call) EndWith(e *EndError) {
 	// ends a call, must not wait for it.
 	go func() {
 		defer close(c.released)
-		if len(bye) > 0 {
-			c.audio.leg.WriteRTCP(bye) //nolint:errcheck // the far end may be gone
+		for i, l := range c.lines {
+			if len(byes[i]) > 0 {
+				l.leg.WriteRTCP(byes[i]) //nolint:errcheck // the far end may be gone
+			}
 		}
-		if err := c.audio.leg.Close(); err != nil {
-			c.logger.Debug("closing a leg", "error", err)
+		for _, l := range c.lines {
+			if err := l.leg.Close(); err != nil {
+				c.logger.Debug("closing a leg", "media", l.name, "error", err)
+			}
 		}
 	}()
 }
@@ -188,7 +224,7 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 		}
 	}()
 	for {
-		b, what, next, end := c.step(now, scratch[:0])
+		l, b, what, next, end := c.step(now, scratch[:0])
 		switch {
 		case end != nil:
 			c.EndWith(end)
@@ -196,27 +232,31 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 		case what == nothing:
 			return next
 		}
-		c.audio.send(b, what)
+		l.send(b, what)
 	}
 }
 
-// step appends the packet that is due at now to dst, or says that there is
-// nothing to do before next, or why the call has to end.
-func (c *Call) step(now time.Time, dst []byte) (b []byte, what protocol, next time.Time, end *EndError) {
+// step appends the packet that is due at now to dst, and says on which line, or
+// that there is nothing to do before next, or why the call has to end.
+func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol, next time.Time, end *EndError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != nil {
-		return nil, nothing, next, c.end
+		return nil, nil, nothing, next, c.end
 	}
-	c.audio.leaving = false
-	if b, what = c.audio.dueLocked(now, dst); what != nothing {
-		return b, what, next, nil
+	for _, l := range c.lines {
+		l.leaving = false
+	}
+	for _, l := range c.lines {
+		if b, what = l.dueLocked(now, dst); what != nothing {
+			return l, b, what, next, nil
+		}
 	}
 	if at, limit, reason := c.deadlineLocked(); !at.IsZero() && !now.Before(at) {
-		return nil, nothing, next, c.overdueLocked(limit, reason)
+		return nil, nil, nothing, next, c.overdueLocked(limit, reason)
 	}
 	c.scheduled = c.nextLocked()
-	return nil, nothing, c.scheduled, nil
+	return nil, nil, nothing, c.scheduled, nil
 }
 
 // deadlineLocked returns when the call ends by itself if nothing happens, and
@@ -224,17 +264,19 @@ func (c *Call) step(now time.Time, dst []byte) (b []byte, what protocol, next ti
 func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reason) {
 	d := &c.deadlines
 	begin := c.lastHeard
+	expected, receives := c.expectedLocked()
+	bye := c.byeLocked()
 	switch {
-	case !c.audio.byeAt.IsZero():
-		begin, limit, reason = c.audio.byeAt, byeGrace, Bye
+	case bye != nil:
+		begin, limit, reason = bye.byeAt, byeGrace, Bye
 	case c.connected.IsZero():
 		begin, limit, reason = c.opened, d.Connect, NotConnected
-	case !c.audio.direction.Receives():
+	case !receives:
 		return time.Time{}, 0, ""
 	case begin.IsZero():
-		begin, limit, reason = later(c.connected, c.audio.expected), d.FirstMedia, NoMedia
+		begin, limit, reason = later(c.connected, expected), d.FirstMedia, NoMedia
 	default:
-		begin, limit, reason = later(begin, c.audio.expected), d.Silence, Silent
+		begin, limit, reason = later(begin, expected), d.Silence, Silent
 	}
 	if limit <= 0 {
 		return time.Time{}, 0, ""
@@ -242,12 +284,38 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 	return begin.Add(limit), limit, reason
 }
 
+// byeLocked returns the line on which the far end has said its last goodbye, or
+// nil if it has not left yet. A line on which it never said anything does not
+// count.
+func (c *Call) byeLocked() (last *line) {
+	for _, l := range c.lines {
+		switch {
+		case l.byeAt.IsZero() && l.known:
+			return nil
+		case !l.byeAt.IsZero() && (last == nil || l.byeAt.After(last.byeAt)):
+			last = l
+		}
+	}
+	return last
+}
+
+// expectedLocked returns from when on media is expected on any line, after a
+// hold, and false if all are on hold.
+func (c *Call) expectedLocked() (at time.Time, ok bool) {
+	for _, l := range c.lines {
+		if l.direction.Receives() && (!ok || l.expected.Before(at)) {
+			at, ok = l.expected, true
+		}
+	}
+	return at, ok
+}
+
 // overdueLocked says in words that a limit has passed.
 func (c *Call) overdueLocked(limit time.Duration, reason Reason) *EndError {
 	e := &EndError{Reason: reason}
 	switch reason {
 	case Bye:
-		e.Detail = c.audio.byeReason
+		e.Detail = c.byeLocked().byeReason
 	case NotConnected:
 		e.Detail = fmt.Sprintf("not connected within %v", limit)
 	case NoMedia:
@@ -261,7 +329,10 @@ func (c *Call) overdueLocked(limit time.Duration, reason Reason) *EndError {
 // nextLocked returns when Run has something to do.
 func (c *Call) nextLocked() time.Time {
 	next, _, _ := c.deadlineLocked()
-	return earliest(next, c.audio.nextLocked())
+	for _, l := range c.lines {
+		next = earliest(next, l.nextLocked())
+	}
+	return next
 }
 
 // schedule makes the loop run the call when it has something to do. It is
@@ -308,6 +379,16 @@ func (c *Call) wait(ctx context.Context, waiting *int, ready func() bool) error 
 		return c.end
 	}
 	return ctx.Err()
+}
+
+// drain waits until all lines have sent what was written, as far as ctx lets it.
+func (c *Call) drain(ctx context.Context) {
+	if c.audio != nil {
+		c.audio.Drain(ctx) //nolint:errcheck // what cannot be sent in time is dropped
+	}
+	if c.video != nil {
+		c.video.Drain(ctx) //nolint:errcheck // the same
+	}
 }
 
 // later returns the later of two times.

@@ -15,10 +15,14 @@ import (
 //
 // Where both ends agree on the codec the packets stay coded and leave at once;
 // this needs no decoder for them. Otherwise they are decoded, played out and
-// encoded again. Either way pauses stay pauses: nothing is sent for them.
+// encoded again. Either way pauses stay pauses: nothing is sent for them. Only
+// audio is copied, which both calls must have.
 func Copy(ctx context.Context, dst, src *Call) error {
 	defer dst.watch(ctx)()
 	defer src.watch(ctx)()
+	if dst.audio == nil || src.audio == nil {
+		return errors.New("parley: a call to be copied has no audio")
+	}
 	err := copyAudio(ctx, dst.audio, src.audio)
 	if errors.Is(err, io.EOF) {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/dtmf"
+	"github.com/parley-media/parley/stream"
 )
 
 // ReadDigit returns the next key that the far end has pressed, as telephone
@@ -31,12 +32,14 @@ func (c *Call) ReadDigitReport(ctx context.Context) (dtmf.Report, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var r dtmf.Report
-	err := c.wait(ctx, &c.waiting.other, func() (ok bool) {
-		r, ok = c.audio.digits.pop()
+	err := c.wait(ctx, &c.waiting, func() (ok bool) {
+		if c.audio != nil {
+			r, ok = c.audio.digits.pop()
+		}
 		return ok
 	})
 	if err != nil {
-		return dtmf.Report{}, c.audio.endOfRead(err)
+		return dtmf.Report{}, c.lines[0].endOfRead(err)
 	}
 	return r, nil
 }
@@ -56,11 +59,14 @@ func (c *Call) SendDigits(ctx context.Context, digits string, o *dtmf.Options) e
 	if c.end != nil {
 		return c.end
 	}
+	if a == nil {
+		return stream.ErrNoEvents
+	}
 	if err := a.sender.QueueDigits(time.Now(), digits, o); err != nil {
 		return err
 	}
 	c.schedule()
-	err := c.wait(ctx, &c.waiting.digits, func() bool { return a.sender.PendingDigits() == 0 })
+	err := c.wait(ctx, &a.waiting.digits, func() bool { return a.sender.PendingDigits() == 0 })
 	if err != nil {
 		a.sender.ClearDigits()
 	}
@@ -81,7 +87,7 @@ func (a *Audio) digitsLocked(now time.Time) {
 		a.digits.push(r)
 		any = true
 	}
-	if any && a.call.waiting.other > 0 {
+	if any && a.call.waiting > 0 {
 		a.call.cond.Broadcast()
 	}
 }

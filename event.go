@@ -15,11 +15,17 @@ const (
 	RemoteChanged EventKind = "remote"          // packets go to another address than before: Addr
 	Collision     EventKind = "collision"       // the far end uses our SSRC; SSRC is our new one
 	CircuitBroken EventKind = "circuit-breaker" // the network does not carry what is sent (RFC 8083); Detail says why
+
+	// KeyframeRequested: the far end needs a key frame of our video. However often
+	// it asks, there is one such event in 300 ms at most. See also
+	// [Video.KeyframeRequested].
+	KeyframeRequested EventKind = "keyframe"
 )
 
 // An Event is something that happened to a call while it went on.
 type Event struct {
 	Kind   EventKind
+	Media  string // "audio" or "video", if it is about one of them
 	Time   time.Time
 	SSRC   uint32         // if it is about a source
 	Addr   netip.AddrPort // if it is about an address
@@ -34,7 +40,7 @@ func (c *Call) ReadEvent(ctx context.Context) (Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var e Event
-	err := c.wait(ctx, &c.waiting.other, func() (ok bool) {
+	err := c.wait(ctx, &c.waiting, func() (ok bool) {
 		e, ok = c.events.pop()
 		return ok
 	})
@@ -53,8 +59,8 @@ func (c *Call) emitLocked(e Event) {
 		e.Time = time.Now()
 	}
 	c.events.push(e)
-	c.logger.Info("call event", "kind", e.Kind, "ssrc", e.SSRC, "addr", e.Addr, "detail", e.Detail)
-	if c.waiting.other > 0 {
+	c.logger.Info("call event", "kind", e.Kind, "media", e.Media, "ssrc", e.SSRC, "addr", e.Addr, "detail", e.Detail)
+	if c.waiting > 0 {
 		c.cond.Broadcast()
 	}
 }

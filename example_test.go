@@ -3,13 +3,17 @@ package parley_test
 import (
 	"context"
 	"fmt"
+	"log"
 	"net/netip"
+	"time"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/echo"
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
+	"github.com/parley-media/parley/video"
 )
 
 // A telephone echo: whoever sends RTP to port 4000 hears themselves.
@@ -44,4 +48,38 @@ func ExampleHandler() {
 		}
 	})
 	_ = prompt
+}
+
+// Video beside the audio of a call: key frames of VP8 from one end to the other.
+func ExampleVideo() {
+	ctx := context.Background()
+	local := netip.MustParseAddrPort("127.0.0.1:0")
+	vp8 := []codec.Params{{Name: "VP8", PayloadType: 96, ClockRate: 90000}}
+	a, err := session.Open(ctx, &session.Config{Local: local, Video: &session.VideoConfig{Codecs: vp8}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer a.Close()
+	b, err := session.Open(ctx, &session.Config{Local: local, Video: &session.VideoConfig{Codecs: vp8, Remote: a.LocalVideo()}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+
+	// a does not know who will call, and hears whoever sends for a while.
+	go func() {
+		picture := append([]byte{0, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00}, make([]byte, 4000)...)
+		for n := range 10 {
+			f := video.Frame{Data: picture, Key: true, Time: time.Duration(n) * time.Second / 30}
+			if err := b.Video().WriteFrame(&f); err != nil {
+				log.Fatal(err)
+			}
+		}
+	}()
+	var f video.Frame
+	if err := a.Video().ReadFrame(&f); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d bytes, %dx%d, key frame: %v\n", len(f.Data), f.Width, f.Height, f.Key)
+	// Output: 4010 bytes, 320x240, key frame: true
 }

@@ -3,6 +3,8 @@ package parley
 import (
 	"time"
 
+	"github.com/pion/rtp"
+
 	"github.com/parley-media/parley/rtcpctl"
 )
 
@@ -13,34 +15,20 @@ type repair struct {
 	history   *rtcpctl.History
 	lost      []uint16
 	again     ring[[]byte] // packets to send again
+	newest    int64        // highest number that was received
+	outrun    int64
 }
 
-// maxAgain bounds the packets that wait to be sent again. The far end asks anew
-// for those that are dropped.
+// maxAgain bounds the packets of audio that wait to be sent again. The far end
+// asks anew for those that are dropped.
 const maxAgain = 32
 
-func newRepair() *repair {
+func newRepair(c rtcpctl.HistoryConfig, again int) *repair {
 	return &repair{
 		requester: rtcpctl.NewRequester(rtcpctl.RequesterConfig{}),
-		history:   rtcpctl.NewHistory(rtcpctl.HistoryConfig{}),
-		again:     ring[[]byte]{limit: maxAgain},
+		history:   rtcpctl.NewHistory(c),
+		again:     ring[[]byte]{limit: again},
 	}
-}
-
-// missed notes what the packet that r took last has shown to be missing.
-func (p *repair) missed(now time.Time, rtt, ptime, delay time.Duration, r *rtcpctl.Reception) {
-	n := r.Skipped()
-	if n == 0 {
-		p.requester.Arrived(r.Seq())
-		return
-	}
-	p.requester.Missing(now, rtt, rtcpctl.Hole{
-		First:    r.Seq() - int64(n),
-		Count:    n,
-		Wait:     max(ptime/2, 2*r.Jitter()),
-		Deadline: now.Add(delay - time.Duration(n)*ptime),
-		Spacing:  ptime,
-	})
 }
 
 // resend queues the packets that the far end asks for.
@@ -52,19 +40,49 @@ func (p *repair) resend(now time.Time, rtt time.Duration, m rtcpctl.Member) {
 	}
 }
 
+// stray is how far behind the newest packet one has to be to look like another
+// sequence to a [rtcpctl.Reception].
+const stray = 100
+
+// outdated reports whether a packet that was asked for comes when its source has
+// gone on so far that it would be taken for the beginning of another sequence.
+func (p *repair) outdated(r *rtcpctl.Reception, packet *rtp.Packet) bool {
+	if r == nil || r.SSRC() != packet.SSRC {
+		return false
+	}
+	seq, ok := p.requester.Asked(packet.SequenceNumber)
+	if !ok || p.newest-seq < stray {
+		return false
+	}
+	p.outrun++
+	return true
+}
+
+// pictures asks for key frames, and numbers the commands of RFC 5104, section
+// 4.3.1: what is repeated until it is answered keeps its number.
+type pictures struct {
+	*rtcpctl.KeyFrameRequester
+	full   bool // by full intra request too
+	number uint8
+	open   bool
+}
+
 // nextRepairLocked returns when there is something to ask for or to send again.
-func (a *Audio) nextRepairLocked() time.Time {
-	if a.repair == nil {
-		return time.Time{}
+func (l *line) nextRepairLocked() time.Time {
+	var next time.Time
+	if l.repair != nil {
+		if len(l.repair.again.items) > 0 {
+			return l.call.opened
+		}
+		next = l.repair.requester.Next()
 	}
-	if len(a.repair.again.items) > 0 {
-		return a.call.opened
+	if _, heard := l.in.Heard(); heard && l.pictures != nil {
+		next = earliest(next, l.pictures.Next())
 	}
-	next := a.repair.requester.Next()
 	if next.IsZero() {
 		return next
 	}
-	allowed, ok := a.rtcp.NextFeedback()
+	allowed, ok := l.rtcp.NextFeedback()
 	switch {
 	case !ok:
 		return time.Time{}
@@ -75,18 +93,39 @@ func (a *Audio) nextRepairLocked() time.Time {
 }
 
 // repairLocked appends a packet that is to be sent again, or a request for
-// packets.
-func (a *Audio) repairLocked(now time.Time, dst []byte) ([]byte, protocol) {
-	if b, ok := a.repair.again.pop(); ok {
-		return append(dst, b...), media
+// packets or for a key frame.
+func (l *line) repairLocked(now time.Time, dst []byte) ([]byte, protocol) {
+	if l.repair != nil {
+		if b, ok := l.repair.again.pop(); ok {
+			return append(dst, b...), media
+		}
 	}
-	if next := a.nextRepairLocked(); next.IsZero() || now.Before(next) {
+	if next := l.nextRepairLocked(); next.IsZero() || now.Before(next) {
 		return dst, nothing
 	}
-	ssrc, _ := a.receiver.Heard()
-	a.repair.lost = a.repair.requester.Append(a.repair.lost[:0], now, a.rtcp.RTT())
-	if b, ok := a.rtcp.AppendFeedback(dst, now, rtcpctl.Feedback{Media: ssrc, Lost: a.repair.lost}); ok {
-		return b, control
+	var f rtcpctl.Feedback
+	f.Media, _ = l.in.Heard()
+	if l.repair != nil {
+		l.repair.lost = l.repair.requester.Append(l.repair.lost[:0], now, l.rtcp.RTT())
+		f.Lost = l.repair.lost
 	}
-	return dst, nothing
+	p := l.pictures
+	if p != nil {
+		next := p.Next()
+		f.KeyFrame = !next.IsZero() && !now.Before(next)
+		f.FullIntra = f.KeyFrame && p.full
+		if f.FullIntra && !p.open {
+			p.open = true
+			p.number++
+		}
+		f.Request = p.number
+	}
+	b, ok := l.rtcp.AppendFeedback(dst, now, f)
+	if !ok {
+		return dst, nothing
+	}
+	if f.KeyFrame {
+		p.Asked(now, l.rtcp.RTT())
+	}
+	return b, control
 }

@@ -66,7 +66,7 @@ func Serve(ctx context.Context, c *Call, h Handler) error {
 			// What the handler returns on an ended call is a consequence of
 			// that end; its own return is the reason only on a live one.
 			drainCtx, stop := context.WithTimeout(ctx, time.Second)
-			c.audio.Drain(drainCtx) //nolint:errcheck // what cannot be sent in time is dropped
+			c.drain(drainCtx)
 			stop()
 		}
 		c.EndWith(end)

@@ -14,26 +14,22 @@ type Stats struct {
 	EventsDropped int64 // that nobody read
 	DigitsDropped int64 // reports of keys that nobody read
 	Audio         AudioStats
+	Video         VideoStats
 }
 
-// AudioStats is a snapshot of the audio of a call. What the far end reports is
-// zero until it has.
-type AudioStats struct {
-	PacketsSent   int64 // copies included, those sent on request not
+// LineStats is what is counted of audio and of video alike. What the far end
+// reports is zero until it has.
+type LineStats struct {
+	PacketsSent   int64 // those sent on request not included
 	OctetsSent    int64 // payload bytes of those
 	Retransmitted int64 // packets sent again because the far end asked for them
 	SendErrors    int64 // packets that the network refused
-	Queued        time.Duration
 
-	stream.ReceiverStats
 	Malformed  int64 // datagrams that were no RTP packet, and broken parts of RTCP
 	Unwanted   int64 // packets that came on hold
 	Requested  int64 // packets that the far end was asked for
+	Outrun     int64 // of these, the ones that came when their source had long gone on
 	Collisions int64 // of our SSRC with that of the far end
-
-	// How a listener would rate what is heard, by the E-model (ITU-T G.107): R
-	// from 0 to 93.2, and the mean opinion score from 1 to 4.4 that follows.
-	RFactor, MOS float64
 
 	RoundTrip    time.Duration
 	RemoteLoss   float64       // 0..1, of what we sent, in the far end's last report interval
@@ -41,35 +37,88 @@ type AudioStats struct {
 	RemoteJitter time.Duration // of our packets at the far end
 }
 
+// AudioStats is a snapshot of the audio of a call. Copies count as packets sent.
+type AudioStats struct {
+	LineStats
+	Queued time.Duration
+
+	stream.ReceiverStats
+
+	// How a listener would rate what is heard, by the E-model (ITU-T G.107): R
+	// from 0 to 93.2, and the mean opinion score from 1 to 4.4 that follows.
+	RFactor, MOS float64
+}
+
+// VideoStats is a snapshot of the video of a call.
+type VideoStats struct {
+	LineStats
+	FramesSent, KeyFramesSent int64
+	Queued                    int   // frames
+	KeyframesWanted           int64 // requests of the far end
+	Bandwidth                 int64 // what the far end says it can take, in bits per second; 0: it does not
+
+	stream.VideoReceiverStats
+	Unread         int   // frames received and not read yet
+	Dropped        int64 // frames that nobody read
+	KeyframesAsked int64 // requests to the far end
+}
+
 // Stats fills in s without allocating.
 func (c *Call) Stats(s *Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.audio
-	*s = Stats{Duration: time.Since(c.opened), Connected: !c.connected.IsZero()}
-	a.receiver.Stats(&s.Audio.ReceiverStats)
-	s.EventsDropped, s.DigitsDropped = c.events.Dropped, a.digits.Dropped
+	*s = Stats{Duration: time.Since(c.opened), Connected: !c.connected.IsZero(), EventsDropped: c.events.Dropped}
+	if a := c.audio; a != nil {
+		s.DigitsDropped = a.digits.Dropped
+		a.statsLocked(&s.Audio)
+	}
+	if c.video != nil {
+		c.video.statsLocked(&s.Video)
+	}
+}
+
+func (a *Audio) statsLocked(s *AudioStats) {
+	a.line.statsLocked(&s.LineStats, a.sender.Codec().ClockRate)
+	a.receiver.Stats(&s.ReceiverStats)
 	var sent stream.SenderStats
 	a.sender.Stats(&sent)
-	s.Audio.PacketsSent, s.Audio.OctetsSent = sent.Packets, sent.Octets
-	s.Audio.SendErrors = a.sendErrors.Load()
-	s.Audio.Queued = a.sender.Queued()
-	s.Audio.Unwanted = a.unwanted
-	if a.repair != nil {
-		s.Audio.Requested = a.repair.requester.Stats().Requests
-		s.Audio.Retransmitted = a.repair.history.Stats().Resent
-	}
-	s.Audio.RFactor, s.Audio.MOS = a.rate()
+	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
+	s.Queued = a.sender.Queued()
+	s.RFactor, s.MOS = a.rate()
+}
 
+func (v *Video) statsLocked(s *VideoStats) {
+	v.line.statsLocked(&s.LineStats, v.sender.Codec().ClockRate)
+	v.receiver.Stats(&s.VideoReceiverStats)
+	if v.direction.Sends() { // otherwise frames go by
+		var sent stream.VideoSenderStats
+		v.sender.Stats(&sent)
+		s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
+		s.FramesSent, s.KeyFramesSent = sent.Frames, sent.KeyFrames
+	}
+	s.Queued = v.sender.Queued()
+	s.KeyframesWanted, s.Bandwidth = v.requests, v.bandwidth
+	s.Unread, s.Dropped = v.frames.count, v.frames.dropped
+	s.KeyframesAsked = v.receiver.KeyFrames().Requests()
+}
+
+func (l *line) statsLocked(s *LineStats, clockRate int) {
+	s.SendErrors = l.sendErrors.Load()
+	s.Unwanted = l.unwanted
+	if l.repair != nil {
+		s.Requested = l.repair.requester.Stats().Requests
+		s.Retransmitted = l.repair.history.Stats().Resent
+		s.Outrun = l.repair.outrun
+	}
 	var control rtcpctl.Stats
-	a.rtcp.Stats(&control)
-	s.Audio.Malformed = a.malformed + control.Malformed
-	s.Audio.Collisions = control.Collisions
+	l.rtcp.Stats(&control)
+	s.Malformed = l.malformed + control.Malformed
+	s.Collisions = control.Collisions
 	remote := &control.Remote
-	s.Audio.RoundTrip = remote.RTT
-	s.Audio.RemoteLoss = remote.FractionLost()
-	s.Audio.RemoteLost = int64(remote.Block.Lost)
-	if rate := a.sender.Codec().ClockRate; rate > 0 {
-		s.Audio.RemoteJitter = time.Duration(remote.Block.Jitter) * time.Second / time.Duration(rate)
+	s.RoundTrip = remote.RTT
+	s.RemoteLoss = remote.FractionLost()
+	s.RemoteLost = int64(remote.Block.Lost)
+	if clockRate > 0 {
+		s.RemoteJitter = time.Duration(remote.Block.Jitter) * time.Second / time.Duration(clockRate)
 	}
 }

@@ -36,6 +36,13 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
+func TestVideo(t *testing.T) {
+	out := run(t, "video")
+	if !regexp.MustCompile(`^saw 30 frames of 320x240, of these 2 key frames, then: call ended: bye\n$`).MatchString(out) {
+		t.Errorf("printed %q", out)
+	}
+}
+
 func TestCodecs(t *testing.T) {
 	out := run(t, "codecs")
 	for _, want := range []string{

@@ -8,8 +8,8 @@ type HistoryConfig struct {
 	Bytes   int           // kept at most; 0: 16 KiB
 	Age     time.Duration // how long a packet is kept; 0: 1 s
 
-	// Share is the largest part of the bytes sent that is spent on sending them
-	// again. 0 means 0.25; a negative value means nothing.
+	// Share is the largest part of the packets sent, and of their bytes, that is
+	// spent on sending them again. 0 means 0.25; a negative value means nothing.
 	Share float64
 }
 
@@ -33,10 +33,22 @@ type History struct {
 	bytes  []byte // a ring; packets do not wrap around its end
 	end    int64  // of the newest packet, counted without the wrap
 
-	last   time.Time // when the last packet was sent
-	recent float64   // bytes sent in about the last second
-	budget float64   // bytes that may be sent again
-	stats  HistoryStats
+	last    time.Time // when the last packet was sent
+	octets  allowance
+	packets allowance
+	stats   HistoryStats
+}
+
+// An allowance is how much may be sent again.
+type allowance struct {
+	recent float64 // sent in about the last second
+	left   float64
+}
+
+// earn takes notice of what is sent, when a part of a second has passed.
+func (a *allowance) earn(amount, share, passed float64) {
+	a.recent += amount - a.recent*passed
+	a.left = min(a.left+share*amount, share*a.recent)
 }
 
 type kept struct {
@@ -87,13 +99,11 @@ func NewHistory(c HistoryConfig) *History {
 // Sent keeps a copy of a packet that is sent at now.
 func (h *History) Sent(now time.Time, seq uint16, packet []byte) {
 	size := len(packet)
-	if passed := now.Sub(h.last).Seconds(); passed > 0 {
-		h.recent -= h.recent * min(1, passed)
-	}
+	passed := min(1, max(0, now.Sub(h.last).Seconds()))
 	h.last = now
-	h.recent += float64(size)
 	share := max(0, h.config.Share)
-	h.budget = min(h.budget+share*float64(size), share*h.recent)
+	h.octets.earn(float64(size), share, passed)
+	h.packets.earn(1, share, passed)
 	slot := &h.slots[int(seq)%len(h.slots)]
 	slot.size = 0
 	if size > len(h.bytes) {
@@ -127,11 +137,12 @@ func (h *History) Again(now time.Time, rtt time.Duration, seq uint16) ([]byte, b
 		h.stats.TooSoon++
 		return nil, false
 	}
-	if float64(slot.size) > h.budget {
+	if float64(slot.size) > h.octets.left || h.packets.left < 1 {
 		h.stats.TooDear++
 		return nil, false
 	}
-	h.budget -= float64(slot.size)
+	h.octets.left -= float64(slot.size)
+	h.packets.left--
 	slot.resent = now
 	h.stats.Resent++
 	h.stats.ResentBytes += int64(slot.size)

@@ -115,6 +115,12 @@ func (s *Session) Update(a *Agreed) error {
 	if err != nil {
 		return err
 	}
+	var nextVideo *srtpKeys
+	if s.video != nil {
+		if nextVideo, err = s.video.protect(keys); err != nil {
+			return err
+		}
+	}
 	update := &parley.AudioUpdate{
 		Send:      a.Send,
 		Receive:   a.Receive,
@@ -133,6 +139,9 @@ func (s *Session) Update(a *Agreed) error {
 		return err
 	}
 	s.leg.srtp.Store(next)
+	if s.video != nil {
+		s.video.srtp.Store(nextVideo)
+	}
 	s.leg.mux.Store(a.Mux)
 	s.leg.setCodecs(a.Receive)
 	remote := a.Remote

@@ -23,10 +23,17 @@ var (
 	errLong = errors.New("session: packet too long to encrypt")
 )
 
-// A leg carries the packets of a call over its sockets: it decides whom it hears
+// A medium is the audio or the video of a call.
+type medium interface {
+	DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte)
+	DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte)
+}
+
+// A leg carries the packets of a medium over its sockets: it decides whom it hears
 // and where it sends, encrypts and decrypts, answers STUN and captures.
 type leg struct {
 	call    *parley.Call
+	medium  medium
 	pair    *transport.Pair
 	capture *Capture
 	secure  bool
@@ -35,12 +42,13 @@ type leg struct {
 	srtp    atomic.Pointer[srtpKeys]
 	reading sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows; never held across I/O or a call's lock
-	latch   *transport.Latch
-	stun    transport.STUNResponder
-	formats []codec.Params // what is received
-	waiting []waiting
-	counts  NetworkStats
+	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
+	latch      *transport.Latch
+	stun       transport.STUNResponder
+	formats    []codec.Params // what is received
+	waiting    []waiting
+	maxWaiting int
+	counts     NetworkStats
 }
 
 type remote struct{ rtp, rtcp netip.AddrPort }
@@ -59,11 +67,15 @@ type waiting struct {
 	packet  []byte
 }
 
-// maxWaiting bounds the packets of sources that have not proved themselves.
-const maxWaiting = 16
+// Bounds of the packets of sources that have not proved themselves. Video begins
+// with a key frame, which takes many.
+const (
+	maxWaitingAudio = 16
+	maxWaitingVideo = 128
+)
 
 func newLeg(c *Config, receive []codec.Params) (*leg, error) {
-	l := &leg{capture: c.Capture, secure: c.Secure}
+	l := &leg{capture: c.Capture, secure: c.Secure, maxWaiting: maxWaitingAudio}
 	if err := l.setKeys(c.SRTP); err != nil {
 		return nil, err
 	}
@@ -88,6 +100,14 @@ func newLeg(c *Config, receive []codec.Params) (*leg, error) {
 	var err error
 	l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one})
 	return l, err
+}
+
+// remoteAddr returns where RTP is sent to; the zero AddrPort if nobody is known.
+func (l *leg) remoteAddr() netip.AddrPort {
+	if r := l.remote.Load(); r != nil {
+		return r.rtp
+	}
+	return netip.AddrPort{}
 }
 
 // start begins to receive.
@@ -314,10 +334,10 @@ func (l *leg) receiveRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.call.Emit(parley.Event{Kind: parley.RemoteChanged, Time: arrival, Addr: from})
 	}
 	for _, w := range early {
-		l.call.Audio().DeliverRTP(w.arrival, w.from, w.packet)
+		l.medium.DeliverRTP(w.arrival, w.from, w.packet)
 	}
 	if d.Deliver {
-		l.call.Audio().DeliverRTP(arrival, from, b)
+		l.medium.DeliverRTP(arrival, from, b)
 	}
 }
 
@@ -339,7 +359,7 @@ func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPo
 		l.counts.Foreign -= int64(len(early)) // the latch has counted them
 		return early
 	case d.Reason == transport.LatchCandidate && l.remote.Load() == nil:
-		if len(l.waiting) == maxWaiting {
+		if len(l.waiting) == l.maxWaiting {
 			l.waiting = append(l.waiting[:0], l.waiting[1:]...)
 		}
 		l.waiting = append(l.waiting, waiting{from, arrival, bytes.Clone(b)})
@@ -355,7 +375,7 @@ func (l *leg) receiveRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 	}
 	l.mu.Unlock()
 	if d.Deliver {
-		l.call.Audio().DeliverRTCP(arrival, from, b)
+		l.medium.DeliverRTCP(arrival, from, b)
 	}
 }
 

@@ -12,8 +12,8 @@
 // What is to be agreed with the far end is a [Description], which a signalling
 // stack carries as SDP: see [Answer], [Agree] and [Session.Update].
 //
-// RTP uses an even port and RTCP the next one, or both use one port. Limits for
-// now: audio only.
+// RTP uses an even port and RTCP the next one, or both use one port. Video has
+// ports of its own. Limits for now: descriptions have audio only.
 package session
 
 import (
@@ -56,6 +56,7 @@ type Config struct {
 	Capture *Capture            // nil: none
 
 	Audio     *AudioConfig // nil: the zero AudioConfig
+	Video     *VideoConfig // nil: none
 	Deadlines parley.Deadlines
 	Logger    *slog.Logger // nil: no log
 }
@@ -105,6 +106,7 @@ type AudioConfig struct {
 type Session struct {
 	*parley.Call
 	leg    *leg
+	video  *leg // nil: none
 	config Config
 	audio  *parley.AudioConfig
 	crypto []Crypto // what was offered
@@ -144,16 +146,28 @@ func prepare(ctx context.Context, c *Config) (*Session, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	s.audio.Leg = s.leg
-	s.Call, err = parley.New(parley.Config{Deadlines: s.config.Deadlines, Logger: s.config.Logger, Audio: s.audio})
-	if err != nil {
+	config := parley.Config{Deadlines: s.config.Deadlines, Logger: s.config.Logger, Audio: s.audio}
+	if s.config.Video != nil {
+		if config.Video, err = s.openVideo(); err != nil {
+			s.leg.Close()
+			return nil, err
+		}
+	}
+	if s.Call, err = parley.New(config); err != nil {
 		return nil, err
 	}
-	s.leg.call = s.Call
+	s.leg.call, s.leg.medium = s.Call, s.Audio()
+	if s.video != nil {
+		s.video.call, s.video.medium = s.Call, s.Video()
+	}
 	return s, nil
 }
 
 func (s *Session) start() {
 	s.leg.start()
+	if s.video != nil {
+		s.video.start()
+	}
 	s.Connected()
 }
 
@@ -252,12 +266,7 @@ func (s *Session) LocalAddr() netip.AddrPort { return s.leg.pair.LocalAddr() }
 
 // RemoteAddr returns where RTP is sent to. It is the zero AddrPort while nobody
 // is known.
-func (s *Session) RemoteAddr() netip.AddrPort {
-	if r := s.leg.remote.Load(); r != nil {
-		return r.rtp
-	}
-	return netip.AddrPort{}
-}
+func (s *Session) RemoteAddr() netip.AddrPort { return s.leg.remoteAddr() }
 
 // NetworkStats count datagrams that did not reach the call, and what else became
 // of them.
@@ -270,5 +279,18 @@ type NetworkStats struct {
 	Moves           int64 // changes of the address to send to
 }
 
-// NetworkStats fills in n.
-func (s *Session) NetworkStats(n *NetworkStats) { s.leg.stats(n) }
+// NetworkStats fills in n, for audio and video together.
+func (s *Session) NetworkStats(n *NetworkStats) {
+	s.leg.stats(n)
+	if s.video == nil {
+		return
+	}
+	var v NetworkStats
+	s.video.stats(&v)
+	n.Foreign += v.Foreign
+	n.Unauthenticated += v.Unauthenticated
+	n.Unknown += v.Unknown
+	n.STUN += v.STUN
+	n.STUNRefused += v.STUNRefused
+	n.Moves += v.Moves
+}

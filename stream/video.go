@@ -381,7 +381,7 @@ func (r *VideoReceiver) missed(now time.Time, harmless bool) {
 	if harmless && !r.blind {
 		return
 	}
-	if !r.request.Wanted() {
+	if !r.blind || !r.request.Wanted() {
 		r.blindAt = now
 	}
 	r.blind = true

@@ -1,0 +1,72 @@
+package parley
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/stream"
+)
+
+// What follows makes Audio a medium.
+
+func (a *Audio) pushed(now time.Time, v stream.Verdict) {
+	if r := a.receiver.Reception(); r != nil && r.SSRC() == a.packet.SSRC {
+		a.fates.packet(r.SSRC(), r.Seq(), v)
+	}
+	a.digitsLocked(now)
+	if a.waiting.packet > 0 && a.coded.Len() > 0 {
+		a.call.cond.Broadcast()
+	}
+}
+
+func (a *Audio) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
+	var s stream.ReceiverStats
+	a.receiver.Stats(&s)
+	ptime := a.sender.PTime()
+	return rtcpctl.Hole{
+		First:    r.Seq() - int64(n),
+		Count:    n,
+		Wait:     max(ptime/2, 2*r.Jitter()),
+		Deadline: now.Add(max(s.Delay, s.Target) - time.Duration(n)*ptime),
+		Spacing:  ptime,
+	}
+}
+
+func (a *Audio) heed(_ time.Time, e rtcpctl.Event) {
+	if e.Kind == rtcpctl.Reported {
+		a.sender.SetLoss(float64(e.Block.FractionLost) / 256)
+	}
+}
+
+func (a *Audio) goodbye() { a.receiver.Pause() }
+
+func (a *Audio) rename(now time.Time, ssrc uint32, sequence uint16) {
+	a.sender.SetSSRC(now, ssrc, sequence, rand.Uint32())
+}
+
+func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
+	room, digits := a.sender.Room(), a.sender.PendingDigits()
+	b, ok := a.sender.AppendPacket(dst, now)
+	if a.sender.Room() != room || a.sender.PendingDigits() != digits { // on hold without a packet
+		if a.waiting.room > 0 || a.waiting.digits > 0 {
+			a.call.cond.Broadcast()
+		}
+	}
+	return b, ok
+}
+
+func (a *Audio) idle(now time.Time) { a.digitsLocked(now) }
+
+func (a *Audio) next() time.Time { return a.receiver.NextDigit() }
+
+func (a *Audio) readers() time.Time {
+	next := a.deadlinesLocked()
+	if a.waiting.frame > 0 {
+		next = earliest(next, a.receiver.Next())
+	}
+	if a.waiting.drain > 0 && a.sender.Queued() == 0 {
+		next = earliest(next, a.sender.Drained())
+	}
+	return next
+}

@@ -1,0 +1,294 @@
+package parley
+
+import (
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/stream"
+)
+
+// A line is what the audio and the video of a call have in common: the way of
+// packets between the leg and the streams, RTCP, repair, and the goodbye.
+type line struct {
+	call       *Call
+	leg        Leg
+	of         medium
+	name       string // for events
+	sendErrors atomic.Int64
+
+	// Guarded by call.mu.
+	in        receiver
+	out       sender
+	rtcp      *rtcpctl.Session
+	repair    *repair // nil without NACK
+	pictures  *pictures
+	waiting   waiters
+	direction Direction
+	expected  time.Time // from when on media is expected again, after a hold
+	leaving   bool      // a packet taken from the sender is on its way through the leg
+	packet    rtp.Packet
+	control   ring[[]byte] // RTCP that has to leave at once
+	heard     uint32       // SSRC, once there is media
+	known     bool         // the far end has said something on this line
+	trip      rtcpctl.Trip
+	byeAt     time.Time // when the source that is heard said goodbye
+	byeSource uint32
+	byeReason string
+
+	malformed                   int64
+	unwanted                    int64 // packets that came although the direction does not let the far end send
+	readDeadline, writeDeadline time.Time
+}
+
+// waiters counts the goroutines in cond.Wait by what they wait for.
+type waiters struct{ frame, packet, room, drain, digits int }
+
+// A receiver is what receiving audio and video have in common.
+type receiver interface {
+	Push(arrival time.Time, p *rtp.Packet) stream.Verdict
+	Heard() (ssrc uint32, ok bool)
+	Reception() *rtcpctl.Reception
+	AppendReceptions(dst []*rtcpctl.Reception) []*rtcpctl.Reception
+	End()
+}
+
+// A sender is what sending audio and video have in common.
+type sender interface {
+	SSRC() uint32
+	Timestamp(now time.Time) uint32
+	Next() time.Time
+}
+
+// A medium is what is different in audio and video. Its methods are called with
+// the lock held.
+type medium interface {
+	// pushed looks at the packet that was given to the receiver last.
+	pushed(now time.Time, v stream.Verdict)
+
+	// hole says until when n packets that are missing have to come.
+	hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole
+
+	heed(now time.Time, e rtcpctl.Event)
+	goodbye()                                           // of the source that is heard
+	rename(now time.Time, ssrc uint32, sequence uint16) // the source of what is sent
+
+	// appendMedia appends the packet of media that is due at now, and idle does
+	// what else is due when there is none.
+	appendMedia(dst []byte, now time.Time) ([]byte, bool)
+	idle(now time.Time)
+
+	// next is when idle has something to do, and readers when a goroutine that
+	// waits has to look again for itself.
+	next() time.Time
+	readers() time.Time
+}
+
+// byeGrace is how long a call goes on after the goodbye of its source, so that
+// another source may take over, as in a transfer.
+const byeGrace = 200 * time.Millisecond
+
+// newSSRC returns a source that no line of the call has: with SRTP, two lines may
+// have one key, and then their sources must differ (RFC 3711, section 9.1).
+func (c *Call) newSSRC() uint32 {
+	for {
+		ssrc := rand.Uint32() | 1
+		if !slices.ContainsFunc(c.lines, func(l *line) bool { return l.out.SSRC() == ssrc }) {
+			return ssrc
+		}
+	}
+}
+
+// randomSequence returns a number below 32768, so that the first wrap is far off
+// (RFC 3711, section 3.3.1).
+func randomSequence() uint16 { return uint16(rand.Uint32() >> 17) }
+
+// SSRC returns the synchronisation source of what is sent.
+func (l *line) SSRC() uint32 {
+	l.call.mu.Lock()
+	defer l.call.mu.Unlock()
+	return l.out.SSRC()
+}
+
+// SetReadDeadline makes reads that have not finished at t fail with
+// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
+func (l *line) SetReadDeadline(t time.Time) { l.setDeadline(&l.readDeadline, t) }
+
+// SetWriteDeadline makes writes that have not finished at t fail with
+// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
+func (l *line) SetWriteDeadline(t time.Time) { l.setDeadline(&l.writeDeadline, t) }
+
+func (l *line) setDeadline(d *time.Time, t time.Time) {
+	c := l.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*d = t
+	c.cond.Broadcast()
+	c.schedule()
+}
+
+func expired(deadline time.Time) bool {
+	return !deadline.IsZero() && !time.Now().Before(deadline)
+}
+
+// endOfRead turns the end of a call by the far end into io.EOF.
+func (l *line) endOfRead(err error) error {
+	if end := l.call.end; end != nil && err == error(end) && end.Reason == Bye {
+		return io.EOF
+	}
+	return err
+}
+
+// startLocked begins to report, and to repair if that is configured.
+func (l *line) startLocked(now time.Time, c RTCPConfig, r rtcpctl.Config) {
+	r.Bandwidth, r.MinInterval = c.Bandwidth, c.Interval
+	r.XR, r.ReducedSize = c.XR, c.ReducedSize
+	r.SSRC, r.Sources = l.out.SSRC(), l.in.AppendReceptions
+	l.rtcp = rtcpctl.NewSession(r)
+	l.rtcp.Start(now)
+	l.control.limit = 4
+}
+
+// protocol says what a packet is that has to leave.
+type protocol uint8
+
+const (
+	nothing protocol = iota
+	media
+	control
+)
+
+// dueLocked appends to dst the packet that has to leave at now, and says what
+// it is.
+func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
+	if b, ok := l.control.pop(); ok {
+		return append(dst, b...), control
+	}
+	if !l.call.connected.IsZero() {
+		if b, what := l.repairLocked(now, dst); what != nothing {
+			return b, what
+		}
+	}
+	if b, ok := l.of.appendMedia(dst, now); ok {
+		l.sentLocked(now, b)
+		l.leaving = true
+		return b, media
+	}
+	if next := l.rtcp.Next(); !l.call.connected.IsZero() && !next.IsZero() && !now.Before(next) {
+		if b, ok := l.rtcp.AppendReport(dst, now); ok {
+			l.breakerLocked()
+			return b, control
+		}
+		l.breakerLocked()
+	}
+	l.of.idle(now)
+	if next := l.of.readers(); !next.IsZero() && !now.Before(next) {
+		l.call.cond.Broadcast()
+	}
+	return dst, nothing
+}
+
+// send sends a packet that was due, without the lock.
+func (l *line) send(b []byte, p protocol) {
+	var err error
+	if p == control {
+		err = l.leg.WriteRTCP(b)
+	} else {
+		err = l.leg.WriteRTP(b)
+	}
+	if err != nil {
+		l.sendErrors.Add(1)
+	}
+}
+
+// sentLocked counts a packet that is about to leave.
+func (l *line) sentLocked(now time.Time, b []byte) {
+	l.rtcp.Sent(now, l.out.Timestamp(now), rtpPayload(b))
+	if l.repair != nil {
+		l.repair.history.Sent(now, binary.BigEndian.Uint16(b[2:]), b)
+	}
+}
+
+// rtpPayload returns the length of the payload of a packet of ours, which has no
+// CSRC and at most one header extension.
+func rtpPayload(b []byte) int {
+	n := len(b) - 12
+	if b[0]&0x10 != 0 {
+		n -= 4 + 4*int(binary.BigEndian.Uint16(b[14:]))
+	}
+	return n
+}
+
+// nextLocked returns when dueLocked has something to do.
+func (l *line) nextLocked() time.Time {
+	next := earliest(l.out.Next(), l.of.readers())
+	next = earliest(next, l.of.next())
+	if len(l.control.items) > 0 {
+		next = l.call.opened
+	}
+	if !l.call.connected.IsZero() {
+		next = earliest(next, l.rtcp.Next())
+		next = earliest(next, l.nextRepairLocked())
+	}
+	return next
+}
+
+// deadlinesLocked returns the deadlines of reads and writes that wait.
+func (l *line) deadlinesLocked() time.Time {
+	var next time.Time
+	if l.waiting.frame > 0 || l.waiting.packet > 0 {
+		next = l.readDeadline
+	}
+	if l.waiting.room > 0 {
+		next = earliest(next, l.writeDeadline)
+	}
+	return next
+}
+
+// endLocked ends what is received, and returns the goodbye to send.
+func (l *line) endLocked(now time.Time) []byte {
+	l.in.End()
+	l.of.idle(now)
+	if l.call.connected.IsZero() {
+		return nil
+	}
+	b, _ := l.rtcp.AppendBye(nil, "", now)
+	return b
+}
+
+// collidedLocked takes notice of a packet in our own name, and takes another
+// source if that is a collision (RFC 3550, section 8.2).
+func (l *line) collidedLocked(now time.Time, from netip.AddrPort) {
+	if !l.rtcp.Collided(now, from) {
+		return
+	}
+	ssrc := l.call.newSSRC()
+	if bye, ok := l.rtcp.AppendRename(nil, ssrc, now); ok {
+		l.control.push(bye)
+	}
+	l.of.rename(now, ssrc, randomSequence())
+	if l.repair != nil {
+		l.repair.history.Reset()
+	}
+	l.call.emitLocked(Event{Kind: Collision, Media: l.name, SSRC: ssrc, Addr: from})
+}
+
+// breakerLocked tells when the circuit breaker has tripped, or another reason
+// for it has come up.
+func (l *line) breakerLocked() {
+	trip, at := l.rtcp.Tripped()
+	if trip == l.trip {
+		return
+	}
+	l.trip = trip
+	if trip != rtcpctl.NotTripped {
+		l.call.emitLocked(Event{Kind: CircuitBroken, Media: l.name, Time: at, Detail: trip.String()})
+	}
+}

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+)
+
+// VideoConfig describes the video of a call. It has a pair of ports of its own,
+// from Ports of [Config] too, with the same rules for whom to hear, the same keys
+// and the same capture.
+type VideoConfig struct {
+	Local      netip.AddrPort // zero address: that of the audio; port 0: any even port
+	Remote     netip.AddrPort // of RTP; zero: whoever sends first
+	RemoteRTCP netip.AddrPort // zero: the port after that of Remote, or the same with Mux
+
+	// Codecs are the payload formats, of H264, VP8 and VP9: the first is sent, all
+	// are received. There has to be one.
+	Codecs []codec.Params
+
+	Wait      time.Duration // how long a missing packet is waited for; 0: 200 ms
+	Immediate bool          // send frames when written, not on the clock of their times
+	Direction parley.Direction
+
+	SSRC uint32 // 0: random
+	RTCP parley.RTCPConfig
+}
+
+// openVideo opens the sockets of the video.
+func (s *Session) openVideo() (*parley.VideoConfig, error) {
+	v := s.config.Video
+	if len(v.Codecs) == 0 {
+		return nil, errors.New("session: video without a codec")
+	}
+	if v.SSRC != 0 && v.SSRC == s.config.Audio.SSRC { // under one key they would share a key stream
+		return nil, errors.New("session: one SSRC for audio and video")
+	}
+	c := s.config
+	c.Local, c.Remote, c.RemoteRTCP = v.Local, v.Remote, v.RemoteRTCP
+	if !c.Local.Addr().IsValid() {
+		c.Local = netip.AddrPortFrom(s.config.Local.Addr(), v.Local.Port())
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.video, err = newLeg(&c, v.Codecs); err != nil {
+		return nil, fmt.Errorf("session: video: %w", err)
+	}
+	s.video.maxWaiting = maxWaitingVideo
+	return &parley.VideoConfig{
+		Leg:       s.video,
+		Send:      v.Codecs[0],
+		Receive:   v.Codecs,
+		Immediate: v.Immediate,
+		Wait:      v.Wait,
+		Direction: v.Direction,
+		SSRC:      v.SSRC,
+		RTCP:      v.RTCP,
+	}, nil
+}
+
+// LocalVideo returns the address of the RTP socket of the video. It is the zero
+// AddrPort without video.
+func (s *Session) LocalVideo() netip.AddrPort {
+	if s.video == nil {
+		return netip.AddrPort{}
+	}
+	return s.video.pair.LocalAddr()
+}
+
+// RemoteVideo returns where RTP of the video is sent to. It is the zero AddrPort
+// while nobody is known.
+func (s *Session) RemoteVideo() netip.AddrPort {
+	if s.video == nil {
+		return netip.AddrPort{}
+	}
+	return s.video.remoteAddr()
+}

@@ -1,0 +1,206 @@
+package parley
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/stream"
+	"github.com/parley-media/parley/video"
+)
+
+// VideoConfig describes the video of a [Call].
+type VideoConfig struct {
+	Leg     Leg
+	Send    codec.Params   // H264, VP8 or VP9
+	Receive []codec.Params // by payload type
+
+	Immediate bool          // send frames when written, all at once, not on the clock of their times
+	Wait      time.Duration // how long a missing packet is waited for; 0: 200 ms
+	Direction Direction
+
+	SSRC  uint32 // 0: random
+	CNAME string // "": that of the audio, or random (RFC 7022)
+	RTCP  RTCPConfig
+}
+
+// Video is the video of a [Call]: coded pictures, whole ones only. It implements
+// [video.Reader] and [video.Writer]. One goroutine may read while another writes.
+//
+// What cannot be decoded for want of what was lost is left out, and the far end
+// is asked for a key frame, at once and again until one comes. With NACK it is
+// asked for the lost packets first.
+type Video struct {
+	line
+	wait time.Duration
+
+	// Guarded by call.mu.
+	receiver *stream.VideoReceiver
+	sender   *stream.VideoSender
+	frames   pictureQueue
+	flushes  int  // a writer that waits gives up when it changes
+	wanted   bool // the far end wants a key frame, and the writer was not told
+
+	requests  int64 // for key frames, of the far end
+	bandwidth int64
+}
+
+// maxVideoAgain bounds the packets of video that wait to be sent again.
+const maxVideoAgain = 128
+
+func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
+	v := &Video{
+		line: line{call: call, leg: c.Leg, name: "video", direction: c.Direction},
+		wait: cmp.Or(c.Wait, 200*time.Millisecond),
+	}
+	var err error
+	if v.receiver, err = stream.NewVideoReceiver(stream.VideoReceiverConfig{Codecs: c.Receive, Wait: c.Wait}); err != nil {
+		return nil, err
+	}
+	v.sender, err = stream.NewVideoSender(stream.VideoSenderConfig{
+		Codec:     c.Send,
+		Immediate: c.Immediate,
+		SSRC:      cmp.Or(c.SSRC, call.newSSRC()),
+		Sequence:  randomSequence(),
+		Timestamp: rand.Uint32(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.of, v.in, v.out = v, v.receiver, v.sender
+	v.pictures = &pictures{KeyFrameRequester: v.receiver.KeyFrames(), full: c.RTCP.FIR}
+	control := c.RTCP
+	control.Bandwidth = cmp.Or(control.Bandwidth, 2_000_000)
+	v.startLocked(time.Now(), control, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate})
+	if c.RTCP.NACK {
+		// A second of 10 Mbit/s in packets of 1200 bytes.
+		v.repair = newRepair(rtcpctl.HistoryConfig{Packets: 1024, Bytes: 2 << 20, Age: time.Second}, maxVideoAgain)
+	}
+	return v, nil
+}
+
+// Codec returns the payload format of what is sent.
+func (v *Video) Codec() codec.Params {
+	v.call.mu.Lock()
+	defer v.call.mu.Unlock()
+	return v.sender.Codec()
+}
+
+// ReadFrame copies the next frame that can be decoded into f, reusing the memory
+// of f.Data. It blocks until there is one. A reader that falls behind by 64
+// frames or 8 MiB goes on at a key frame.
+//
+// After the far end has ended the call, what is left comes at once, and then
+// [io.EOF]. After any other end the error is an [*EndError].
+func (v *Video) ReadFrame(f *video.Frame) error { return v.readFrame(context.Background(), f) }
+
+func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
+	c := v.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v.frames.behind && v.frames.count == 0 && c.end == nil { // now that somebody looks
+		v.receiver.KeyFrames().Want(time.Now())
+	}
+	late := false
+	err := c.wait(ctx, &v.waiting.frame, func() bool {
+		late = expired(v.readDeadline)
+		return late || v.frames.pop(f)
+	})
+	switch {
+	case late:
+		return os.ErrDeadlineExceeded
+	case err != nil:
+		return v.endOfRead(err)
+	}
+	return nil
+}
+
+// WriteFrame queues a copy of a frame, which leaves at its time, its packets
+// spread until the next one, and blocks while the queue is full: 16 frames or 8
+// MiB. While the direction does not let this end send, frames go by unsent. The
+// error wraps [payload.ErrFrame] if f cannot be sent with the call's codec.
+func (v *Video) WriteFrame(f *video.Frame) error { return v.writeFrame(context.Background(), f) }
+
+func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {
+	c := v.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		return c.end
+	}
+	late, flushes := false, v.flushes
+	var refused error
+	err := c.wait(ctx, &v.waiting.room, func() bool {
+		if late = expired(v.writeDeadline); late || c.end != nil || v.flushes != flushes {
+			return true
+		}
+		refused = v.sender.Write(time.Now(), f)
+		return !errors.Is(refused, stream.ErrFull)
+	})
+	switch {
+	case err != nil:
+		return err
+	case late:
+		return os.ErrDeadlineExceeded
+	case c.end != nil:
+		return c.end
+	case v.flushes != flushes:
+		return nil
+	case refused != nil:
+		return refused
+	}
+	if f.Key {
+		v.wanted = false
+	}
+	c.schedule()
+	return nil
+}
+
+// RequestKeyframe asks the far end for a key frame, as for a new viewer or a
+// recording that begins, and again until one comes. It does not wait for it.
+func (v *Video) RequestKeyframe() {
+	c := v.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v.receiver.KeyFrames().Want(time.Now())
+	c.schedule()
+}
+
+// KeyframeRequested reports whether the next frame that is written should be a
+// key frame, because the far end has asked for one since this was reported or a
+// key frame was written last. A writer with an encoder asks before each frame;
+// others wait for the event [KeyframeRequested].
+func (v *Video) KeyframeRequested() bool {
+	v.call.mu.Lock()
+	defer v.call.mu.Unlock()
+	wanted := v.wanted
+	v.wanted = false
+	return wanted
+}
+
+// Flush drops the frames that wait to be sent, but for the rest of the one that
+// is under way. A WriteFrame that waits for room returns, without an error. What
+// is written next should be a key frame.
+func (v *Video) Flush() {
+	c := v.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v.flushes++
+	v.sender.Flush()
+	c.cond.Broadcast()
+	c.schedule()
+}
+
+// Drain blocks until every frame that was written has been sent.
+func (v *Video) Drain(ctx context.Context) error {
+	c := v.call
+	defer c.watch(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wait(ctx, &v.waiting.drain, func() bool { return v.sender.Queued() == 0 && !v.leaving })
+}

@@ -1,0 +1,78 @@
+package parley
+
+import (
+	"time"
+
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/stream"
+)
+
+// What follows makes Video a medium.
+
+func (v *Video) pushed(now time.Time, _ stream.Verdict) { v.pullLocked(now) }
+
+func (v *Video) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
+	// The packets of a frame are spread on purpose, which counts as jitter but
+	// does not reorder them: what is believed of it is bounded.
+	wait := min(max(10*time.Millisecond, 2*r.Jitter()), v.wait/8)
+	return rtcpctl.Hole{First: r.Seq() - int64(n), Count: n, Wait: wait, Deadline: now.Add(v.wait)}
+}
+
+func (v *Video) heed(_ time.Time, e rtcpctl.Event) {
+	switch e.Kind {
+	case rtcpctl.KeyFrameWanted:
+		v.requests++
+		v.sender.KeyFrames().Ask()
+	case rtcpctl.BandwidthEstimated:
+		v.bandwidth = e.Bitrate
+	}
+}
+
+func (v *Video) goodbye() {}
+
+func (v *Video) rename(_ time.Time, ssrc uint32, sequence uint16) { v.sender.SetSSRC(ssrc, sequence) }
+
+func (v *Video) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
+	queued := v.sender.Queued()
+	b, ok := v.sender.AppendPacket(dst, now)
+	for ok && !v.direction.Sends() { // it goes by
+		b, ok = v.sender.AppendPacket(dst, now)
+	}
+	if v.sender.Queued() != queued && v.waiting.room > 0 {
+		v.call.cond.Broadcast()
+	}
+	return b, ok
+}
+
+func (v *Video) idle(now time.Time) {
+	v.pullLocked(now)
+	if v.sender.KeyFrames().Take(now) {
+		v.wanted = true
+		v.call.emitLocked(Event{Kind: KeyframeRequested, Media: v.name, SSRC: v.heard})
+	}
+	if v.waiting.drain > 0 && v.sender.Queued() == 0 {
+		v.call.cond.Broadcast()
+	}
+}
+
+func (v *Video) next() time.Time {
+	return earliest(v.receiver.Next(), v.sender.KeyFrames().Next(v.call.opened))
+}
+
+func (v *Video) readers() time.Time { return v.deadlinesLocked() }
+
+// pullLocked takes the frames that are ready out of the receiver, whether or not
+// somebody reads them, so that what is lost is asked for in time.
+func (v *Video) pullLocked(now time.Time) {
+	any := false
+	for v.receiver.Pull(now, v.frames.room()) {
+		if v.frames.room().Key {
+			v.pictures.open = false
+		}
+		v.frames.push()
+		any = true
+	}
+	if any && v.waiting.frame > 0 {
+		v.call.cond.Broadcast()
+	}
+}
