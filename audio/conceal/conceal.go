@@ -125,7 +125,7 @@ func (c *Concealer) begin() {
 	for i := range c.channels {
 		power += c.noise.rms(i) * c.noise.rms(i)
 	}
-	c.limit.allowNoise(power)
+	c.limit.allowNoise(power, c.noise.loudest*float64(c.channels))
 }
 
 func (c *Concealer) extend(dst []int16, n int, step float32) []int16 {

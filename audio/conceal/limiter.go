@@ -38,9 +38,10 @@ func (l *limiter) allow(pcm []int16) {
 	l.most = max(l.most, most+most/8)
 }
 
-// allowNoise lets through noise of the given power, whose windows differ.
-func (l *limiter) allowNoise(power float64) {
-	l.most = max(l.most, int64(2*power*float64(len(l.ring)))+1)
+// allowNoise lets through noise of the given power, whose windows differ, up to
+// half a decibel more than the given loudest one.
+func (l *limiter) allowNoise(power, loudest float64) {
+	l.most = max(l.most, int64(min(2*power, loudest*9/8)*float64(len(l.ring)))+1)
 }
 
 // append appends a sample of each channel.
