@@ -40,7 +40,8 @@ type LineStats struct {
 // AudioStats is a snapshot of the audio of a call. Copies count as packets sent.
 type AudioStats struct {
 	LineStats
-	Queued time.Duration
+	Queued  time.Duration
+	Stalled time.Duration // pauses in what was sent, because this machine was too busy
 
 	stream.ReceiverStats
 
@@ -83,7 +84,7 @@ func (a *Audio) statsLocked(s *AudioStats) {
 	var sent stream.SenderStats
 	a.sender.Stats(&sent)
 	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
-	s.Queued = a.sender.Queued()
+	s.Queued, s.Stalled = a.sender.Queued(), sent.Stalled
 	s.RFactor, s.MOS = a.rate()
 }
 

@@ -66,6 +66,10 @@ type SenderStats struct {
 	Noise      int64 // packets of comfort noise
 	Duplicates int64 // packets that left a second time
 	Failed     int64 // frames that the encoder refused
+
+	// Stalled is the time left out of the stream because the caller came too late:
+	// nothing written is lost, but the far end hears a pause.
+	Stalled time.Duration
 }
 
 // NewAudioSender returns a sender for c. The error wraps [codec.ErrUnknown] if
@@ -303,6 +307,7 @@ func (s *AudioSender) place(p *piece, now time.Time) {
 	case late > s.stall():
 		missed := late / s.config.PTime
 		c.next = c.next.Add(missed * s.config.PTime)
+		s.stats.Stalled += missed * s.config.PTime
 		c.timestamp += uint32(missed) * cmp.Or(s.units, 1)
 		s.marker = true
 	}

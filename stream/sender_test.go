@@ -282,14 +282,15 @@ func TestSenderForgivesLateWriter(t *testing.T) {
 
 func TestSenderStall(t *testing.T) {
 	for _, tt := range []struct {
-		away time.Duration
-		want []string // with 80 ms in the queue
+		away    time.Duration
+		stalled time.Duration
+		want    []string // with 80 ms in the queue
 	}{
 		// Up to the limit the clock is caught up with.
-		{100 * ms, []string{"120ms 160", "120ms 320", "120ms 480", "120ms 640"}},
-		{100*ms + 1, []string{"120.000001ms 960 M", "140ms 1120", "160ms 1280", "180ms 1440"}},
-		{2 * time.Second, []string{"2.02s 16160 M", "2.04s 16320", "2.06s 16480", "2.08s 16640"}},
-		{2*time.Second + 13*ms, []string{"2.033s 16160 M", "2.04s 16320", "2.06s 16480", "2.08s 16640"}},
+		{100 * ms, 0, []string{"120ms 160", "120ms 320", "120ms 480", "120ms 640"}},
+		{100*ms + 1, 100 * ms, []string{"120.000001ms 960 M", "140ms 1120", "160ms 1280", "180ms 1440"}},
+		{2 * time.Second, 2 * time.Second, []string{"2.02s 16160 M", "2.04s 16320", "2.06s 16480", "2.08s 16640"}},
+		{2*time.Second + 13*ms, 2 * time.Second, []string{"2.033s 16160 M", "2.04s 16320", "2.06s 16480", "2.08s 16640"}},
 	} {
 		n := newNear(t, SenderConfig{})
 		n.mustWrite(5 * 160)
@@ -297,6 +298,11 @@ func TestSenderStall(t *testing.T) {
 		n.at = 20*ms + tt.away
 		got := n.poll()
 		n.want(append(got, n.run(n.at+time.Second)...), tt.want...)
+		var stats SenderStats
+		n.s.Stats(&stats)
+		if stats.Stalled != tt.stalled {
+			t.Errorf("away for %v: stalled for %v, want %v", tt.away, stats.Stalled, tt.stalled)
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ type statistics struct {
 	DelayMS           float64 `json:"delay_ms"`
 	DelayTargetMS     float64 `json:"delay_target_ms"`
 	ConcealedMS       float64 `json:"concealed_ms"`
+	StalledMS         float64 `json:"stalled_ms"`
 	RoundTripMS       float64 `json:"round_trip_ms"`
 	RemoteLossPct     float64 `json:"remote_loss_pct"`
 	MOS               float64 `json:"mos"`
@@ -88,6 +89,7 @@ func statsOf(c *parley.Call) *statistics {
 		DelayMS:           milliseconds(a.Delay),
 		DelayTargetMS:     milliseconds(a.Target),
 		ConcealedMS:       milliseconds(a.Concealed),
+		StalledMS:         milliseconds(a.Stalled),
 		RoundTripMS:       milliseconds(a.RoundTrip),
 		MOS:               math.Round(a.MOS*100) / 100,
 		RemoteLossPct:     math.Round(a.RemoteLoss*10000) / 100,
@@ -167,6 +169,9 @@ func summary(reason string, s *statistics) string {
 	fmt.Fprintf(&b, "ended: %s\n", reason)
 	if s.PacketsSent > 0 {
 		fmt.Fprintf(&b, "  sent      %d packets, %d bytes; the far end lost %.1f %%, round trip %.1f ms\n", s.PacketsSent, s.OctetsSent, s.RemoteLossPct, s.RoundTripMS)
+	}
+	if s.StalledMS > 0 {
+		fmt.Fprintf(&b, "  stalled   for %.0f ms, a pause at the far end: this machine was too busy\n", s.StalledMS)
 	}
 	if s.PacketsReceived > 0 {
 		fmt.Fprintf(&b, "  received  %d packets, %d lost, %d late, %d duplicated, %d out of order, %d discarded\n",

@@ -104,6 +104,26 @@ func (s sound) gap() time.Duration {
 	return s.format.Duration(longest * s.format.Channels)
 }
 
+// joined returns s without its gaps of 10 ms and more, and how long these were
+// together.
+func (s sound) joined() (sound, time.Duration) {
+	least, quiet := s.format.Samples(10*time.Millisecond)/s.format.Channels, s.quiet()
+	all, run := s.samples, 0
+	s.samples = nil
+	for _, x := range all {
+		s.samples = append(s.samples, x)
+		if math.Abs(x) <= quiet {
+			run++
+			continue
+		}
+		if run >= least {
+			s.samples = append(s.samples[:len(s.samples)-1-run], x)
+		}
+		run = 0
+	}
+	return s, s.format.Duration((len(all) - len(s.samples)) * s.format.Channels)
+}
+
 // power returns which part of the sound is a sine of the given frequency, 0 to 1.
 func (s sound) power(hz float64) float64 {
 	var sum complex128
