@@ -19,6 +19,8 @@ import (
 // AudioConfig describes the audio of a [Call].
 type AudioConfig struct {
 	Leg     Leg
+	Mid     string // in session descriptions; may be empty
+	Label   string // of the far end's track; may be empty
 	Send    codec.Params
 	Receive []codec.Params // by payload type; telephone-event, CN and red are formats like others
 
@@ -81,7 +83,7 @@ type Audio struct {
 
 func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 	a := &Audio{
-		line:     line{call: call, leg: c.Leg, name: "audio", direction: c.Direction},
+		line:     line{call: call, leg: c.Leg, name: "audio", mid: c.Mid, label: c.Label, direction: c.Direction},
 		codecs:   c.Receive,
 		maxDelay: cmp.Or(c.MaxDelay, 500*time.Millisecond),
 		digits:   ring[dtmf.Report]{limit: maxDigits},
@@ -162,12 +164,12 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 		return fmt.Errorf("%w: no decoder for %v", codec.ErrUnknown, a.codecs)
 	}
 	late := false
-	err := c.wait(ctx, &a.waiting.frame, func() bool {
+	err := a.wait(ctx, &a.waiting.frame, func() bool {
 		if late = expired(a.readDeadline); late {
 			return true
 		}
 		now := time.Now()
-		if c.end != nil { // play out what is left
+		if a.overLocked() != nil { // play out what is left
 			if next := a.receiver.Next(); next.After(now) {
 				now = next
 			}
@@ -178,7 +180,7 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 	case late:
 		return os.ErrDeadlineExceeded
 	case err != nil:
-		return a.endOfRead(err)
+		return endOfRead(err)
 	}
 	return nil
 }
@@ -215,7 +217,7 @@ func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
 	defer c.mu.Unlock()
 	a.takeCoded()
 	late := false
-	err := c.wait(ctx, &a.waiting.packet, func() bool {
+	err := a.wait(ctx, &a.waiting.packet, func() bool {
 		late = expired(a.readDeadline)
 		return late || a.coded.Pop(p)
 	})
@@ -223,7 +225,7 @@ func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
 	case late:
 		return os.ErrDeadlineExceeded
 	case err != nil:
-		return a.endOfRead(err)
+		return endOfRead(err)
 	}
 	return nil
 }
@@ -296,7 +298,7 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 	defer c.mu.Unlock()
 	for len(samples) > 0 {
 		late, over := false, false
-		err := c.wait(ctx, &a.waiting.room, func() bool {
+		err := a.wait(ctx, &a.waiting.room, func() bool {
 			late = expired(a.writeDeadline)
 			over = a.flushes != flushes || a.sender.Format() != format
 			return late || over || a.sender.Room() >= format.Channels
@@ -304,8 +306,8 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		switch {
 		case err != nil:
 			return err
-		case c.end != nil:
-			return c.end
+		case a.overLocked() != nil:
+			return a.overLocked()
 		case over:
 			return nil
 		case late:
@@ -353,9 +355,9 @@ func (a *Audio) WritePacket(p *stream.Packet) error {
 	defer packets.Put(buf)
 	c := a.call
 	c.mu.Lock()
-	if c.end != nil {
+	if end := a.overLocked(); end != nil {
 		defer c.mu.Unlock()
-		return c.end
+		return end
 	}
 	now := time.Now()
 	b, err := a.sender.AppendForward(buf[:0], now, p)
@@ -385,7 +387,7 @@ func (a *Audio) Drain(ctx context.Context) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wait(ctx, &a.waiting.drain, func() bool {
+	return a.wait(ctx, &a.waiting.drain, func() bool {
 		return a.sender.Queued() == 0 && a.sender.PendingDigits() == 0 && !a.leaving && !time.Now().Before(a.sender.Drained())
 	})
 }

@@ -1,9 +1,7 @@
 package parley
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -39,7 +37,8 @@ type Deadlines struct {
 // Config describes a [Call].
 type Config struct {
 	Audio     *AudioConfig // nil: none
-	Video     *VideoConfig // nil: none, but a call has at least one of both
+	Video     *VideoConfig // nil: none
+	Channels  Channels     // nil: none
 	Deadlines Deadlines
 	Logger    *slog.Logger // nil: no log
 }
@@ -54,17 +53,21 @@ type Call struct {
 	logger    *slog.Logger
 	deadlines Deadlines
 	opened    time.Time
-	audio     *Audio  // nil: none
-	video     *Video  // nil: none
-	lines     []*line // of these
+	channels  Channels // nil: none
 	task      *loop.Task
 	done      chan struct{} // closed when the call has ended
 	released  chan struct{} // closed when everything has been released
 
 	mu        sync.Mutex
-	cond      *sync.Cond // something changed that a waiting reader or writer looks at
-	waiting   int        // goroutines in cond.Wait for anything but media
-	scheduled time.Time  // when the task runs next; zero: not scheduled
+	audio     *Audio   // nil: none
+	videos    []*Video // in the order in which they were added
+	lines     []*line  // of all these
+	accepted  []Channel
+	cname     string
+	closing   sync.WaitGroup // legs of lines that were removed
+	cond      *sync.Cond     // something changed that a waiting reader or writer looks at
+	waiting   int            // goroutines in cond.Wait for anything but media
+	scheduled time.Time      // when the task runs next; zero: not scheduled
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
 	events    ring[Event]
@@ -77,6 +80,7 @@ func New(c Config) (*Call, error) {
 	call := &Call{
 		logger:    c.Logger,
 		deadlines: c.Deadlines,
+		channels:  c.Channels,
 		opened:    time.Now(),
 		done:      make(chan struct{}),
 		released:  make(chan struct{}),
@@ -93,6 +97,9 @@ func New(c Config) (*Call, error) {
 		if c.Video != nil {
 			c.Video.Leg.Close()
 		}
+		if c.Channels != nil {
+			c.Channels.Close()
+		}
 		return nil, err
 	}
 	call.task = loop.Add(call)
@@ -101,37 +108,6 @@ func New(c Config) (*Call, error) {
 	call.mu.Unlock()
 	return call, nil
 }
-
-// open makes the lines of the call, under one name (RFC 3550, section 6.5.1).
-func (c *Call) open(config *Config) (err error) {
-	var cname string
-	if config.Video != nil {
-		cname = config.Video.CNAME
-	}
-	if config.Audio != nil {
-		if c.audio, err = newAudio(c, config.Audio, cmp.Or(config.Audio.CNAME, cname)); err != nil {
-			return err
-		}
-		cname = c.audio.rtcp.CNAME()
-		c.lines = append(c.lines, &c.audio.line)
-	}
-	if config.Video != nil {
-		if c.video, err = newVideo(c, config.Video, cname); err != nil {
-			return err
-		}
-		c.lines = append(c.lines, &c.video.line)
-	}
-	if c.lines == nil {
-		return errors.New("parley: a call needs a media line")
-	}
-	return nil
-}
-
-// Audio returns the audio of the call, or nil if it has none.
-func (c *Call) Audio() *Audio { return c.audio }
-
-// Video returns the video of the call, or nil if it has none.
-func (c *Call) Video() *Video { return c.video }
 
 // Connected tells the call that its legs can carry packets: from now on the
 // deadline for the first media runs. It is meant for packages that make legs.
@@ -187,8 +163,8 @@ func (c *Call) EndWith(e *EndError) {
 		return
 	}
 	c.end = e
-	var byes [2][]byte
-	for i, l := range c.lines {
+	lines, byes := c.lines, make([][]byte, len(c.lines))
+	for i, l := range lines {
 		byes[i] = l.endLocked(time.Now())
 	}
 	close(c.done)
@@ -201,16 +177,20 @@ func (c *Call) EndWith(e *EndError) {
 	// ends a call, must not wait for it.
 	go func() {
 		defer close(c.released)
-		for i, l := range c.lines {
+		for i, l := range lines {
 			if len(byes[i]) > 0 {
 				l.leg.WriteRTCP(byes[i]) //nolint:errcheck // the far end may be gone
 			}
 		}
-		for _, l := range c.lines {
-			if err := l.leg.Close(); err != nil {
-				c.logger.Debug("closing a leg", "media", l.name, "error", err)
+		for _, l := range lines {
+			l.closeLeg()
+		}
+		if c.channels != nil {
+			if err := c.channels.Close(); err != nil {
+				c.logger.Debug("closing the channels", "error", err)
 			}
 		}
+		c.closing.Wait()
 	}()
 }
 
@@ -363,10 +343,15 @@ func (c *Call) watch(ctx context.Context) (stop func() bool) {
 // called again, and counts itself in waiting meanwhile. It returns the reason if
 // the call ends, or the error of ctx, first. The caller has to watch ctx.
 func (c *Call) wait(ctx context.Context, waiting *int, ready func() bool) error {
+	return c.waitUntil(ctx, func() *EndError { return c.end }, waiting, ready)
+}
+
+// waitUntil is wait for what may be over before the call is.
+func (c *Call) waitUntil(ctx context.Context, over func() *EndError, waiting *int, ready func() bool) error {
 	if ready() {
 		return nil
 	}
-	for c.end == nil && ctx.Err() == nil {
+	for over() == nil && ctx.Err() == nil {
 		*waiting++
 		c.schedule()
 		c.cond.Wait()
@@ -375,20 +360,10 @@ func (c *Call) wait(ctx context.Context, waiting *int, ready func() bool) error 
 			return nil
 		}
 	}
-	if c.end != nil {
-		return c.end
+	if end := over(); end != nil {
+		return end
 	}
 	return ctx.Err()
-}
-
-// drain waits until all lines have sent what was written, as far as ctx lets it.
-func (c *Call) drain(ctx context.Context) {
-	if c.audio != nil {
-		c.audio.Drain(ctx) //nolint:errcheck // what cannot be sent in time is dropped
-	}
-	if c.video != nil {
-		c.video.Drain(ctx) //nolint:errcheck // the same
-	}
 }
 
 // later returns the later of two times.

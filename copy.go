@@ -20,10 +20,11 @@ import (
 func Copy(ctx context.Context, dst, src *Call) error {
 	defer dst.watch(ctx)()
 	defer src.watch(ctx)()
-	if dst.audio == nil || src.audio == nil {
+	to, from := dst.Audio(), src.Audio()
+	if to == nil || from == nil {
 		return errors.New("parley: a call to be copied has no audio")
 	}
-	err := copyAudio(ctx, dst.audio, src.audio)
+	err := copyAudio(ctx, to, from)
 	if errors.Is(err, io.EOF) {
 		return nil
 	}

@@ -15,7 +15,7 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	c := l.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end != nil {
+	if l.overLocked() != nil {
 		return
 	}
 	if err := l.packet.Unmarshal(b); err != nil || l.packet.Version != 2 {
@@ -40,6 +40,7 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	case stream.Accepted, stream.Probation:
 		c.lastHeard = arrival
 		l.known = true
+		l.freshLocked(arrival)
 		if l.packet.SSRC != l.byeSource { // not one that the goodbye overtook
 			l.byeAt = time.Time{}
 		}
@@ -85,7 +86,7 @@ func (l *line) DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 	c := l.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end != nil {
+	if l.overLocked() != nil {
 		return
 	}
 	impersonated := false

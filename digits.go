@@ -39,7 +39,7 @@ func (c *Call) ReadDigitReport(ctx context.Context) (dtmf.Report, error) {
 		return ok
 	})
 	if err != nil {
-		return dtmf.Report{}, c.lines[0].endOfRead(err)
+		return dtmf.Report{}, endOfRead(err)
 	}
 	return r, nil
 }
@@ -66,7 +66,7 @@ func (c *Call) SendDigits(ctx context.Context, digits string, o *dtmf.Options) e
 		return err
 	}
 	c.schedule()
-	err := c.wait(ctx, &a.waiting.digits, func() bool { return a.sender.PendingDigits() == 0 })
+	err := a.wait(ctx, &a.waiting.digits, func() bool { return a.sender.PendingDigits() == 0 })
 	if err != nil {
 		a.sender.ClearDigits()
 	}

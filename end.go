@@ -20,6 +20,8 @@ const (
 	NoMedia      Reason = "no-media"      // no media within its deadline
 	Silent       Reason = "silence"       // nothing heard within its deadline
 	Panicked     Reason = "panic"         // the handler panicked
+
+	Removed Reason = "removed" // not a call, but one of its lines: the far end goes on without it
 )
 
 // An EndError is why a call ended. It matches [net.ErrClosed] with errors.Is

@@ -20,12 +20,19 @@ const (
 	// it asks, there is one such event in 300 ms at most. See also
 	// [Video.KeyframeRequested].
 	KeyframeRequested EventKind = "keyframe"
+
+	LineAdded   EventKind = "added"   // the call has one more line, with Mid; Detail is its label
+	LineRemoved EventKind = "removed" // the far end has taken a line out of the call
+	ChannelOpen EventKind = "channel" // the far end has opened a channel; Detail is its label
+	Muted       EventKind = "muted"   // nothing comes from the source that is heard, as when it pauses or the network is down
+	Unmuted     EventKind = "unmuted" // it goes on
 )
 
 // An Event is something that happened to a call while it went on.
 type Event struct {
 	Kind   EventKind
 	Media  string // "audio" or "video", if it is about one of them
+	Mid    string // of that line, if it has one
 	Time   time.Time
 	SSRC   uint32         // if it is about a source
 	Addr   netip.AddrPort // if it is about an address

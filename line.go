@@ -22,9 +22,11 @@ type line struct {
 	leg        Leg
 	of         medium
 	name       string // for events
+	mid, label string
 	sendErrors atomic.Int64
 
 	// Guarded by call.mu.
+	removed   *EndError // not nil once the call has gone on without the line
 	in        receiver
 	out       sender
 	rtcp      *rtcpctl.Session
@@ -38,6 +40,8 @@ type line struct {
 	control   ring[[]byte] // RTCP that has to leave at once
 	heard     uint32       // SSRC, once there is media
 	known     bool         // the far end has said something on this line
+	fresh     time.Time    // the last packet of media
+	muted     bool         // that was long ago
 	trip      rtcpctl.Trip
 	byeAt     time.Time // when the source that is heard said goodbye
 	byeSource uint32
@@ -138,9 +142,9 @@ func expired(deadline time.Time) bool {
 	return !deadline.IsZero() && !time.Now().Before(deadline)
 }
 
-// endOfRead turns the end of a call by the far end into io.EOF.
-func (l *line) endOfRead(err error) error {
-	if end := l.call.end; end != nil && err == error(end) && end.Reason == Bye {
+// endOfRead turns the end of a call, or of a line, by the far end into io.EOF.
+func endOfRead(err error) error {
+	if end, ok := err.(*EndError); ok && (end.Reason == Bye || end.Reason == Removed) {
 		return io.EOF
 	}
 	return err
@@ -188,6 +192,10 @@ func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 		}
 		l.breakerLocked()
 	}
+	if at := l.muteAtLocked(); !at.IsZero() && !now.Before(at) {
+		l.muted = true
+		l.call.emitLocked(Event{Kind: Muted, Media: l.name, Mid: l.mid, SSRC: l.heard})
+	}
 	l.of.idle(now)
 	if next := l.of.readers(); !next.IsZero() && !now.Before(next) {
 		l.call.cond.Broadcast()
@@ -230,6 +238,7 @@ func rtpPayload(b []byte) int {
 func (l *line) nextLocked() time.Time {
 	next := earliest(l.out.Next(), l.of.readers())
 	next = earliest(next, l.of.next())
+	next = earliest(next, l.muteAtLocked())
 	if len(l.control.items) > 0 {
 		next = l.call.opened
 	}
@@ -238,6 +247,27 @@ func (l *line) nextLocked() time.Time {
 		next = earliest(next, l.nextRepairLocked())
 	}
 	return next
+}
+
+// muteAfter is how long nothing comes from a source that is heard until that is
+// an event. Comfort noise of Opus comes more often.
+const muteAfter = time.Second
+
+// muteAtLocked returns when the line counts as muted if nothing comes.
+func (l *line) muteAtLocked() time.Time {
+	if l.muted || l.heard == 0 || !l.direction.Receives() || !l.byeAt.IsZero() {
+		return time.Time{}
+	}
+	return later(l.fresh, l.expected).Add(muteAfter)
+}
+
+// freshLocked takes notice of a packet of media.
+func (l *line) freshLocked(arrival time.Time) {
+	l.fresh = arrival
+	if l.muted {
+		l.muted = false
+		l.call.emitLocked(Event{Kind: Unmuted, Media: l.name, Mid: l.mid, SSRC: l.packet.SSRC})
+	}
 }
 
 // deadlinesLocked returns the deadlines of reads and writes that wait.

@@ -14,7 +14,7 @@ type Stats struct {
 	EventsDropped int64 // that nobody read
 	DigitsDropped int64 // reports of keys that nobody read
 	Audio         AudioStats
-	Video         VideoStats
+	Video         VideoStats // of the first video; see [Video.Stats] for others
 }
 
 // LineStats is what is counted of audio and of video alike. What the far end
@@ -73,9 +73,17 @@ func (c *Call) Stats(s *Stats) {
 		s.DigitsDropped = a.digits.Dropped
 		a.statsLocked(&s.Audio)
 	}
-	if c.video != nil {
-		c.video.statsLocked(&s.Video)
+	if len(c.videos) > 0 {
+		c.videos[0].statsLocked(&s.Video)
 	}
+}
+
+// Stats fills in s without allocating.
+func (v *Video) Stats(s *VideoStats) {
+	v.call.mu.Lock()
+	defer v.call.mu.Unlock()
+	*s = VideoStats{}
+	v.statsLocked(s)
 }
 
 func (a *Audio) statsLocked(s *AudioStats) {

@@ -30,8 +30,8 @@ func (a *Audio) Update(u *AudioUpdate) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end != nil {
-		return c.end
+	if end := a.overLocked(); end != nil {
+		return end
 	}
 	now := time.Now()
 	sending := a.sending

@@ -17,6 +17,8 @@ import (
 // VideoConfig describes the video of a [Call].
 type VideoConfig struct {
 	Leg     Leg
+	Mid     string         // in session descriptions; may be empty
+	Label   string         // of the far end's track; may be empty
 	Send    codec.Params   // H264, VP8 or VP9
 	Receive []codec.Params // by payload type
 
@@ -37,7 +39,7 @@ type VideoConfig struct {
 // asked for the lost packets first.
 type Video struct {
 	line
-	wait time.Duration
+	patience time.Duration // for a missing packet
 
 	// Guarded by call.mu.
 	receiver *stream.VideoReceiver
@@ -55,8 +57,8 @@ const maxVideoAgain = 128
 
 func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	v := &Video{
-		line: line{call: call, leg: c.Leg, name: "video", direction: c.Direction},
-		wait: cmp.Or(c.Wait, 200*time.Millisecond),
+		line:     line{call: call, leg: c.Leg, name: "video", mid: c.Mid, label: c.Label, direction: c.Direction},
+		patience: cmp.Or(c.Wait, 200*time.Millisecond),
 	}
 	var err error
 	if v.receiver, err = stream.NewVideoReceiver(stream.VideoReceiverConfig{Codecs: c.Receive, Wait: c.Wait}); err != nil {
@@ -103,11 +105,11 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 	c := v.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v.frames.behind && v.frames.count == 0 && c.end == nil { // now that somebody looks
+	if v.frames.behind && v.frames.count == 0 && v.overLocked() == nil { // now that somebody looks
 		v.receiver.KeyFrames().Want(time.Now())
 	}
 	late := false
-	err := c.wait(ctx, &v.waiting.frame, func() bool {
+	err := v.wait(ctx, &v.waiting.frame, func() bool {
 		late = expired(v.readDeadline)
 		return late || v.frames.pop(f)
 	})
@@ -115,7 +117,7 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 	case late:
 		return os.ErrDeadlineExceeded
 	case err != nil:
-		return v.endOfRead(err)
+		return endOfRead(err)
 	}
 	return nil
 }
@@ -130,13 +132,13 @@ func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {
 	c := v.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end != nil {
-		return c.end
+	if end := v.overLocked(); end != nil {
+		return end
 	}
 	late, flushes := false, v.flushes
 	var refused error
-	err := c.wait(ctx, &v.waiting.room, func() bool {
-		if late = expired(v.writeDeadline); late || c.end != nil || v.flushes != flushes {
+	err := v.wait(ctx, &v.waiting.room, func() bool {
+		if late = expired(v.writeDeadline); late || v.overLocked() != nil || v.flushes != flushes {
 			return true
 		}
 		refused = v.sender.Write(time.Now(), f)
@@ -147,8 +149,8 @@ func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {
 		return err
 	case late:
 		return os.ErrDeadlineExceeded
-	case c.end != nil:
-		return c.end
+	case v.overLocked() != nil:
+		return v.overLocked()
 	case v.flushes != flushes:
 		return nil
 	case refused != nil:
@@ -202,5 +204,5 @@ func (v *Video) Drain(ctx context.Context) error {
 	defer c.watch(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wait(ctx, &v.waiting.drain, func() bool { return v.sender.Queued() == 0 && !v.leaving })
+	return v.wait(ctx, &v.waiting.drain, func() bool { return v.sender.Queued() == 0 && !v.leaving })
 }

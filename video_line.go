@@ -14,8 +14,8 @@ func (v *Video) pushed(now time.Time, _ stream.Verdict) { v.pullLocked(now) }
 func (v *Video) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	// The packets of a frame are spread on purpose, which counts as jitter but
 	// does not reorder them: what is believed of it is bounded.
-	wait := min(max(10*time.Millisecond, 2*r.Jitter()), v.wait/8)
-	return rtcpctl.Hole{First: r.Seq() - int64(n), Count: n, Wait: wait, Deadline: now.Add(v.wait)}
+	wait := min(max(10*time.Millisecond, 2*r.Jitter()), v.patience/8)
+	return rtcpctl.Hole{First: r.Seq() - int64(n), Count: n, Wait: wait, Deadline: now.Add(v.patience)}
 }
 
 func (v *Video) heed(_ time.Time, e rtcpctl.Event) {

@@ -178,7 +178,7 @@ func TestVideoBothWays(t *testing.T) {
 		}
 		reading.Wait()
 		time.Sleep(10 * time.Second) // for reports
-		if a, v := x.audio.rtcp.CNAME(), x.video.rtcp.CNAME(); a != v {
+		if a, v := x.audio.rtcp.CNAME(), x.Video().rtcp.CNAME(); a != v {
 			t.Errorf("audio of %s, video of %s", a, v)
 		}
 		if x.Audio().SSRC() == x.Video().SSRC() {
@@ -365,13 +365,13 @@ func TestVideoStorms(t *testing.T) {
 		if v := s.Video; v.KeyFramesSent < 20 || v.KeyFramesSent > 31 || v.KeyframesWanted < 9000 {
 			t.Errorf("%d key frames in 9 s, for %d requests", v.KeyFramesSent, v.KeyframesWanted)
 		}
-		if again := x.video.repair.history.Stats().ResentBytes; again == 0 || again > s.Video.OctetsSent*26/100 {
+		if again := x.Video().repair.history.Stats().ResentBytes; again == 0 || again > s.Video.OctetsSent*26/100 {
 			t.Errorf("%d bytes sent, %d sent again", s.Video.OctetsSent, again)
 		}
 		if again := s.Video.Retransmitted; again > s.Video.PacketsSent*26/100 {
 			t.Errorf("%d packets sent, %d sent again", s.Video.PacketsSent, again)
 		}
-		if n := len(x.video.repair.again.items); n > maxVideoAgain {
+		if n := len(x.Video().repair.again.items); n > maxVideoAgain {
 			t.Errorf("%d packets wait to be sent again", n)
 		}
 		x.Close()

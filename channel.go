@@ -1,0 +1,109 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Message is what a [Channel] carries: text, in UTF-8, or bytes. It may be
+// empty.
+type Message struct {
+	Text bool
+	Data []byte
+}
+
+// ChannelConfig describes a [Channel]. The zero value is reliable and in order.
+type ChannelConfig struct {
+	Label    string // any text of up to 65535 bytes
+	Protocol string // what is spoken, if the far end wants to know
+
+	Unordered      bool          // a message need not wait for those before it
+	MaxRetransmits int           // after which a message is given up; 0: never; negative: at once
+	MaxLifetime    time.Duration // the same by time, whole milliseconds; 0: never. At most one of both
+
+	// Negotiated means that the far end opens the channel too, with the same ID,
+	// 0 to 65534, instead of being told of it.
+	Negotiated bool
+	ID         uint16
+}
+
+// A Channel carries messages beside the media of a call, as the data channels of
+// browsers do (RFC 8831). Its methods may be used from any goroutine.
+type Channel interface {
+	// Config returns what both ends know of the channel.
+	Config() ChannelConfig
+
+	// ReadMessage fills m with the next message, reusing the memory of m.Data, and
+	// blocks until there is one. After the far end has closed the channel, what is
+	// left comes first, and then [io.EOF].
+	ReadMessage(ctx context.Context, m *Message) error
+
+	// WriteMessage sends a copy of m. Before the channel is open messages wait in
+	// line; it blocks while too much waits to be sent. A message that the far end
+	// does not take for its size is an error at once.
+	WriteMessage(ctx context.Context, m *Message) error
+
+	// Buffered returns the bytes that wait to be sent.
+	Buffered() int
+
+	// Close ends the channel once what was written has left.
+	Close() error
+}
+
+// Channels opens channels for a call. Packages that make legs implement it.
+type Channels interface {
+	OpenChannel(ctx context.Context, c *ChannelConfig) (Channel, error)
+	Close() error // ends all of them
+}
+
+// maxAccepted bounds the channels that wait for AcceptChannel.
+const maxAccepted = 16
+
+// OpenChannel opens a channel to the far end; c may be nil. It does not wait
+// until the far end has it. The error is [errors.ErrUnsupported] if the call has
+// no channels, as with telephones.
+func (c *Call) OpenChannel(ctx context.Context, config *ChannelConfig) (Channel, error) {
+	if c.channels == nil {
+		return nil, errors.ErrUnsupported
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	if config == nil {
+		config = &ChannelConfig{}
+	}
+	return c.channels.OpenChannel(ctx, config)
+}
+
+// AcceptChannel returns the next channel that the far end has opened, and blocks
+// until there is one. The event [ChannelOpen] tells of it too. It fails as
+// [Call.WaitConnected] does.
+func (c *Call) AcceptChannel(ctx context.Context) (ch Channel, err error) {
+	defer c.watch(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err = c.wait(ctx, &c.waiting, func() bool {
+		if len(c.accepted) == 0 {
+			return false
+		}
+		ch = c.accepted[0]
+		c.accepted = c.accepted[1:]
+		return true
+	})
+	return ch, err
+}
+
+// OfferChannel queues a channel of the far end for [Call.AcceptChannel]. It
+// reports false if 16 are waiting, or the call has ended: then it is the
+// caller's to close. It is meant for packages that make legs.
+func (c *Call) OfferChannel(ch Channel) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil || len(c.accepted) == maxAccepted {
+		return false
+	}
+	c.accepted = append(c.accepted, ch)
+	c.emitLocked(Event{Kind: ChannelOpen, Detail: ch.Config().Label})
+	return true
+}
