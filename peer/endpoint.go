@@ -5,17 +5,23 @@
 //	p, answer, err := endpoint.Answer(ctx, offer, nil)
 //	go parley.Serve(ctx, p.Call, handler)
 //
-// Limits for now: one audio line per connection, and the whole offer and answer
-// at once (no trickled candidates).
+// A call has one line of audio, any number of videos (see [parley.Call.Videos])
+// and data channels ([parley.Call.AcceptChannel]). Candidates may trickle both ways:
+// [Peer.AddCandidate], [Peer.ReadCandidate]. While it goes on, either end may
+// offer again: [Peer.Answer], [Peer.Offer]. A program calls another one with
+// [Endpoint.Dial].
+//
+// Known limits: no simulcast, no retransmission in a stream of its own (RTX), no
+// ICE over TCP; a line that the far end made inactive stays so.
 package peer
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,12 +36,22 @@ import (
 
 // Config describes an [Endpoint]. The zero value listens on any free port.
 type Config struct {
-	Port      int        // UDP port for all connections; 0: any free one
-	PublicIP  netip.Addr // announced in the place of local addresses, behind a NAT; zero: none
-	Codecs    []codec.Params
+	Port      int // UDP port for all connections; 0: any free one
+	PortMin   int // ports from here to PortMax, one or more for each connection, in place of Port; 0: none
+	PortMax   int
+	PublicIP  netip.Addr     // announced in the place of local addresses, behind a NAT; zero: none
+	Codecs    []codec.Params // audio, and H264, VP8 and VP9; nil: DefaultCodecs
+	Servers   []Server
 	Logger    *slog.Logger // nil: no log
 	Interface func(name string) bool
 	Timeouts  Timeouts
+}
+
+// A Server helps two ends to reach each other (RFC 8489, RFC 8656).
+type Server struct {
+	URLs     []string // "stun:host:port", "turn:host:port?transport=udp", "turns:host"
+	Username string   // of a relay; it may be good for some time only
+	Password string
 }
 
 // Timeouts say when a browser that is not heard any more counts as lost. The
@@ -46,31 +62,41 @@ type Timeouts struct {
 	KeepAlive    time.Duration // between the signs of life of this end; 0: 1 s
 }
 
-// DefaultCodecs are the audio codecs that an endpoint accepts if its Config
-// names none. The browser's order decides which one is used. Opus is accepted
-// whether this build can decode it or not, since it can be passed on and
-// recorded as it is.
+// DefaultCodecs are the codecs that an endpoint accepts if its Config names none.
+// The browser's order decides which one is used. What this build cannot decode
+// is accepted too, since it can be passed on and recorded as it is.
 func DefaultCodecs() []codec.Params {
 	return []codec.Params{
 		{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2, FMTP: "minptime=10;useinbandfec=1"},
 		{Name: "G722", PayloadType: 9, ClockRate: 8000, Channels: 1},
 		{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1},
 		{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1},
+		{Name: "telephone-event", PayloadType: 110, ClockRate: 48000, Channels: 1},
+		{Name: "telephone-event", PayloadType: 126, ClockRate: 8000, Channels: 1},
+		{Name: "VP8", PayloadType: 96, ClockRate: 90000},
+		{Name: "VP9", PayloadType: 98, ClockRate: 90000, FMTP: "profile-id=0"},
+		{Name: "H264", PayloadType: 102, ClockRate: 90000, FMTP: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f"},
+		{Name: "H264", PayloadType: 104, ClockRate: 90000, FMTP: "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f"},
+		{Name: "H264", PayloadType: 106, ClockRate: 90000, FMTP: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"},
+		{Name: "H264", PayloadType: 108, ClockRate: 90000, FMTP: "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f"},
+		{Name: "H264", PayloadType: 112, ClockRate: 90000, FMTP: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f"},
+		{Name: "H264", PayloadType: 114, ClockRate: 90000, FMTP: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f"},
 	}
 }
 
 // An Endpoint answers browsers on one UDP port. Its methods may be used from
 // any goroutine.
 type Endpoint struct {
-	api    *webrtc.API
-	mux    ice.UDPMux
-	logger *slog.Logger
-	port   int
-	closed atomic.Bool
+	api     *webrtc.API
+	mux     ice.UDPMux // nil with a range of ports
+	servers []Server
+	logger  *slog.Logger
+	port    int
+	closed  atomic.Bool
 }
 
 // Listen opens the port of an endpoint.
-func Listen(c *Config) (*Endpoint, error) {
+func Listen(c *Config) (_ *Endpoint, err error) {
 	var config Config
 	if c != nil {
 		config = *c
@@ -83,65 +109,114 @@ func Listen(c *Config) (*Endpoint, error) {
 	}
 	media := &webrtc.MediaEngine{}
 	for _, p := range config.Codecs {
-		err := media.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{
-				MimeType:    "audio/" + p.Name,
-				ClockRate:   uint32(p.ClockRate),
-				Channels:    wireChannels(p),
-				SDPFmtpLine: p.FMTP,
-			},
-			PayloadType: webrtc.PayloadType(p.PayloadType),
-		}, webrtc.RTPCodecTypeAudio)
-		if err != nil {
+		if err := register(media, p); err != nil {
 			return nil, fmt.Errorf("peer: codec %s: %w", p, err)
 		}
 	}
-	mux, port, err := listen(&config)
+	// Reports and repair are this project's own; pion's interceptors would double
+	// them, but for the one that tells a browser how fast it may send.
+	feedback := &interceptor.Registry{}
+	if err := webrtc.ConfigureTWCCSender(media, feedback); err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	settings, err := config.settings()
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	var settings webrtc.SettingEngine
-	settings.SetICEUDPMux(mux)
-	settings.SetIncludeLoopbackCandidate(true)
-	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	settings.SetICETimeouts(
-		cmp.Or(config.Timeouts.Disconnected, 3*time.Second),
-		cmp.Or(config.Timeouts.Failed, 2*time.Second),
-		cmp.Or(config.Timeouts.KeepAlive, time.Second),
-	)
-	settings.SetFireOnTrackBeforeFirstRTP(true)
-	settings.LoggerFactory = loggerFactory{config.Logger}
-	if config.Interface != nil {
-		settings.SetInterfaceFilter(config.Interface)
-	}
-	if config.PublicIP.IsValid() {
-		if err := settings.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
-			External:        []string{config.PublicIP.String()},
-			AsCandidateType: webrtc.ICECandidateTypeHost,
-		}); err != nil {
-			mux.Close()
-			return nil, fmt.Errorf("peer: public address: %w", err)
+	e := &Endpoint{servers: config.Servers, logger: config.Logger}
+	switch {
+	case config.PortMin != 0:
+		err = settings.SetEphemeralUDPPortRange(uint16(config.PortMin), uint16(config.PortMax))
+	default:
+		if e.mux, e.port, err = listen(&config); err == nil {
+			settings.SetICEUDPMux(e.mux)
 		}
 	}
-	return &Endpoint{
-		// Reports are this project's own; pion's interceptors would double them.
-		api: webrtc.NewAPI(
-			webrtc.WithMediaEngine(media),
-			webrtc.WithInterceptorRegistry(&interceptor.Registry{}),
-			webrtc.WithSettingEngine(settings),
-		),
-		mux:    mux,
-		logger: config.Logger,
-		port:   port,
-	}, nil
+	if err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	e.api = webrtc.NewAPI(
+		webrtc.WithMediaEngine(media),
+		webrtc.WithInterceptorRegistry(feedback),
+		webrtc.WithSettingEngine(settings),
+	)
+	return e, nil
 }
 
-// Port returns the UDP port that all connections share.
+func isVideo(p codec.Params) bool {
+	switch strings.ToUpper(p.Name) {
+	case "H264", "VP8", "VP9":
+		return true
+	}
+	return false
+}
+
+// register makes the media engine know a codec.
+func register(media *webrtc.MediaEngine, p codec.Params) error {
+	kind := webrtc.RTPCodecTypeAudio
+	capability := webrtc.RTPCodecCapability{ClockRate: uint32(p.ClockRate), Channels: wireChannels(p), SDPFmtpLine: p.FMTP}
+	if isVideo(p) {
+		kind = webrtc.RTPCodecTypeVideo
+		capability.RTCPFeedback = []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
+	}
+	capability.MimeType = kind.String() + "/" + p.Name
+	return media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: capability, PayloadType: webrtc.PayloadType(p.PayloadType)}, kind)
+}
+
+// settings are what all connections have in common.
+func (c *Config) settings() (webrtc.SettingEngine, error) {
+	var s webrtc.SettingEngine
+	if c.PortMin < 0 || c.PortMin > c.PortMax || c.PortMax > 65535 {
+		return s, fmt.Errorf("ports %d to %d", c.PortMin, c.PortMax)
+	}
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetICETimeouts(
+		cmp.Or(c.Timeouts.Disconnected, 3*time.Second),
+		cmp.Or(c.Timeouts.Failed, 2*time.Second),
+		cmp.Or(c.Timeouts.KeepAlive, time.Second),
+	)
+	s.SetFireOnTrackBeforeFirstRTP(true)
+	s.LoggerFactory = loggerFactory{c.Logger}
+	if c.Interface != nil {
+		s.SetInterfaceFilter(c.Interface)
+	}
+	if !c.PublicIP.IsValid() {
+		return s, nil
+	}
+	err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+		External:        []string{c.PublicIP.String()},
+		AsCandidateType: webrtc.ICECandidateTypeHost,
+	})
+	return s, err
+}
+
+// configuration is that of one connection.
+func (e *Endpoint) configuration(c *CallConfig) webrtc.Configuration {
+	// Browsers take a bundled answer, and the lines of one offer come in any order.
+	configuration := webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle, AlwaysNegotiateDataChannels: true}
+	servers := e.servers
+	if c != nil && c.Servers != nil {
+		servers = c.Servers
+	}
+	if c != nil && c.RelayOnly {
+		configuration.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+	}
+	for _, s := range servers {
+		configuration.ICEServers = append(configuration.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Password})
+	}
+	return configuration
+}
+
+// Port returns the UDP port that all connections share, or 0 if they do not.
 func (e *Endpoint) Port() int { return e.port }
 
 // Close closes the port. Calls that are still up lose their connection.
 func (e *Endpoint) Close() error {
 	e.closed.Store(true)
+	if e.mux == nil {
+		return nil
+	}
 	return e.mux.Close()
 }
 
@@ -181,5 +256,3 @@ func wireChannels(p codec.Params) uint16 {
 	}
 	return 0
 }
-
-var errNoAudio = errors.New("no audio that this end can receive or send")

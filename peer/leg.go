@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/netip"
 	"sync"
@@ -11,73 +10,57 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
 )
 
-// A leg carries the packets of a call over a peer connection. It is the track
+// A leg carries the packets of one line over a peer connection. It is the track
 // that the connection sends.
 //
 // Writing to pion may block, so packets go through a bounded queue to a
 // goroutine of the leg.
 type leg struct {
-	pc     *webrtc.PeerConnection
-	name   string // of the stream, which pion makes the CNAME in the answer (RFC 5576, section 6.1)
+	c      *connection
+	kind   webrtc.RTPCodecType
+	id     string // of the track
 	sender *webrtc.RTPSender
-	call   *parley.Call
+	line   line // what packets are delivered to; set before the first one comes
+
+	direction parley.Direction // as agreed last
+	codecs    []codec.Params
 
 	mu     sync.Mutex
-	track  webrtc.TrackLocalWriter // nil until pion has bound the track
+	track  webrtc.TrackLocalWriter // nil unless pion has bound the track
 	closed bool
 	out    outbox
 	wake   chan struct{} // capacity 1: the queue is no longer empty, or the leg is closed
 	sent   chan struct{} // closed when the writing goroutine has ended
-
-	goroutines sync.WaitGroup
 }
 
-func newLeg(pc *webrtc.PeerConnection) *leg {
-	l := &leg{pc: pc, name: rand.Text(), wake: make(chan struct{}, 1), sent: make(chan struct{})}
+// A line is the audio or a video of the call.
+type line interface {
+	DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte)
+	DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte)
+	Remove()
+}
+
+// The packets that wait to be sent: of audio half a second, of video a large key
+// frame.
+const (
+	audioOutbox = 32
+	videoOutbox = 1024
+)
+
+func newLeg(c *connection, kind webrtc.RTPCodecType, id string) *leg {
+	l := &leg{c: c, kind: kind, id: id, wake: make(chan struct{}, 1), sent: make(chan struct{})}
+	l.out.limit = audioOutbox
+	if kind == webrtc.RTPCodecTypeVideo {
+		l.out.limit = videoOutbox
+	}
 	go l.write()
 	return l
 }
 
-// watch connects the callbacks of the peer connection to the call.
-func (l *leg) watch() {
-	l.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		switch state {
-		case webrtc.PeerConnectionStateConnected:
-			l.call.Connected()
-		case webrtc.PeerConnectionStateFailed:
-			l.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"})
-		case webrtc.PeerConnectionStateClosed:
-			l.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser closed the connection"})
-		}
-	})
-	l.pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
-		if track.Kind() != webrtc.RTPCodecTypeAudio {
-			return
-		}
-		l.start(func() {
-			read(func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, l.call.Audio().DeliverRTP)
-		})
-		l.start(func() {
-			read(func(b []byte) (int, error) { n, _, err := receiver.Read(b); return n, err }, l.call.Audio().DeliverRTCP)
-		})
-	})
-	l.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := l.sender.Read(b); return n, err }, l.call.Audio().DeliverRTCP)
-	})
-}
-
-// start runs fn on a goroutine that Close waits for, unless the leg is closed.
-func (l *leg) start(fn func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		l.goroutines.Go(fn)
-	}
-}
-
-// read passes on packets until the connection is closed.
+// read passes on packets until the source of them ends.
 func read(next func([]byte) (int, error), deliver func(time.Time, netip.AddrPort, []byte)) {
 	buf := make([]byte, 1600)
 	for {
@@ -87,6 +70,24 @@ func read(next func([]byte) (int, error), deliver func(time.Time, netip.AddrPort
 		}
 		deliver(time.Now(), netip.AddrPort{}, buf[:n])
 	}
+}
+
+// listen reads what the far end sends on the track, until it is stopped.
+func (l *leg) listen(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	l.c.start(func() {
+		read(func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, l.line.DeliverRTP)
+	})
+	l.c.start(func() {
+		read(func(b []byte) (int, error) { n, _, err := receiver.Read(b); return n, err }, l.line.DeliverRTCP)
+	})
+}
+
+// heed reads what the far end reports of what we send.
+func (l *leg) heed() {
+	sender := l.sender
+	l.c.start(func() {
+		read(func(b []byte) (int, error) { n, _, err := sender.Read(b); return n, err }, l.line.DeliverRTCP)
+	})
 }
 
 var (
@@ -100,7 +101,7 @@ func (l *leg) WriteRTCP(b []byte) error { return l.enqueue(b, true) }
 func (l *leg) enqueue(b []byte, control bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.track == nil || l.closed {
+	if l.closed || l.track == nil && !control {
 		return errUnbound
 	}
 	dropped := l.out.push(b, control)
@@ -136,9 +137,10 @@ func (l *leg) write() {
 			}
 			buf = b
 			// An error means that the connection is gone, which its state tells.
-			if control {
-				l.pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)}) //nolint:errcheck
-			} else {
+			switch {
+			case control:
+				l.c.pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)}) //nolint:errcheck
+			case track != nil:
 				track.Write(b) //nolint:errcheck
 			}
 		}
@@ -149,8 +151,8 @@ func (l *leg) write() {
 // be sent.
 const lastWords = 100 * time.Millisecond
 
-// Close sends what is queued, closes the connection and waits for the leg's
-// goroutines.
+// Close sends what is queued. Readers end with the connection, or when pion
+// stops them; nobody listens to what they deliver meanwhile.
 func (l *leg) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -160,12 +162,9 @@ func (l *leg) Close() error {
 	defer patience.Stop()
 	select {
 	case <-l.sent:
-	case <-patience.C:
+	case <-patience.C: // it ends with the connection
 	}
-	err := l.pc.GracefulClose()
-	<-l.sent
-	l.goroutines.Wait()
-	return err
+	return nil
 }
 
 // Bind is called by pion when the track can be sent.
@@ -188,16 +187,18 @@ func (l *leg) Unbind(webrtc.TrackLocalContext) error {
 	return nil
 }
 
-// ID, RID, StreamID and Kind name the track in the session description.
-func (l *leg) ID() string                { return "audio" }
+// ID, RID, StreamID and Kind name the track in the session description. The
+// stream is what pion makes the CNAME (RFC 5576, section 6.1).
+func (l *leg) ID() string                { return l.id }
 func (l *leg) RID() string               { return "" }
-func (l *leg) StreamID() string          { return l.name }
-func (l *leg) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeAudio }
+func (l *leg) StreamID() string          { return l.c.name }
+func (l *leg) Kind() webrtc.RTPCodecType { return l.kind }
 
 // An outbox is a bounded queue of packets. When it is full the oldest makes
-// room.
+// room. Its memory grows as it is needed.
 type outbox struct {
-	ring         [32]outgoing
+	limit        int
+	ring         []outgoing
 	first, count int
 }
 
@@ -208,7 +209,11 @@ type outgoing struct {
 
 // push appends a copy of b, and reports whether an older packet was dropped.
 func (o *outbox) push(b []byte, control bool) (dropped bool) {
-	if o.count == len(o.ring) {
+	switch {
+	case o.count < len(o.ring):
+	case len(o.ring) < o.limit:
+		o.grow()
+	default:
 		o.first = (o.first + 1) % len(o.ring)
 		o.count--
 		dropped = true
@@ -217,6 +222,14 @@ func (o *outbox) push(b []byte, control bool) (dropped bool) {
 	e.control, e.b = control, append(e.b[:0], b...)
 	o.count++
 	return dropped
+}
+
+func (o *outbox) grow() {
+	ring := make([]outgoing, min(max(8, 2*len(o.ring)), o.limit))
+	for i := range o.ring {
+		ring[i] = o.ring[(o.first+i)%len(o.ring)]
+	}
+	o.ring, o.first = ring, 0
 }
 
 // pop appends the oldest packet to dst.

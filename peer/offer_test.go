@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,34 @@ func refused(t *testing.T, err error) {
 	}
 }
 
+// dataOnly is what follows the session part of an offer without media.
+const dataOnly = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:ag+R\r\na=ice-pwd:D4JYfWVrGfRWpVFBGpgDMXaX\r\na=fingerprint:sha-256 08:1F:2D:08:C8:52:78:80:FB:5F:0B:E0:15:09:12:63:EB:CD:49:8A:ED:6F:3E:9A:BE:BB:01:DC:C4:F7:E2:7A\r\na=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\n"
+
+// What is no audio makes a call too.
+func TestOffersWithoutAudio(t *testing.T) {
+	e := listen(t, nil)
+	chromium := recorded(t, "chromium")
+	session, _, _ := strings.Cut(chromium, "m=audio")
+	for name, tt := range map[string]struct {
+		offer  string
+		videos int
+	}{
+		"video only": {strings.NewReplacer("m=audio", "m=video", "opus/48000/2", "VP8/90000").Replace(chromium), 1},
+		"data only":  {session + dataOnly, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _, err := e.Answer(t.Context(), tt.offer, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if videos := len(slices.Collect(p.Videos())); videos != tt.videos || p.Audio() != nil {
+				t.Errorf("%d videos, audio %v", videos, p.Audio())
+			}
+		})
+	}
+}
+
 func TestUnusableOffers(t *testing.T) {
 	e := listen(t, nil)
 	chromium := recorded(t, "chromium")
@@ -35,8 +64,6 @@ func TestUnusableOffers(t *testing.T) {
 		{"JSON", `{"sdp": "v=0"}`},
 		{"no media", session},
 		{"no version", strings.TrimPrefix(chromium, "v=0\r\n")},
-		{"video only", strings.NewReplacer("m=audio", "m=video", "opus/48000/2", "VP8/90000").Replace(chromium)},
-		{"data only", session + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:ag+R\r\na=ice-pwd:D4JYfWVrGfRWpVFBGpgDMXaX\r\na=fingerprint:sha-256 08:1F:2D:08:C8:52:78:80:FB:5F:0B:E0:15:09:12:63:EB:CD:49:8A:ED:6F:3E:9A:BE:BB:01:DC:C4:F7:E2:7A\r\na=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\n"},
 		{"unknown codec", strings.NewReplacer("opus", "speex", "G722", "x1", "PCMU", "x2", "PCMA", "x3", " 9 0 8", " 99 100 118", ":9 ", ":99 ", ":0 ", ":100 ", ":8 ", ":118 ").Replace(chromium)},
 		{"no fingerprint", strings.Replace(chromium, "a=fingerprint:", "a=x-fingerprint:", 1)},
 		{"no ufrag", strings.Replace(chromium, "a=ice-ufrag:", "a=x-ufrag:", 1)},

@@ -1,18 +1,15 @@
 package peer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
-	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/stream"
 )
 
@@ -23,139 +20,129 @@ type CallConfig struct {
 	Playout            stream.Playout // zero value: Adaptive
 	MinDelay, MaxDelay time.Duration  // of the playout; 0: 60 ms, 500 ms
 	Deadlines          parley.Deadlines
+
+	// Gather is how long a description waits for the addresses of this end, which
+	// servers of Config may be slow to tell; what comes later is for
+	// [Peer.ReadCandidate] only. 0: 500 ms; negative: not at all, so that a
+	// description has none.
+	Gather time.Duration
+
+	Servers   []Server // nil: those of Config
+	RelayOnly bool     // reach the far end through a relay (TURN) only
+
+	// What an offer of this end asks for; what the far end offers is taken anyway.
+	NoAudio bool
+	Videos  int // lines of video
 }
 
-// A Peer is a [parley.Call] with a browser.
+// A Peer is a [parley.Call] with a browser, or with another program that speaks
+// WebRTC.
+//
+// What the far end sends, and can be sent, are the lines of the call: audio, and
+// as many videos as there are. All lines are in the answer both ways, as far as
+// the far end wants them, so that what is written at any time later is heard
+// without another exchange. Of several lines of audio the first one is used.
 type Peer struct {
 	*parley.Call
-	connection *webrtc.PeerConnection
+	c *connection
 }
 
 // Connection returns the peer connection underneath, for what this package has
 // no words for. Closing it ends the call.
-func (p *Peer) Connection() *webrtc.PeerConnection { return p.connection }
+func (p *Peer) Connection() *webrtc.PeerConnection { return p.c.pc }
 
-// ErrOffer is returned, wrapped with what was wrong, for an offer that cannot be
-// answered.
-var ErrOffer = errors.New("peer: unusable offer")
+var (
+	// ErrOffer is returned, wrapped with what was wrong, for an offer that cannot
+	// be answered.
+	ErrOffer = errors.New("peer: unusable offer")
+
+	// ErrAnswer is the same for an answer to an offer of this end.
+	ErrAnswer = errors.New("peer: unusable answer")
+
+	// ErrGlare is wrapped by the error for an offer that has crossed one of this
+	// end, which stands: the far end has to take its own back and answer. Browsers
+	// do so when they are given the offer.
+	ErrGlare = errors.New("peer: the offer crossed one of this end")
+)
 
 var errNotAnswered = errors.New("peer: offer not answered in time")
+
+// dial makes a connection with its call.
+func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
+	if e.closed.Load() {
+		return nil, fmt.Errorf("peer: %w", net.ErrClosed)
+	}
+	pc, err := e.api.NewPeerConnection(e.configuration(c))
+	if err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	n := newConnection(pc, c)
+	if err := n.open(e); err != nil {
+		return nil, err
+	}
+	return &Peer{Call: n.call, c: n}, nil
+}
+
+// giveUp ends a call that never came about.
+func (p *Peer) giveUp(err error) {
+	p.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+	p.Close()
+}
 
 // Answer makes a call from the offer of a browser, and returns the answer (SDP)
 // that completes the signalling. The context covers the answering only. After
 // Close of the endpoint the error wraps [net.ErrClosed].
 func (e *Endpoint) Answer(ctx context.Context, offer string, c *CallConfig) (_ *Peer, answer string, err error) {
-	var config CallConfig
-	if c != nil {
-		config = *c
-	}
-	if e.closed.Load() {
-		return nil, "", fmt.Errorf("peer: %w", net.ErrClosed)
-	}
-	pc, err := e.api.NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		return nil, "", fmt.Errorf("peer: %w", err)
-	}
-	l := newLeg(pc)
-	defer func() {
-		if err != nil && l.call == nil {
-			l.Close()
-		}
-	}()
-	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return nil, "", fmt.Errorf("%w: %w", ErrOffer, err)
-	}
-	if !offersAudio(pc) {
-		return nil, "", fmt.Errorf("%w: %w", ErrOffer, errNoAudio)
-	}
-	sender, err := pc.AddTrack(l)
-	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", ErrOffer, err)
-	}
-	l.sender = sender
-	parameters := sender.GetParameters()
-	codecs := negotiated(parameters.Codecs)
-	if len(codecs) == 0 || len(parameters.Encodings) == 0 {
-		return nil, "", fmt.Errorf("%w: %w", ErrOffer, errNoAudio)
-	}
-	l.call, err = parley.New(parley.Config{
-		Deadlines: config.Deadlines,
-		Logger:    e.logger,
-		Audio: &parley.AudioConfig{
-			Leg:      l,
-			Send:     codecs[0],
-			Receive:  codecs,
-			PTime:    config.PTime,
-			Playout:  config.Playout,
-			MinDelay: config.MinDelay,
-			MaxDelay: config.MaxDelay,
-			SSRC:     uint32(parameters.Encodings[0].SSRC),
-			CNAME:    l.name,
-		},
-	})
+	p, err := e.dial(c)
 	if err != nil {
 		return nil, "", err
 	}
-	answer, err = l.answer(ctx)
+	answer, err = p.Answer(ctx, offer)
 	if err != nil {
-		blame := ErrOffer
-		if ended := cmp.Or(l.call.Err(), ctx.Err()); ended != nil { // a deadline; the offer may be good
-			blame, err = errNotAnswered, ended
-		}
-		l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
-		l.call.Close()
-		return nil, "", fmt.Errorf("%w: %w", blame, err)
+		p.giveUp(err)
+		return nil, "", err
 	}
-	return &Peer{Call: l.call, connection: pc}, answer, nil
+	return p, answer, nil
 }
 
-// answer starts the connection and returns the local description with all
-// candidates.
-func (l *leg) answer(ctx context.Context) (string, error) {
-	l.watch()
-	gathered := webrtc.GatheringCompletePromise(l.pc)
-	answer, err := l.pc.CreateAnswer(nil)
+// Offer makes a call from this end, and returns the offer (SDP) to be answered:
+// see [Peer.SetAnswer], which gives the call its lines. The context covers the
+// making of the offer only.
+func (e *Endpoint) Offer(ctx context.Context, c *CallConfig) (_ *Peer, offer string, err error) {
+	p, err := e.dial(c)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	if err := l.pc.SetLocalDescription(answer); err != nil {
-		return "", err
+	if err = p.c.prepare(); err == nil {
+		offer, err = p.Offer(ctx, nil)
 	}
-	select {
-	case <-gathered:
-	case <-l.call.Done():
-		return "", l.call.Err()
-	case <-ctx.Done():
-		return "", ctx.Err()
+	if err != nil {
+		p.giveUp(err)
+		return nil, "", err
 	}
-	return l.pc.LocalDescription().SDP, nil
+	return p, offer, nil
 }
 
-func offersAudio(pc *webrtc.PeerConnection) bool {
-	for _, t := range pc.GetTransceivers() {
-		if t.Kind() == webrtc.RTPCodecTypeAudio {
-			return true
-		}
-	}
-	return false
-}
+// An Exchange carries an offer to the far end and returns its answer.
+type Exchange func(ctx context.Context, offer string) (answer string, err error)
 
-// negotiated returns the audio codecs that both ends know, in the order of the
-// offer and with its payload types.
-func negotiated(all []webrtc.RTPCodecParameters) []codec.Params {
-	var codecs []codec.Params
-	for _, p := range all {
-		name, ok := strings.CutPrefix(strings.ToLower(p.MimeType), "audio/")
-		if !ok || p.PayloadType > 127 {
-			continue
-		}
-		codecs = append(codecs, codec.Params{
-			Name:        p.MimeType[len(p.MimeType)-len(name):],
-			PayloadType: uint8(p.PayloadType),
-			ClockRate:   int(p.ClockRate),
-			Channels:    int(max(p.Channels, 1)),
-			FMTP:        p.SDPFmtpLine,
-		})
+// Dial calls a far end that answers offers, such as a server of this project or
+// one that speaks WHIP, and returns the call once it is connected.
+func (e *Endpoint) Dial(ctx context.Context, exchange Exchange, c *CallConfig) (*Peer, error) {
+	p, offer, err := e.Offer(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	return codecs
+	answer, err := exchange(ctx, offer)
+	if err == nil {
+		err = p.SetAnswer(ctx, answer)
+	}
+	if err == nil {
+		err = p.WaitConnected(ctx)
+	}
+	if err != nil {
+		p.giveUp(err)
+		return nil, err
+	}
+	return p, nil
 }

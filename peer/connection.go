@@ -1,0 +1,201 @@
+package peer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+)
+
+// A connection is a peer connection of pion, the call that it carries, and the
+// legs between them. For the call it is what opens its channels.
+type connection struct {
+	pc       *webrtc.PeerConnection
+	name     string // of the stream that all our tracks belong to
+	call     *parley.Call
+	config   CallConfig
+	channels *channels
+
+	needed chan struct{} // capacity 1: the far end has to hear of a change
+
+	signalling sync.Mutex // held during an exchange of descriptions
+	legs       map[*webrtc.RTPTransceiver]*leg
+	tracks     int // legs made so far
+
+	mu         sync.Mutex
+	closed     bool
+	found      []Candidate
+	complete   bool          // there are no more
+	news       chan struct{} // closed when one of the two changes
+	goroutines sync.WaitGroup
+}
+
+func newConnection(pc *webrtc.PeerConnection, c *CallConfig) *connection {
+	n := &connection{
+		pc:     pc,
+		name:   rand.Text(),
+		legs:   map[*webrtc.RTPTransceiver]*leg{},
+		needed: make(chan struct{}, 1),
+		news:   make(chan struct{}),
+	}
+	if c != nil {
+		n.config = *c
+	}
+	n.channels = newChannels(pc)
+	return n
+}
+
+// open makes the call, which owns the connection from then on.
+func (c *connection) open(e *Endpoint) (err error) {
+	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: e.logger, Channels: c})
+	if err != nil {
+		return err
+	}
+	c.channels.serve(c.call)
+	c.watch()
+	return nil
+}
+
+// watch connects the callbacks of the peer connection to the call.
+func (c *connection) watch() {
+	doubt := false
+	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		switch state {
+		case webrtc.PeerConnectionStateConnected:
+			c.call.Connected()
+			if doubt {
+				c.call.Emit(parley.Event{Kind: parley.Reconnected})
+			}
+			doubt = false
+		case webrtc.PeerConnectionStateDisconnected:
+			doubt = true
+			c.call.Emit(parley.Event{Kind: parley.Unreachable})
+		case webrtc.PeerConnectionStateFailed:
+			c.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"})
+		case webrtc.PeerConnectionStateClosed:
+			c.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser closed the connection"})
+		}
+	})
+	c.pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		c.signalling.Lock()
+		l := c.legs[receiver.RTPTransceiver()]
+		c.signalling.Unlock()
+		if l != nil {
+			l.listen(track, receiver)
+		}
+	})
+	c.pc.OnICECandidate(c.candidate)
+	c.pc.OnNegotiationNeeded(func() {
+		select {
+		case c.needed <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// start runs fn on a goroutine that Close waits for, unless the connection is
+// closed.
+func (c *connection) start(fn func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.goroutines.Go(fn)
+	}
+}
+
+// OpenChannel is for the call.
+func (c *connection) OpenChannel(ctx context.Context, config *parley.ChannelConfig) (parley.Channel, error) {
+	return c.channels.OpenChannel(ctx, config)
+}
+
+// Close closes the connection and waits for all goroutines. The legs of the call
+// have been closed before.
+func (c *connection) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	err := errors.Join(c.channels.Close(), c.pc.GracefulClose())
+	c.signalling.Lock()
+	for _, l := range c.legs { // of which some were never part of the call
+		l.Close()
+		<-l.sent
+	}
+	c.signalling.Unlock()
+	c.goroutines.Wait()
+	return err
+}
+
+// A Candidate is an address at which one end may be reached, as the browsers'
+// toJSON writes it and their addIceCandidate takes it.
+type Candidate = webrtc.ICECandidateInit
+
+// maxFound bounds the candidates that nobody reads.
+const maxFound = 256
+
+// candidate keeps a candidate of ours, nil for the end, until it is read.
+func (c *connection) candidate(found *webrtc.ICECandidate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case found == nil:
+		c.complete = true
+	case len(c.found) < maxFound:
+		c.found = append(c.found, found.ToJSON())
+	}
+	close(c.news)
+	c.news = make(chan struct{})
+}
+
+// ReadCandidate returns the next address of this end, to be sent to the far end,
+// and blocks until there is one. After the last one the error is [io.EOF]; those
+// of a restart follow. It ends with ctx or with the call.
+func (p *Peer) ReadCandidate(ctx context.Context) (Candidate, error) {
+	c := p.c
+	for {
+		c.mu.Lock()
+		news := c.news
+		if len(c.found) > 0 {
+			found := c.found[0]
+			c.found = c.found[1:]
+			c.mu.Unlock()
+			return found, nil
+		}
+		if c.complete {
+			c.complete = false
+			c.mu.Unlock()
+			return Candidate{}, io.EOF
+		}
+		c.mu.Unlock()
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return Candidate{}, ctx.Err()
+		case <-p.Done():
+			return Candidate{}, p.Err()
+		}
+	}
+}
+
+// AddCandidate takes an address of the far end, also before it can be used and
+// more than once. An empty one says that there are no more. The error wraps
+// [ErrCandidate], and the call is not harmed.
+func (p *Peer) AddCandidate(candidate Candidate) error {
+	c := p.c
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
+	if err := p.Err(); err != nil {
+		return err
+	}
+	if err := c.pc.AddICECandidate(candidate); err != nil {
+		return errors.Join(ErrCandidate, err)
+	}
+	return nil
+}
+
+// ErrCandidate is wrapped by the error for a candidate that cannot be used.
+var ErrCandidate = errors.New("peer: unusable candidate")

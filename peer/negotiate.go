@@ -1,0 +1,431 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+)
+
+// maxLines bounds the media sections that a far end can make this end hold.
+const maxLines = 32
+
+// Answer answers an offer of the far end while the call goes on, as for another
+// video, a change of direction or an ICE restart. Lines that are as they were are
+// not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
+// The error wraps [ErrOffer] or [ErrGlare], and then all is as it was, if the
+// call has not ended.
+func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err error) {
+	c := p.c
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
+	if err := p.Err(); err != nil {
+		return "", err
+	}
+	if c.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
+		return "", fmt.Errorf("%w: %w", ErrOffer, ErrGlare)
+	}
+	if err := c.answer(offer); err != nil {
+		if c.pc.SignalingState() != webrtc.SignalingStateStable { // there is no way back
+			c.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+		}
+		return "", fmt.Errorf("%w: %w", ErrOffer, err)
+	}
+	return c.described(ctx)
+}
+
+func (c *connection) answer(offer string) error {
+	wanted, err := parse(offer)
+	if err != nil {
+		return err
+	}
+	if len(wanted) == 0 {
+		return errNoMedia
+	}
+	if len(wanted) > maxLines {
+		return fmt.Errorf("%d media sections are too many", len(wanted))
+	}
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
+		return err
+	}
+	if err := c.attach(wanted); err != nil {
+		return err
+	}
+	if err := c.follow(wanted); err != nil {
+		return err
+	}
+	answer, err := c.pc.CreateAnswer(nil)
+	if err != nil {
+		return err
+	}
+	return c.pc.SetLocalDescription(answer)
+}
+
+// OfferOptions say what an offer in a call that goes on is for.
+type OfferOptions struct {
+	Restart bool // find a new way to the far end (ICE restart), as after a change of networks
+}
+
+// Offer returns an offer of this end, as after [Peer.Negotiate] has asked for
+// one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused.
+func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err error) {
+	c := p.c
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
+	if err := p.Err(); err != nil {
+		return "", err
+	}
+	if o == nil {
+		o = &OfferOptions{}
+	}
+	description, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: o.Restart})
+	if err == nil {
+		err = c.pc.SetLocalDescription(description)
+	}
+	if err != nil {
+		return "", fmt.Errorf("peer: %w", err)
+	}
+	return c.described(ctx)
+}
+
+// SetAnswer takes the answer to the last offer of this end. The error wraps
+// [ErrAnswer].
+func (p *Peer) SetAnswer(_ context.Context, answer string) error {
+	c := p.c
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
+	if err := p.Err(); err != nil {
+		return err
+	}
+	wanted, err := parse(answer)
+	if err == nil {
+		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+	}
+	if err == nil {
+		err = c.follow(wanted)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return nil
+}
+
+// Negotiate returns a channel that has a value whenever the far end has to be
+// told of a change by an offer of this end, which may also wait for the next
+// offer of the far end.
+func (p *Peer) Negotiate() <-chan struct{} { return p.c.needed }
+
+// AddVideo asks for one more line of video, which the call has after the next
+// offer of this end and its answer.
+func (p *Peer) AddVideo() error {
+	c := p.c
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return c.add(webrtc.RTPCodecTypeVideo)
+}
+
+// prepare makes the lines of a first offer.
+func (c *connection) prepare() error {
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
+	if !c.config.NoAudio {
+		if err := c.add(webrtc.RTPCodecTypeAudio); err != nil {
+			return err
+		}
+	}
+	for range c.config.Videos {
+		if err := c.add(webrtc.RTPCodecTypeVideo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *connection) add(kind webrtc.RTPCodecType) error {
+	l := c.newLeg(kind)
+	t, err := c.pc.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("peer: %w", err)
+	}
+	l.sender = t.Sender()
+	c.legs[t] = l
+	return nil
+}
+
+func (c *connection) newLeg(kind webrtc.RTPCodecType) *leg {
+	l := newLeg(c, kind, kind.String()+strconv.Itoa(c.tracks))
+	c.tracks++
+	return l
+}
+
+// described returns the local description with the candidates that are there in
+// time.
+func (c *connection) described(ctx context.Context) (string, error) {
+	if patience := c.config.Gather; patience >= 0 {
+		late := time.NewTimer(cmp.Or(patience, 500*time.Millisecond))
+		defer late.Stop()
+		select {
+		case <-webrtc.GatheringCompletePromise(c.pc):
+		case <-late.C:
+		case <-c.call.Done():
+			return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
+		case <-ctx.Done():
+			return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
+		}
+	}
+	if d := c.pc.LocalDescription(); d != nil {
+		return d.SDP, nil
+	}
+	return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
+}
+
+// A section is what a description of the far end says of one line.
+type section struct {
+	mid       string
+	label     string
+	kind      webrtc.RTPCodecType
+	direction parley.Direction // seen from this end
+	feedback  tmpFeedback
+	off       bool // turned down
+}
+
+var (
+	errNoMedia = errors.New("no audio, video or data channels")
+	errNoCodec = errors.New("no codec that this end has too")
+)
+
+// parse returns the sections of a description.
+func parse(text string) ([]section, error) {
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(text); err != nil {
+		return nil, err
+	}
+	var all []section
+	for _, m := range d.MediaDescriptions {
+		_, bundled := m.Attribute("bundle-only")
+		s := section{
+			kind: webrtc.NewRTPCodecType(m.MediaName.Media),
+			off:  m.MediaName.Port.Value == 0 && !bundled,
+		}
+		for _, a := range m.Attributes {
+			switch a.Key {
+			case "mid":
+				s.mid = a.Value
+			case "msid":
+				_, track, _ := strings.Cut(a.Value, " ")
+				s.label = cmp.Or(track, a.Value)
+			case "sendonly":
+				s.direction = parley.RecvOnly
+			case "recvonly":
+				s.direction = parley.SendOnly
+			case "inactive":
+				s.direction = parley.Inactive
+			case "rtcp-fb":
+				_, what, _ := strings.Cut(a.Value, " ")
+				s.feedback.NACK = s.feedback.NACK || what == "nack"
+				s.feedback.PLI = s.feedback.PLI || what == "nack pli"
+				s.feedback.FIR = s.feedback.FIR || what == "ccm fir"
+			}
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// attach gives each line that the far end wants to hear something of a sender,
+// whether or not there is something to send yet.
+func (c *connection) attach(wanted []section) error {
+	for _, s := range wanted {
+		t := c.transceiver(s.mid)
+		if t == nil || s.off {
+			continue
+		}
+		l := c.legs[t]
+		if l == nil {
+			l = c.newLeg(t.Kind())
+			c.legs[t] = l
+		}
+		if l.sender != nil || !s.direction.Sends() {
+			continue
+		}
+		sender, err := c.pc.AddTrack(l) // to the first line that has none, which is this one
+		if err != nil {
+			return err
+		}
+		l.sender = sender
+	}
+	return nil
+}
+
+// transceiver returns the line of that name, or nil.
+func (c *connection) transceiver(mid string) *webrtc.RTPTransceiver {
+	for _, t := range c.pc.GetTransceivers() {
+		if t.Mid() == mid && mid != "" {
+			return t
+		}
+	}
+	return nil
+}
+
+// follow makes the lines of the call those that were agreed on.
+func (c *connection) follow(wanted []section) error {
+	usable := 0
+	for _, s := range wanted {
+		t := c.transceiver(s.mid)
+		if t == nil {
+			if s.kind == 0 && !s.off {
+				usable++ // channels
+			}
+			continue
+		}
+		l := c.legs[t]
+		switch {
+		case l == nil:
+			continue
+		case s.off:
+			if l.line != nil {
+				l.line.Remove()
+				l.line = nil
+			}
+			continue
+		}
+		codecs := negotiated(t)
+		if len(codecs) == 0 {
+			continue
+		}
+		if err := c.agree(l, s, codecs); err != nil {
+			return err
+		}
+		usable++
+	}
+	if usable == 0 {
+		return errNoCodec
+	}
+	return nil
+}
+
+// agree adds a line to the call, or changes it.
+func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
+	var ssrc uint32
+	if l.sender != nil {
+		if e := l.sender.GetParameters().Encodings; len(e) > 0 {
+			ssrc = uint32(e[0].SSRC)
+		}
+	}
+	send, event := toSend(codecs)
+	if l.line != nil && l.direction == s.direction && slices.Equal(l.codecs, codecs) {
+		return nil
+	}
+	l.direction, l.codecs = s.direction, codecs
+	switch line := l.line.(type) {
+	case *parley.Audio:
+		return line.Update(&parley.AudioUpdate{Send: send, Event: event, Receive: codecs, Direction: s.direction})
+	case *parley.Video:
+		return nil
+		//return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
+	}
+	var heeds bool
+	if l.kind == webrtc.RTPCodecTypeAudio {
+		if c.call.Audio() != nil {
+			return nil // a second one
+		}
+		a, err := c.call.AddAudio(parley.AudioConfig{
+			Leg:       l,
+			Mid:       s.mid,
+			Label:     s.label,
+			Send:      send,
+			Event:     event,
+			Receive:   codecs,
+			PTime:     c.config.PTime,
+			Playout:   c.config.Playout,
+			MinDelay:  c.config.MinDelay,
+			MaxDelay:  c.config.MaxDelay,
+			Direction: s.direction,
+			SSRC:      ssrc,
+			CNAME:     c.name,
+		})
+		if err != nil {
+			return err
+		}
+		l.line, heeds = a, l.sender != nil
+	} else {
+		v, err := c.call.AddVideo(parley.VideoConfig{
+			Leg:       l,
+			Mid:       s.mid,
+			Label:     s.label,
+			Send:      send,
+			Receive:   codecs,
+			Direction: s.direction,
+			SSRC:      ssrc,
+			CNAME:     c.name,
+			RTCP:      parley.RTCPConfig{NACK: s.feedback.NACK, FIR: s.feedback.FIR && !s.feedback.PLI},
+		})
+		if err != nil {
+			return err
+		}
+		l.line, heeds = v, l.sender != nil
+	}
+	if heeds {
+		l.heed()
+	}
+	return nil
+}
+
+// negotiated returns the codecs of a line that both ends know, in the order of
+// the far end and with its payload types.
+func negotiated(t *webrtc.RTPTransceiver) []codec.Params {
+	var all []webrtc.RTPCodecParameters
+	if s := t.Sender(); s != nil {
+		all = s.GetParameters().Codecs
+	} else if r := t.Receiver(); r != nil {
+		all = r.GetParameters().Codecs
+	}
+	var codecs []codec.Params
+	for _, p := range all {
+		kind, name, ok := strings.Cut(p.MimeType, "/")
+		if !ok || !strings.EqualFold(kind, t.Kind().String()) || p.PayloadType > 127 {
+			continue
+		}
+		c := codec.Params{Name: name, PayloadType: uint8(p.PayloadType), ClockRate: int(p.ClockRate), FMTP: p.SDPFmtpLine}
+		if t.Kind() == webrtc.RTPCodecTypeAudio {
+			c.Channels = int(max(p.Channels, 1))
+		}
+		codecs = append(codecs, c)
+	}
+	if send, _ := toSend(codecs); send.Name == "" {
+		return nil
+	}
+	return codecs
+}
+
+// toSend returns the first codec, and the format of its telephone events.
+func toSend(codecs []codec.Params) (send, event codec.Params) {
+	for _, p := range codecs {
+		if !isEvent(p) {
+			send = p
+			break
+		}
+	}
+	for _, p := range codecs {
+		if isEvent(p) && p.ClockRate == send.ClockRate {
+			return send, p
+		}
+	}
+	return send, codec.Params{}
+}
+
+func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, "telephone-event") }

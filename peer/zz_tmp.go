@@ -1,0 +1,3 @@
+package peer
+
+type tmpFeedback struct{ NACK, PLI, FIR bool }
