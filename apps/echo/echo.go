@@ -1,22 +1,64 @@
-// Package echo is the application that lets callers hear themselves.
+// Package echo is the application that lets callers hear and see themselves.
 package echo
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
+	"sync"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/video"
 )
 
-// Handler sends back what it hears. What the build can decode takes the whole
-// way: played out on a steady clock, and encoded again. Anything else, and Opus
-// always, goes back coded as it came.
+// Handler sends back what it hears and sees, on each line that the call has or
+// gets. Audio that the build can decode takes the whole way: played out on a
+// steady clock, and encoded again. Anything else, and Opus always, goes back
+// coded as it came, as video does.
 type Handler struct{}
 
 // ServeCall serves one call.
 func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
-	line := c.Audio()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var echoes sync.WaitGroup
+	defer echoes.Wait()
+	start := func(echo func() error) {
+		echoes.Go(func() {
+			err := echo()
+			_, ended := errors.AsType[*parley.EndError](err) // the line, or the call
+			if err != nil && err != io.EOF && !ended {
+				cancel(err)
+			}
+		})
+	}
+	known := map[any]bool{}
+	for {
+		if a := c.Audio(); a != nil && !known[a] {
+			known[a] = true
+			start(func() error { return echoAudio(ctx, c, a) })
+		}
+		for v := range c.Videos() {
+			if !known[v] {
+				known[v] = true
+				start(func() error { return echoVideo(v) })
+			}
+		}
+		e, err := c.ReadEvent(ctx)
+		if err != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		if e.Kind == parley.KeyframeRequested {
+			for v := range c.Videos() {
+				v.RequestKeyframe()
+			}
+		}
+	}
+}
+
+func echoAudio(ctx context.Context, c *parley.Call, line *parley.Audio) error {
 	if !line.Decodes() || strings.EqualFold(line.Codec().Name, "opus") {
 		return parley.Copy(ctx, c, c)
 	}
@@ -27,6 +69,18 @@ func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		}
 		if f.Kind == audio.Silence {
 			continue
+		}
+		if err := line.WriteFrame(&f); err != nil {
+			return err
+		}
+	}
+}
+
+func echoVideo(line *parley.Video) error {
+	var f video.Frame
+	for {
+		if err := line.ReadFrame(&f); err != nil {
+			return err
 		}
 		if err := line.WriteFrame(&f); err != nil {
 			return err
