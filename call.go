@@ -266,10 +266,11 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 
 // byeLocked returns the line on which the far end has said its last goodbye, or
 // nil if it has not left yet. A line on which it never said anything does not
-// count.
+// count, and neither does one that was turned down.
 func (c *Call) byeLocked() (last *line) {
 	for _, l := range c.lines {
 		switch {
+		case l.off:
 		case l.byeAt.IsZero() && l.known:
 			return nil
 		case !l.byeAt.IsZero() && (last == nil || l.byeAt.After(last.byeAt)):

@@ -46,6 +46,7 @@ type line struct {
 	byeAt     time.Time // when the source that is heard said goodbye
 	byeSource uint32
 	byeReason string
+	off       bool // turned down: only other lines count for the end of the call
 
 	malformed                   int64
 	unwanted                    int64 // packets that came although the direction does not let the far end send

@@ -53,7 +53,8 @@ func (c *Call) addVideo(config *VideoConfig) (*Video, error) {
 	return v, nil
 }
 
-// Audio returns the audio of the call, or nil if it has none.
+// Audio returns the audio of the call, or nil if it has none, as a call of video
+// alone.
 func (c *Call) Audio() *Audio {
 	c.mu.Lock()
 	defer c.mu.Unlock()

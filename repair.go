@@ -62,7 +62,8 @@ func (p *repair) outdated(r *rtcpctl.Reception, packet *rtp.Packet) bool {
 // 4.3.1: what is repeated until it is answered keeps its number.
 type pictures struct {
 	*rtcpctl.KeyFrameRequester
-	full   bool // by full intra request too
+	loss   bool // by picture loss indication
+	full   bool // by full intra request
 	number uint8
 	open   bool
 }
@@ -76,7 +77,7 @@ func (l *line) nextRepairLocked() time.Time {
 		}
 		next = l.repair.requester.Next()
 	}
-	if _, heard := l.in.Heard(); heard && l.pictures != nil {
+	if _, heard := l.in.Heard(); heard && l.pictures != nil && (l.pictures.loss || l.pictures.full) {
 		next = earliest(next, l.pictures.Next())
 	}
 	if next.IsZero() {
@@ -112,8 +113,8 @@ func (l *line) repairLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	p := l.pictures
 	if p != nil {
 		next := p.Next()
-		f.KeyFrame = !next.IsZero() && !now.Before(next)
-		f.FullIntra = f.KeyFrame && p.full
+		due := !next.IsZero() && !now.Before(next)
+		f.KeyFrame, f.FullIntra = due && p.loss, due && p.full
 		if f.FullIntra && !p.open {
 			p.open = true
 			p.number++
@@ -124,7 +125,7 @@ func (l *line) repairLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	if !ok {
 		return dst, nothing
 	}
-	if f.KeyFrame {
+	if f.KeyFrame || f.FullIntra {
 		p.Asked(now, l.rtcp.RTT())
 	}
 	return b, control

@@ -100,8 +100,7 @@ func (v *Video) statsLocked(s *VideoStats) {
 	v.line.statsLocked(&s.LineStats, v.sender.Codec().ClockRate)
 	v.receiver.Stats(&s.VideoReceiverStats)
 	if v.direction.Sends() { // otherwise frames go by
-		var sent stream.VideoSenderStats
-		v.sender.Stats(&sent)
+		sent := v.sentStats()
 		s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
 		s.FramesSent, s.KeyFramesSent = sent.Frames, sent.KeyFrames
 	}

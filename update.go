@@ -18,6 +18,7 @@ type AudioUpdate struct {
 	RED       codec.Params   // redundancy to send; without a name: none
 	PTime     time.Duration  // 0: as before
 	Direction Direction
+	Off       bool // one end has turned the audio down: it is on hold, and its goodbye is not waited for
 }
 
 // Update changes the audio of the call all at once, or not at all, in which case
@@ -26,14 +27,13 @@ type AudioUpdate struct {
 // written is dropped on the media clock, and digits cannot be sent; while it
 // does not let the far end send, what comes is not heard, and the deadlines for
 // media and silence stand still.
-func (a *Audio) Update(u *AudioUpdate) error {
-	c := a.call
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if end := a.overLocked(); end != nil {
-		return end
+func (a *Audio) Update(u *AudioUpdate) error { return a.call.update(a, u, nil, nil) }
+
+func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
+	direction := u.Direction
+	if u.Off {
+		direction = Inactive
 	}
-	now := time.Now()
 	sending := a.sending
 	if u.Send.Name != "" {
 		sending.Codec = u.Send
@@ -59,14 +59,12 @@ func (a *Audio) Update(u *AudioUpdate) error {
 		a.rtcp.SetClockRate(sending.Codec.ClockRate)
 	}
 	a.sending = sending
-	a.sender.Hold(now, !u.Direction.Sends())
-	if u.Direction.Receives() && !a.direction.Receives() {
+	a.sender.Hold(now, !direction.Sends())
+	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now
 	}
-	a.direction = u.Direction
+	a.direction, a.off = direction, u.Off
 	a.rtcp.ResetBreaker(now)
-	c.cond.Broadcast()
-	c.schedule()
 	return nil
 }
 

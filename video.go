@@ -42,11 +42,18 @@ type Video struct {
 	patience time.Duration // for a missing packet
 
 	// Guarded by call.mu.
-	receiver *stream.VideoReceiver
-	sender   *stream.VideoSender
-	frames   pictureQueue
-	flushes  int  // a writer that waits gives up when it changes
-	wanted   bool // the far end wants a key frame, and the writer was not told
+	receiver  *stream.VideoReceiver
+	sender    *stream.VideoSender
+	sending   stream.VideoSenderConfig
+	past      stream.VideoSenderStats // of senders before this one
+	sequence  uint16                  // of the next packet that is sent
+	begun     bool                    // one was
+	control   RTCPConfig
+	codecs    []codec.Params // what is received
+	described describedSets
+	frames    pictureQueue
+	flushes   int  // a writer that waits gives up when it changes
+	wanted    bool // the far end wants a key frame, and the writer was not told
 
 	requests  int64 // for key frames, of the far end
 	bandwidth int64
@@ -64,24 +71,25 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	if v.receiver, err = stream.NewVideoReceiver(stream.VideoReceiverConfig{Codecs: c.Receive, Wait: c.Wait}); err != nil {
 		return nil, err
 	}
-	v.sender, err = stream.NewVideoSender(stream.VideoSenderConfig{
+	v.sending = stream.VideoSenderConfig{
 		Codec:     c.Send,
 		Immediate: c.Immediate,
 		SSRC:      cmp.Or(c.SSRC, call.newSSRC()),
 		Sequence:  randomSequence(),
 		Timestamp: rand.Uint32(),
-	})
-	if err != nil {
+	}
+	v.sequence = v.sending.Sequence
+	if v.sender, err = stream.NewVideoSender(v.sending); err != nil {
 		return nil, err
 	}
 	v.of, v.in, v.out = v, v.receiver, v.sender
-	v.pictures = &pictures{KeyFrameRequester: v.receiver.KeyFrames(), full: c.RTCP.FIR}
-	control := c.RTCP
-	control.Bandwidth = cmp.Or(control.Bandwidth, 2_000_000)
-	v.startLocked(time.Now(), control, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate})
+	v.setCodecs(c.Receive)
+	v.pictures = &pictures{KeyFrameRequester: v.receiver.KeyFrames(), loss: true, full: c.RTCP.FIR}
+	v.control = c.RTCP
+	v.control.Bandwidth = cmp.Or(v.control.Bandwidth, 2_000_000)
+	v.startLocked(time.Now(), v.control, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate})
 	if c.RTCP.NACK {
-		// A second of 10 Mbit/s in packets of 1200 bytes.
-		v.repair = newRepair(rtcpctl.HistoryConfig{Packets: 1024, Bytes: 2 << 20, Age: time.Second}, maxVideoAgain)
+		v.repair = newVideoRepair()
 	}
 	return v, nil
 }
@@ -95,7 +103,9 @@ func (v *Video) Codec() codec.Params {
 
 // ReadFrame copies the next frame that can be decoded into f, reusing the memory
 // of f.Data. It blocks until there is one. A reader that falls behind by 64
-// frames or 8 MiB goes on at a key frame.
+// frames or 8 MiB goes on at a key frame. A key frame of H.264 for which the far
+// end has stated the parameter sets in its description only
+// (sprop-parameter-sets) has them ahead.
 //
 // After the far end has ended the call, what is left comes at once, and then
 // [io.EOF]. After any other end the error is an [*EndError].

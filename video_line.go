@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/parley-media/parley/rtcpctl"
@@ -9,7 +10,12 @@ import (
 
 // What follows makes Video a medium.
 
-func (v *Video) pushed(now time.Time, _ stream.Verdict) { v.pullLocked(now) }
+func (v *Video) pushed(now time.Time, verdict stream.Verdict) {
+	if verdict == stream.Accepted {
+		v.described.payloadType = v.packet.PayloadType
+	}
+	v.pullLocked(now)
+}
 
 func (v *Video) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	// The packets of a frame are spread on purpose, which counts as jitter but
@@ -30,13 +36,21 @@ func (v *Video) heed(_ time.Time, e rtcpctl.Event) {
 
 func (v *Video) goodbye() {}
 
-func (v *Video) rename(_ time.Time, ssrc uint32, sequence uint16) { v.sender.SetSSRC(ssrc, sequence) }
+func (v *Video) rename(_ time.Time, ssrc uint32, sequence uint16) {
+	v.sender.SetSSRC(ssrc, sequence)
+	v.sequence = sequence
+}
 
 func (v *Video) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 	queued := v.sender.Queued()
 	b, ok := v.sender.AppendPacket(dst, now)
 	for ok && !v.direction.Sends() { // it goes by
+		v.sequence++
 		b, ok = v.sender.AppendPacket(dst, now)
+	}
+	if ok {
+		v.begun = true
+		v.sequence = binary.BigEndian.Uint16(b[len(dst)+2:]) + 1
 	}
 	if v.sender.Queued() != queued && v.waiting.room > 0 {
 		v.call.cond.Broadcast()
@@ -69,6 +83,7 @@ func (v *Video) pullLocked(now time.Time) {
 		if v.frames.room().Key {
 			v.pictures.open = false
 		}
+		v.described.complete(v.heard, v.frames.room())
 		v.frames.push()
 		any = true
 	}

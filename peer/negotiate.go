@@ -199,7 +199,7 @@ type section struct {
 	label     string
 	kind      webrtc.RTPCodecType
 	direction parley.Direction // seen from this end
-	feedback  tmpFeedback
+	feedback  parley.VideoFeedback
 	off       bool // turned down
 }
 
@@ -335,8 +335,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 	case *parley.Audio:
 		return line.Update(&parley.AudioUpdate{Send: send, Event: event, Receive: codecs, Direction: s.direction})
 	case *parley.Video:
-		return nil
-		//return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
+		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
 	}
 	var heeds bool
 	if l.kind == webrtc.RTPCodecTypeAudio {

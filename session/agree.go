@@ -17,24 +17,44 @@ import (
 // [Session.Update]. With Secure it has keys for each suite there is, the same
 // ones each time.
 func (s *Session) Describe() (*Description, error) {
-	d := &Description{
-		Addr:      netip.AddrPortFrom(s.advertised(), s.LocalAddr().Port()),
-		Codecs:    s.audio.Receive,
-		PTime:     s.audio.PTime,
-		Mux:       s.config.Mux,
-		Direction: s.audio.Direction,
-		ID:        rand.Uint64() >> 1,
-	}
-	if s.config.Secure {
-		if s.crypto == nil {
-			var err error
-			if s.crypto, err = NewCrypto(transport.SRTPProfiles[:]...); err != nil {
-				return nil, err
-			}
+	d := &Description{ID: rand.Uint64() >> 1}
+	host := s.advertised()
+	if s.leg != nil {
+		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
+		d.Codecs = s.audio.Receive
+		d.PTime = s.audio.PTime
+		d.Mux = s.config.Mux
+		d.Direction = s.audio.Direction
+		var err error
+		if d.Crypto, err = s.leg.offeredKeys(); err != nil {
+			return nil, err
 		}
-		d.Crypto = s.crypto
+	}
+	if s.video != nil {
+		c := s.config.Video
+		d.Video = &VideoDescription{
+			Addr:      netip.AddrPortFrom(host, s.LocalVideo().Port()),
+			Codecs:    c.Codecs,
+			Mux:       s.config.Mux,
+			Direction: c.Direction,
+			Feedback:  parley.VideoFeedback{NACK: c.RTCP.NACK, PLI: true, FIR: true},
+			Bandwidth: c.Bandwidth,
+		}
+		var err error
+		if d.Video.Crypto, err = s.video.offeredKeys(); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
+}
+
+// offeredKeys returns a key for each suite, the same ones each time, if the leg
+// encrypts.
+func (l *leg) offeredKeys() (_ []Crypto, err error) {
+	if l.secure && l.crypto == nil {
+		l.crypto, err = NewCrypto(transport.SRTPProfiles[:]...)
+	}
+	return l.crypto, err
 }
 
 // advertised returns the address at which the far end finds us.
@@ -42,14 +62,17 @@ func (s *Session) advertised() netip.Addr {
 	if s.config.Advertise.IsValid() {
 		return s.config.Advertise
 	}
-	local := s.LocalAddr().Addr()
+	local, remote := s.LocalAddr().Addr(), s.RemoteAddr()
+	if s.leg == nil {
+		local, remote = s.LocalVideo().Addr(), s.RemoteVideo()
+	}
 	if !local.IsUnspecified() {
 		return local
 	}
 	// Nothing is sent: the system only says which of its addresses it would use.
 	far := "192.0.2.1:9"
-	if r := s.RemoteAddr(); r.IsValid() {
-		far = r.String()
+	if remote.IsValid() {
+		far = remote.String()
 	}
 	if c, err := net.Dial("udp", far); err == nil {
 		defer c.Close()
@@ -59,18 +82,27 @@ func (s *Session) advertised() netip.Addr {
 }
 
 // OpenAnswer opens a session for an offer, and returns the answer to send back.
-// Of c, Remote, RemoteRTCP and SRTP are not used: the offer tells them. It takes
-// an encrypted offer whether or not c.Secure is set, and no other one if it is.
-// The error is that of [Open] or [Answer].
+// Of c, Remote, RemoteRTCP and SRTP are not used: the offer tells them, of the
+// video too. It takes an encrypted offer whether or not c.Secure is set, and no
+// other one if it is. What only one end has is turned down; it keeps its ports, so
+// that another offer may add it. The error is that of [Open] or [Answer].
 func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session, answer *Description, err error) {
 	config := Config{}
 	if c != nil {
 		config = *c
 	}
 	config.Remote, config.RemoteRTCP, config.SRTP = netip.AddrPort{}, netip.AddrPort{}, nil
-	config.Secure = config.Secure || len(offer.Crypto) > 0
-	config.Mux = config.Mux && offer.Mux
-	if s, err = prepare(ctx, &config); err != nil {
+	if config.Video != nil {
+		video := *config.Video
+		video.Remote, video.RemoteRTCP = netip.AddrPort{}, netip.AddrPort{}
+		config.Video = &video
+	}
+	audio := path{mux: config.Mux && offer.Mux, secure: config.Secure || len(offer.Crypto) > 0}
+	video := path{mux: config.Mux, secure: config.Secure}
+	if v := offer.Video; v != nil {
+		video = path{mux: config.Mux && v.Mux, secure: config.Secure || len(v.Crypto) > 0}
+	}
+	if s, err = prepare(ctx, &config, audio, video); err != nil {
 		return nil, nil, err
 	}
 	defer func() {
@@ -94,34 +126,59 @@ func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session,
 	return s, answer, nil
 }
 
-// errMux is the error for an agreement that an open session cannot follow.
-var errMux = errors.New("session: RTCP cannot move to another port in an open session")
+// Errors for an agreement that an open session cannot follow.
+var (
+	errMux     = errors.New("session: RTCP cannot move to another port in an open session")
+	errMedia   = errors.New("session: an agreement on media that the session was opened without")
+	errNothing = errors.New("session: an agreement on nothing that the session has")
+)
 
 // Update makes the session follow an agreement with the far end, as after the
-// answer to our offer or a re-INVITE: its address, the codecs and the packet
-// time, the direction, the keys, all at once, or nothing if there is an error.
+// answer to our offer or a re-INVITE: its addresses, the codecs and the packet
+// time, the directions, the keys, all at once, or nothing if there is an error.
+// Audio or video that is not agreed on is off, until another agreement has it
+// again. An agreement on none of what the session was opened with is an error, and
+// so is one on media that it was opened without.
 func (s *Session) Update(a *Agreed) error {
-	if !a.Mux && s.leg.pair.RTCP == nil {
-		return errMux
-	}
-	var keys *SRTP
-	if a.LocalKey.Profile != "" || a.RemoteKey.Profile != "" {
-		keys = &SRTP{Local: a.LocalKey, Remote: a.RemoteKey}
-	}
-	if keys == nil && s.config.Secure {
-		return fmt.Errorf("%w: no keys", ErrDescription)
-	}
-	next, err := s.leg.protect(keys)
-	if err != nil {
-		return err
-	}
-	var nextVideo *srtpKeys
-	if s.video != nil {
-		if nextVideo, err = s.video.protect(keys); err != nil {
+	var audio *parley.AudioUpdate
+	var video *parley.VideoUpdate
+	var audioPath, videoPath *agreedPath
+	var err error
+	if s.leg != nil {
+		audio = s.audioUpdate(a)
+		if audioPath, err = s.leg.agreed(!audio.Off, a); err != nil {
 			return err
 		}
 	}
-	update := &parley.AudioUpdate{
+	if s.video != nil {
+		video = videoUpdate(a.Video)
+		if videoPath, err = s.video.agreed(!video.Off, a.Video.transport()); err != nil {
+			return fmt.Errorf("video: %w", err)
+		}
+	}
+	switch {
+	case a.Send.Name != "" && audio == nil || a.Video != nil && video == nil:
+		return errMedia
+	case (audio == nil || audio.Off) && (video == nil || video.Off):
+		return errNothing
+	}
+	if err := s.Call.Update(audio, video); err != nil {
+		return err
+	}
+	if audio != nil {
+		s.leg.follows(audioPath)
+	}
+	if video != nil {
+		s.video.follows(videoPath)
+	}
+	return nil
+}
+
+func (s *Session) audioUpdate(a *Agreed) *parley.AudioUpdate {
+	if a.Send.Name == "" {
+		return &parley.AudioUpdate{Off: true}
+	}
+	u := &parley.AudioUpdate{
 		Send:      a.Send,
 		Receive:   a.Receive,
 		Event:     a.Event,
@@ -129,25 +186,79 @@ func (s *Session) Update(a *Agreed) error {
 		Direction: a.Direction,
 	}
 	if s.config.Audio.ComfortNoise {
-		update.Noise = a.Noise
+		u.Noise = a.Noise
 	}
 	if s.config.Audio.Redundancy > 0 {
-		update.RED = a.RED
+		u.RED = a.RED
 	}
-	err = s.Audio().Update(update)
+	return u
+}
+
+func videoUpdate(a *AgreedVideo) *parley.VideoUpdate {
+	if a == nil {
+		return &parley.VideoUpdate{Off: true}
+	}
+	return &parley.VideoUpdate{
+		Send:      a.Send,
+		Receive:   a.Receive,
+		Feedback:  a.Feedback,
+		Bandwidth: a.Bandwidth,
+		Direction: a.Direction,
+	}
+}
+
+// transport returns what audio and video have in common, as if a were audio.
+func (a *AgreedVideo) transport() *Agreed {
+	if a == nil {
+		return &Agreed{}
+	}
+	return &Agreed{
+		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP, Mux: a.Mux,
+		Receive: a.Receive, LocalKey: a.LocalKey, RemoteKey: a.RemoteKey,
+	}
+}
+
+// An agreedPath is how the packets of a leg go by an agreement.
+type agreedPath struct {
+	*Agreed // nil: the leg is off
+	keys    *srtpKeys
+}
+
+// agreed returns how the leg goes on, or why it cannot.
+func (l *leg) agreed(on bool, a *Agreed) (*agreedPath, error) {
+	if !on {
+		return &agreedPath{}, nil
+	}
+	if !a.Mux && l.pair.RTCP == nil {
+		return nil, errMux
+	}
+	var keys *SRTP
+	if a.LocalKey.Profile != "" || a.RemoteKey.Profile != "" {
+		keys = &SRTP{Local: a.LocalKey, Remote: a.RemoteKey}
+	}
+	if keys == nil && l.secure {
+		return nil, fmt.Errorf("%w: no keys", ErrDescription)
+	}
+	next, err := l.protect(keys)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.leg.srtp.Store(next)
-	if s.video != nil {
-		s.video.srtp.Store(nextVideo)
+	return &agreedPath{a, next}, nil
+}
+
+// follows makes the leg go on as agreed.
+func (l *leg) follows(p *agreedPath) {
+	nobody := netip.AddrPortFrom(netip.IPv4Unspecified(), 9)
+	if p.Agreed == nil {
+		l.setRemote(nobody, netip.AddrPort{})
+		return
 	}
-	s.leg.mux.Store(a.Mux)
-	s.leg.setCodecs(a.Receive)
-	remote := a.Remote
+	l.srtp.Store(p.keys)
+	l.mux.Store(p.Mux)
+	l.setCodecs(p.Receive)
+	remote := p.Remote
 	if !remote.IsValid() { // on hold, with an address that takes nothing
-		remote = netip.AddrPortFrom(netip.IPv4Unspecified(), 9)
+		remote = nobody
 	}
-	s.leg.setRemote(remote, a.RemoteRTCP)
-	return nil
+	l.setRemote(remote, p.RemoteRTCP)
 }

@@ -44,8 +44,8 @@ module_app menu.so
 `
 
 // dialWith starts a softphone that calls uri at once, and returns the folder with
-// what it hears.
-func dialWith(t *testing.T, uri, account string) (dir string) {
+// what it hears. More lines may be added to its configuration.
+func dialWith(t *testing.T, uri, account string, more ...string) (dir string) {
 	t.Helper()
 	program, err := exec.LookPath("baresip")
 	if err != nil {
@@ -57,7 +57,7 @@ func dialWith(t *testing.T, uri, account string) (dir string) {
 	}
 	dir = t.TempDir()
 	for name, text := range map[string]string{
-		"config":   fmt.Sprintf(softphone, dir, modules),
+		"config":   fmt.Sprintf(softphone, dir, modules) + strings.Join(more, "\n"),
 		"accounts": "<sip:phone@127.0.0.1>;regint=0;" + account + "\n",
 		"contacts": "",
 	} {

@@ -49,6 +49,8 @@ type leg struct {
 	waiting    []waiting
 	maxWaiting int
 	counts     NetworkStats
+
+	crypto []Crypto // what was offered
 }
 
 type remote struct{ rtp, rtcp netip.AddrPort }
@@ -74,8 +76,8 @@ const (
 	maxWaitingVideo = 128
 )
 
-func newLeg(c *Config, receive []codec.Params) (*leg, error) {
-	l := &leg{capture: c.Capture, secure: c.Secure, maxWaiting: maxWaitingAudio}
+func newLeg(c *Config, p path, receive []codec.Params) (*leg, error) {
+	l := &leg{capture: c.Capture, secure: p.secure, maxWaiting: maxWaitingAudio}
 	if err := l.setKeys(c.SRTP); err != nil {
 		return nil, err
 	}
@@ -85,7 +87,7 @@ func newLeg(c *Config, receive []codec.Params) (*leg, error) {
 	}
 	l.latch = transport.NewLatch(transport.LatchConfig{
 		Mode:          mode,
-		Mux:           c.Mux,
+		Mux:           p.mux,
 		ClockRate:     func(payloadType uint8) int { return l.format(payloadType).ClockRate },
 		Event:         func(payloadType uint8) bool { return isEvent(l.format(payloadType)) },
 		AllowLoopback: !c.Local.Addr().IsValid() || c.Local.Addr().IsUnspecified() || c.Local.Addr().IsLoopback(),
@@ -94,16 +96,29 @@ func newLeg(c *Config, receive []codec.Params) (*leg, error) {
 	if c.Remote.IsValid() {
 		l.setRemote(c.Remote, c.RemoteRTCP)
 	}
-	l.mux.Store(c.Mux)
+	l.mux.Store(p.mux)
 	// An offer of one port for both may be turned down.
-	one := c.Mux && c.Remote.IsValid()
+	one := p.mux && c.Remote.IsValid()
 	var err error
 	l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one})
 	return l, err
 }
 
-// remoteAddr returns where RTP is sent to; the zero AddrPort if nobody is known.
+// localAddr returns the address of the RTP socket; the zero AddrPort without a
+// leg.
+func (l *leg) localAddr() netip.AddrPort {
+	if l == nil {
+		return netip.AddrPort{}
+	}
+	return l.pair.LocalAddr()
+}
+
+// remoteAddr returns where RTP is sent to; the zero AddrPort if nobody is known,
+// or without a leg.
 func (l *leg) remoteAddr() netip.AddrPort {
+	if l == nil {
+		return netip.AddrPort{}
+	}
 	if r := l.remote.Load(); r != nil {
 		return r.rtp
 	}

@@ -20,6 +20,7 @@ import (
 var ErrNoCommonCodec = errors.New("session: no common codec")
 
 // Agreed is what an offer and its answer come to (RFC 3264), seen from one end.
+// Without a name in Send, there is no audio.
 type Agreed struct {
 	Remote     netip.AddrPort // where RTP goes to; zero: nowhere, the far end is on hold with an unspecified address
 	RemoteRTCP netip.AddrPort // where RTCP goes to
@@ -35,6 +36,8 @@ type Agreed struct {
 	Direction parley.Direction // seen from this end
 
 	LocalKey, RemoteKey transport.SRTPKey // of what is sent and of what is received; without a profile: no SRTP
+
+	Video *AgreedVideo // nil: none
 }
 
 // Answer answers an offer (RFC 3264, section 6). What this end can do is told by
@@ -45,10 +48,45 @@ type Agreed struct {
 // The answer has the offer's payload types, and those of its formats that local
 // has too, in the order of the offer: the first codec is the one to send. It has
 // the tag and suite of the offer's first crypto line that local has a key for.
-// An encrypted offer is not answered in the clear, nor the other way round.
+// An encrypted offer is not answered in the clear, nor the other way round. With
+// video it is the same; see [AgreedVideo] for what is different.
 //
-// The error wraps [ErrNoCommonCodec] or [ErrDescription].
+// The answer has the media lines of the offer. Audio or video that cannot be
+// agreed on is turned down as if local did not have it, if the other one can be.
+// The error, if neither can, wraps [ErrNoCommonCodec] or [ErrDescription].
 func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err error) {
+	var audioErr, videoErr error
+	var video *VideoDescription
+	var agreedVideo *AgreedVideo
+	if offer.Video != nil && local.Video != nil {
+		video, agreedVideo, videoErr = answerVideo(offer.Video, local.Video)
+	}
+	if offer.hasAudio() && local.hasAudio() {
+		answer, agreed, audioErr = answerAudio(offer, local)
+	}
+	switch {
+	case answer != nil:
+	case video != nil:
+		a := *local
+		a.Addr, a.Codecs, a.PTime, a.MaxPTime = netip.AddrPort{}, nil, 0, 0
+		a.RTCP, a.Mux, a.Direction, a.Feedback, a.Crypto = netip.AddrPort{}, false, parley.SendRecv, false, nil
+		answer, agreed = &a, &Agreed{}
+	default:
+		return nil, nil, cmp.Or(audioErr, videoErr, noCommonMedium(offer, local))
+	}
+	answer.Video, agreed.Video = video, agreedVideo
+	all := offer.places()
+	for i, p := range all {
+		if p.kind == placeAudio && !answer.hasAudio() || p.kind == placeVideo && video == nil {
+			all[i].kind = 0
+		}
+	}
+	answer.arrange(all)
+	return answer, agreed, nil
+}
+
+// answerAudio answers what an offer says of audio, but for its place.
+func answerAudio(offer, local *Description) (answer *Description, agreed *Agreed, err error) {
 	a := *local
 	a.Codecs = answerCodecs(offer.Codecs, local.Codecs)
 	a.PTime = cmp.Or(local.PTime, offer.PTime)
@@ -61,7 +99,6 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrDescription, err)
 	}
-	a.Others, a.Index = slices.Clone(offer.Others), offer.Index
 	if !slices.ContainsFunc(a.Codecs, isMedia) {
 		return nil, nil, noCommonCodec(offer, local)
 	}
@@ -72,16 +109,43 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 }
 
 // Agree returns what the answer to our own offer means (RFC 3264, section 7).
-// The error wraps [ErrNoCommonCodec] or [ErrDescription].
+// What the answer does not have was turned down; what the offer did not have does
+// not count. The error wraps [ErrNoCommonCodec] or [ErrDescription].
 func Agree(offer, answer *Description) (*Agreed, error) {
-	if len(offer.Crypto) > 0 && len(answer.Crypto) == 1 {
-		c := answer.Crypto[0]
-		i := slices.IndexFunc(offer.Crypto, func(o Crypto) bool { return o.Tag == c.Tag && o.Key.Profile == c.Key.Profile })
-		if i < 0 {
-			return nil, fmt.Errorf("%w: answer takes crypto %d %s, offered %v", ErrDescription, c.Tag, string(c.Key.Profile), offer.Crypto)
+	agreed := &Agreed{}
+	var video *AgreedVideo
+	var err error
+	audio := offer.hasAudio() && answer.hasAudio()
+	if !audio && (offer.Video == nil || answer.Video == nil) {
+		return nil, noCommonMedium(answer, offer)
+	}
+	if offer.Video != nil && answer.Video != nil {
+		if video, err = agreeVideo(offer.Video, answer.Video, answer.Video); err != nil {
+			return nil, err
 		}
 	}
-	return agree(offer, answer, answer)
+	if audio {
+		if err := checkTaken(offer.Crypto, answer.Crypto); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrDescription, err)
+		}
+		if agreed, err = agree(offer, answer, answer); err != nil {
+			return nil, err
+		}
+	}
+	agreed.Video = video
+	return agreed, nil
+}
+
+// checkTaken checks that an answer takes a key that was offered.
+func checkTaken(offered, answered []Crypto) error {
+	if len(offered) == 0 || len(answered) != 1 {
+		return nil
+	}
+	c := answered[0]
+	if !slices.ContainsFunc(offered, func(o Crypto) bool { return o.Tag == c.Tag && o.Key.Profile == c.Key.Profile }) {
+		return fmt.Errorf("answer takes crypto %d %s, offered %v", c.Tag, string(c.Key.Profile), offered)
+	}
+	return nil
 }
 
 // agree returns what ours and theirs come to, one of which is the answer.
@@ -132,6 +196,20 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 
 func noCommonCodec(theirs, ours *Description) error {
 	return fmt.Errorf("%w: theirs %v, ours %v", ErrNoCommonCodec, theirs.Codecs, ours.Codecs)
+}
+
+// noCommonMedium is the error if one end has only audio and the other one video.
+func noCommonMedium(theirs, ours *Description) error {
+	media := func(d *Description) string {
+		switch {
+		case d.hasAudio():
+			return "audio alone"
+		case d.Video != nil:
+			return "video alone"
+		}
+		return "nothing"
+	}
+	return fmt.Errorf("%w: theirs %s, ours %s", ErrNoCommonCodec, media(theirs), media(ours))
 }
 
 func direction(sends, receives bool) parley.Direction {

@@ -130,7 +130,7 @@ func checkAgreement(t interface{ Fatalf(string, ...any) }, offer, answer *Descri
 	if err != nil {
 		t.Fatalf("answered\n%s\nto\n%s\nbut: %v", text, describe(offer), err)
 	}
-	if len(read.Others) != len(offer.Others) || read.Index != offer.Index {
+	if !slices.EqualFunc(read.places(), offer.places(), func(p, q place) bool { return p.Media == q.Media }) {
 		t.Fatalf("answer has its streams in other places: %s to %s", describe(read), describe(offer))
 	}
 	if offerer.Mux != answerer.Mux || offerer.Mux && offerer.Remote != offerer.RemoteRTCP {
@@ -167,7 +167,14 @@ func FuzzAnswer(f *testing.F) {
 	for _, s := range shapes {
 		f.Add([]byte(s.text))
 	}
+	for _, s := range videoShapes {
+		f.Add([]byte(s.text))
+	}
 	crypto, err := NewCrypto()
+	if err != nil {
+		f.Fatal(err)
+	}
+	videoCrypto, err := NewCrypto()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -187,6 +194,18 @@ func FuzzAnswer(f *testing.F) {
 		if len(offer.Crypto) > 0 {
 			local.Crypto = crypto
 		}
+		local.Video = &VideoDescription{
+			Addr: addr("192.0.2.1:4002"), Mux: true, Feedback: parley.VideoFeedback{NACK: true, PLI: true},
+			Codecs: []codec.Params{
+				{Name: "H264", PayloadType: 96, ClockRate: 90000, FMTP: "packetization-mode=1;profile-level-id=42e01f;sprop-parameter-sets=Z0LADdkBQfsBEAAAAwAQAAADAyDxQqSA,aMuDyyA="},
+				{Name: "H264", PayloadType: 97, ClockRate: 90000},
+				vp8,
+				{Name: "VP9", PayloadType: 98, ClockRate: 90000},
+			},
+		}
+		if offer.Video != nil && len(offer.Video.Crypto) > 0 {
+			local.Video.Crypto = videoCrypto
+		}
 		answer, agreed, err := Answer(offer, local)
 		if err != nil {
 			if !errors.Is(err, ErrNoCommonCodec) && !errors.Is(err, ErrDescription) {
@@ -194,6 +213,9 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		checkAgreement(t, offer, answer, agreed)
+		checkVideoAgreement(t, offer, answer, agreed)
+		if agreed.Send.Name != "" {
+			checkAgreement(t, offer, answer, agreed)
+		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -16,14 +15,15 @@ import (
 // description that no call can be made from.
 var ErrDescription = errors.New("session: unusable session description")
 
-// A Description is what a session description (SDP, RFC 8866) says of one audio
-// stream: where it is received, in which payload formats, and what else two
-// ends have to agree on before they can talk (see [Answer] and [Agree]).
+// A Description is what a session description (SDP, RFC 8866) says of an audio
+// stream, a video stream or both: where they are received, in which payload
+// formats, and what else two ends have to agree on before they can talk (see
+// [Answer] and [Agree]). Without Addr and Codecs it has no audio.
 //
 // A stream with Crypto is RTP/SAVP, one without is RTP/AVP. Limits: no keys by
 // DTLS, no candidates (ICE), and no optional encryption: crypto lines of an
-// RTP/AVP section are passed over (RFC 8643). Of an offer of the same audio with
-// and without encryption, in a section each, the first one counts.
+// RTP/AVP section are passed over (RFC 8643). Of several sections of the same
+// media, as with and without encryption, the first one that can be used counts.
 type Description struct {
 	Addr   netip.AddrPort // where the media is to be sent; an unspecified address (0.0.0.0) takes none
 	Codecs []codec.Params // in order of preference; telephone-event, CN and red among them
@@ -36,16 +36,18 @@ type Description struct {
 	Feedback  bool             // RTP/AVPF or RTP/SAVPF (RFC 4585)
 	Crypto    []Crypto         // one of which keys the stream; none: it is not encrypted
 
+	Video *VideoDescription // nil: none
+
 	ID      uint64     // of the session; it should be random, and below 1<<63
 	Version uint64     // of this description of the session: see [Description.Follow]
-	Origin  netip.Addr // of the end that made the session; zero: the address of Addr
+	Origin  netip.Addr // of the end that made the session; zero: the address of Addr, or of the video if there is no audio
 
 	Others []Section // media that are not taken, in order
 	Index  int       // how many of Others come before the audio stream
 }
 
-// A Section names a stream that a description has besides the audio stream. It
-// has a place in the answer, where it is turned down with port 0 (RFC 3264,
+// A Section names a stream that a description has besides its audio and its video,
+// or one of these that was turned down. It has a place in the answer, where it is turned down with port 0 (RFC 3264,
 // section 6).
 type Section struct {
 	Media   string // such as "video"
@@ -59,11 +61,13 @@ type Section struct {
 func (d *Description) Follow(last *Description) {
 	d.ID, d.Version, d.Origin = last.ID, last.Version, last.Origin
 	if !d.Origin.IsValid() {
-		d.Origin = last.Addr.Addr()
+		d.Origin = last.host()
 	}
-	if len(d.Others) < len(last.Others) {
-		d.Others, d.Index = slices.Clone(last.Others), last.Index
+	if d.Video != nil {
+		v := *d.Video
+		d.Video = &v
 	}
+	d.follow(last)
 	d.Origin = d.canonical().Origin
 	if !reflect.DeepEqual(d.canonical(), last.canonical()) {
 		d.Version++
@@ -71,24 +75,49 @@ func (d *Description) Follow(last *Description) {
 }
 
 // canonical returns d as it is read when it was written.
-func (d *Description) canonical() Description {
+func (d *Description) canonical() *Description {
 	c := *d
 	c.Addr, c.RTCP = withoutZone(c.Addr), withoutZone(c.RTCP)
-	if c.Origin = c.Origin.WithZone(""); c.Origin == c.Addr.Addr() {
+	if c.Origin = c.Origin.WithZone(""); c.Origin == c.host() {
 		c.Origin = netip.Addr{}
 	}
-	c.Codecs = nil
-	for _, p := range d.Codecs {
-		p.Channels = cmp.Or(p.Channels, 1)
-		c.Codecs = append(c.Codecs, p)
-	}
+	c.Codecs = canonical(d.Codecs)
 	if len(c.Crypto) == 0 {
 		c.Crypto = nil
+	}
+	if !d.hasAudio() {
+		c.PTime, c.MaxPTime, c.RTCP, c.Mux = 0, 0, netip.AddrPort{}, false
+		c.Direction, c.Feedback, c.Crypto, c.Index = parley.SendRecv, false, nil, 0
 	}
 	if len(c.Others) == 0 {
 		c.Others = nil
 	}
+	if d.Video != nil {
+		v := *d.Video
+		v.Addr, v.RTCP, v.Codecs = withoutZone(v.Addr), withoutZone(v.RTCP), canonical(v.Codecs)
+		if len(v.Crypto) == 0 {
+			v.Crypto = nil
+		}
+		v.First = v.First && d.hasAudio() && d.Index == v.Index
+		c.Video = &v
+	}
+	return &c
+}
+
+func canonical(codecs []codec.Params) (c []codec.Params) {
+	for _, p := range codecs {
+		p.Channels = cmp.Or(p.Channels, 1)
+		c = append(c, p)
+	}
 	return c
+}
+
+// host returns the connection address of the session, without a zone.
+func (d *Description) host() netip.Addr {
+	if d.hasAudio() || d.Video == nil {
+		return d.Addr.Addr().WithZone("")
+	}
+	return d.Video.Addr.Addr().WithZone("")
 }
 
 // withoutZone leaves out what only the end that wrote an address can tell.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -18,10 +19,10 @@ import (
 // many tracks have some 10 kB.
 const maxDescription = 64 << 10
 
-// ParseDescription reads the first audio section of a session description that a
-// call can be made from; the other ones become Others. Unknown lines are passed
-// over. The error wraps [ErrDescription], and tells why not if there is an audio
-// section.
+// ParseDescription reads the first audio section and the first video section of a
+// session description that a call can be made from; the other ones become Others.
+// Unknown lines are passed over. The error, if there is neither, wraps
+// [ErrDescription] and tells why not.
 func ParseDescription(text []byte) (*Description, error) {
 	if len(text) > maxDescription {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrDescription, len(text), maxDescription)
@@ -39,27 +40,42 @@ func ParseDescription(text []byte) (*Description, error) {
 		}
 		sections = append(sections, Section{fields[0], fields[2], strings.Join(fields[3:], " ")})
 	}
-	var first error
+	d, err := combine(head, streams, sections)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
+	return d, nil
+}
+
+// combine makes a description of the sections that a call can be made from.
+func combine(head block, streams []block, sections []Section) (*Description, error) {
+	d := &Description{}
+	var all []place
+	var audioErr, videoErr error
 	for i, m := range streams {
-		if sections[i].Media != "audio" {
-			continue
-		}
-		d, err := parseAudio(head, m)
-		if err == nil {
-			d.Others, d.Index = slices.Delete(sections, i, i+1), i
-			if len(d.Others) == 0 {
-				d.Others = nil
+		p := place{Section: sections[i]}
+		switch {
+		case p.Media == "audio" && !d.hasAudio():
+			audio, err := parseStream("audio", head, m)
+			if err == nil {
+				audio.Video, p.kind = d.Video, placeAudio
+				d = audio
 			}
-			return d, nil
+			audioErr = cmp.Or(audioErr, err)
+		case p.Media == "video" && d.Video == nil:
+			video, err := parseVideo(head, m)
+			if err == nil {
+				d.Video, p.kind = video, placeVideo
+			}
+			videoErr = cmp.Or(videoErr, err)
 		}
-		if first == nil {
-			first = err
-		}
+		all = append(all, p)
 	}
-	if first == nil {
-		first = errors.New("no audio section")
+	if !d.hasAudio() && d.Video == nil {
+		return nil, cmp.Or(audioErr, videoErr, errors.New("no audio or video section"))
 	}
-	return nil, fmt.Errorf("%w: %w", ErrDescription, first)
+	d.arrange(all)
+	return d, d.parseOrigin(head)
 }
 
 // A line of a description: "a=ptime:20" has the kind 'a'.
@@ -117,20 +133,18 @@ func split(text string) ([]block, error) {
 	return blocks, nil
 }
 
-func parseAudio(head, m block) (*Description, error) {
+// parseStream reads what audio and video sections have in common.
+func parseStream(media string, head, m block) (*Description, error) {
 	d := &Description{}
 	fields := strings.Fields(m[0].value)
-	secure, err := d.parseProfile(fields[2])
+	secure, err := d.parseProfile(media, fields[2])
 	if err != nil {
 		return nil, err
 	}
-	if err := d.parseAddresses(head, m, fields[1]); err != nil {
+	if err := d.parseAddresses(media, head, m, fields[1]); err != nil {
 		return nil, err
 	}
-	if err := d.parseOrigin(head); err != nil {
-		return nil, err
-	}
-	if err := d.parseFormats(m, fields[3:]); err != nil {
+	if err := d.parseFormats(media, m, fields[3:]); err != nil {
 		return nil, err
 	}
 	if d.PTime, err = parsePTime(m, "ptime"); err != nil {
@@ -140,7 +154,7 @@ func parseAudio(head, m block) (*Description, error) {
 		return nil, err
 	}
 	if secure {
-		if err := d.parseCrypto(m, fields[2]); err != nil {
+		if err := d.parseCrypto(media, m, fields[2]); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +163,7 @@ func parseAudio(head, m block) (*Description, error) {
 	return d, nil
 }
 
-func (d *Description) parseProfile(proto string) (secure bool, err error) {
+func (d *Description) parseProfile(media, proto string) (secure bool, err error) {
 	switch proto {
 	case "RTP/AVP":
 	case "RTP/AVPF":
@@ -159,14 +173,14 @@ func (d *Description) parseProfile(proto string) (secure bool, err error) {
 	case "RTP/SAVPF":
 		secure, d.Feedback = true, true
 	case "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF":
-		return false, fmt.Errorf("audio over %s has its keys by DTLS, as in WebRTC; want RTP/AVP, or RTP/SAVP with a=crypto", proto)
+		return false, fmt.Errorf("%s over %s has its keys by DTLS, as in WebRTC; want RTP/AVP, or RTP/SAVP with a=crypto", media, proto)
 	default:
-		return false, fmt.Errorf("audio over %s, want RTP/AVP or RTP/SAVP", proto)
+		return false, fmt.Errorf("%s over %s, want RTP/AVP or RTP/SAVP", media, proto)
 	}
 	return secure, nil
 }
 
-func (d *Description) parseAddresses(head, m block, number string) error {
+func (d *Description) parseAddresses(media string, head, m block, number string) error {
 	connection, ok := m.first('c')
 	if !ok {
 		connection, ok = head.first('c')
@@ -184,10 +198,10 @@ func (d *Description) parseAddresses(head, m block, number string) error {
 	number, _, _ = strings.Cut(number, "/")
 	port, err := strconv.ParseUint(number, 10, 16)
 	if err == nil && port == 0 {
-		return errors.New("audio port 0: turned down")
+		return fmt.Errorf("%s port 0: turned down", media)
 	}
 	if err != nil || port > 65534 {
-		return fmt.Errorf("audio port %.20s", number)
+		return fmt.Errorf("%s port %.20s", media, number)
 	}
 	d.Addr = netip.AddrPortFrom(addr, uint16(port))
 
@@ -231,22 +245,29 @@ func (d *Description) parseOrigin(head block) error {
 		*number = n
 	}
 	if len(fields) >= 6 {
-		if addr, err := netip.ParseAddr(fields[5]); err == nil && addr.WithZone("") != d.Addr.Addr() {
+		if addr, err := netip.ParseAddr(fields[5]); err == nil && addr.WithZone("") != d.host() {
 			d.Origin = addr.WithZone("")
 		}
 	}
 	return nil
 }
 
-func (d *Description) parseFormats(m block, formats []string) error {
+func (d *Description) parseFormats(media string, m block, formats []string) error {
 	var seen [128]bool
 	for _, format := range formats {
-		p, err := parseFormat(m, format)
+		pt, err := strconv.ParseUint(format, 10, 7)
+		if err != nil {
+			return fmt.Errorf("payload type %.100q", format)
+		}
+		if seen[pt] {
+			continue
+		}
+		seen[pt] = true
+		p, err := parseFormat(media, m, format, uint8(pt))
 		if err != nil {
 			return err
 		}
-		if p.Name != "" && !seen[p.PayloadType] {
-			seen[p.PayloadType] = true
+		if p.Name != "" {
 			d.Codecs = append(d.Codecs, p)
 		}
 	}
@@ -258,13 +279,12 @@ func (d *Description) parseFormats(m block, formats []string) error {
 
 // parseFormat returns the parameters of a payload type of m, without a name if
 // it is neither described nor static.
-func parseFormat(m block, format string) (codec.Params, error) {
-	pt, err := strconv.ParseUint(format, 10, 7)
-	if err != nil {
-		return codec.Params{}, fmt.Errorf("payload type %.100q", format)
+func parseFormat(media string, m block, format string, pt uint8) (codec.Params, error) {
+	p, _ := codec.Static(pt)
+	if media == "video" {
+		p = staticVideo(pt)
 	}
-	p, _ := codec.Static(uint8(pt))
-	p.PayloadType = uint8(pt)
+	p.PayloadType = pt
 	for _, l := range m {
 		key, line, _ := strings.Cut(l.value, ":")
 		number, value, _ := strings.Cut(line, " ")
@@ -311,7 +331,7 @@ func parsePTime(m block, name string) (time.Duration, error) {
 }
 
 // parseCrypto keeps the crypto lines that can be used.
-func (d *Description) parseCrypto(m block, proto string) error {
+func (d *Description) parseCrypto(media string, m block, proto string) error {
 	var skipped []error
 	for _, l := range m {
 		name, value, _ := strings.Cut(l.value, ":")
@@ -330,12 +350,12 @@ func (d *Description) parseCrypto(m block, proto string) error {
 		return nil
 	}
 	if len(skipped) > 0 {
-		return fmt.Errorf("audio over %s without a crypto attribute that can be used: %w", proto, skipped[0])
+		return fmt.Errorf("%s over %s without a crypto attribute that can be used: %w", media, proto, skipped[0])
 	}
 	if _, ok := m.attribute("fingerprint"); ok {
-		return fmt.Errorf("audio over %s has its keys by DTLS (a=fingerprint), want a=crypto", proto)
+		return fmt.Errorf("%s over %s has its keys by DTLS (a=fingerprint), want a=crypto", media, proto)
 	}
-	return fmt.Errorf("audio over %s without a key (a=crypto)", proto)
+	return fmt.Errorf("%s over %s without a key (a=crypto)", media, proto)
 }
 
 // parseDirection reads the direction of the section or else of the session. An

@@ -150,7 +150,7 @@ func TestDescriptionErrorsSayWhat(t *testing.T) {
 	const head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\n"
 	const c = "c=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 	for text, want := range map[string]string{
-		head + c + "m=video 5004 RTP/AVP 96\r\n":                             "no audio section",
+		head + c + "m=video 5004 RTP/AVP 96\r\n":                             "\"m=video 5004 RTP/AVP 96\": no payload format that is known by number or by rtpmap",
 		head + "t=0 0\r\nm=audio 5004 RTP/AVP 0\r\n":                         "no connection address (c=)",
 		head + "c=IN IP4 example.com\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n": `connection address "example.com" is not an IP address`,
 		head + c + "m=audio 0 RTP/AVP 0\r\n":                                 "audio port 0: turned down",

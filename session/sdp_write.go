@@ -20,16 +20,19 @@ func (d *Description) Marshal() ([]byte, error) {
 	}
 	origin := d.Origin
 	if !origin.IsValid() {
-		origin = d.Addr.Addr()
+		origin = d.host()
 	}
 	b := fmt.Appendf(nil, "v=0\r\no=- %d %d %s\r\ns=Parley\r\nc=%s\r\nt=0 0\r\n",
-		d.ID, d.Version, network(origin), network(d.Addr.Addr()))
-	for _, s := range d.Others[:d.Index] {
-		b = s.appendTo(b)
-	}
-	b = d.appendAudio(b)
-	for _, s := range d.Others[d.Index:] {
-		b = s.appendTo(b)
+		d.ID, d.Version, network(origin), network(d.host()))
+	for _, p := range d.places() {
+		switch p.kind {
+		case placeAudio:
+			b = d.appendAudio(b)
+		case placeVideo:
+			b = d.Video.appendTo(b, d.host())
+		default:
+			b = p.appendTo(b)
+		}
 	}
 	read, err := ParseDescription(b)
 	if err != nil {
@@ -38,6 +41,8 @@ func (d *Description) Marshal() ([]byte, error) {
 	switch want, got := d.canonical(), read.canonical(); {
 	case !slices.Equal(want.Codecs, got.Codecs):
 		return nil, fmt.Errorf("%w: %q would be read as %q", ErrDescription, formats(want.Codecs), formats(got.Codecs))
+	case !reflect.DeepEqual(want.Video, got.Video):
+		return nil, fmt.Errorf("%w: video %+v would be read as %+v", ErrDescription, want.Video, got.Video)
 	case !reflect.DeepEqual(want, got):
 		return nil, fmt.Errorf("%w: %v would be read as %v", ErrDescription, want, got)
 	}
@@ -46,8 +51,16 @@ func (d *Description) Marshal() ([]byte, error) {
 
 // check returns why d cannot be written at all.
 func (d *Description) check() error {
-	if !d.Addr.IsValid() || len(d.Codecs) == 0 {
+	if (d.hasAudio() || d.Video == nil) && (!d.Addr.IsValid() || len(d.Codecs) == 0) {
 		return fmt.Errorf("no address or no codec")
+	}
+	if d.Video != nil {
+		if err := d.Video.check(); err != nil {
+			return err
+		}
+		if d.Video.Index < 0 || d.Video.Index > len(d.Others) {
+			return fmt.Errorf("video after %d of %d other streams", d.Video.Index, len(d.Others))
+		}
 	}
 	if d.Index < 0 || d.Index > len(d.Others) {
 		return fmt.Errorf("audio after %d of %d other streams", d.Index, len(d.Others))
@@ -65,26 +78,33 @@ func (s Section) appendTo(b []byte) []byte {
 }
 
 func (d *Description) appendAudio(b []byte) []byte {
-	proto := "RTP/AVP"
-	if len(d.Crypto) > 0 {
-		proto = "RTP/SAVP"
-	}
-	if d.Feedback {
-		proto += "F"
-	}
-	b = fmt.Appendf(b, "m=audio %d %s", d.Addr.Port(), proto)
+	b = d.appendFormats(d.appendMedia(b, "audio"))
+	b = appendPTime(b, "ptime", d.PTime)
+	b = appendPTime(b, "maxptime", d.MaxPTime)
+	return d.appendTransport(b)
+}
+
+// appendMedia appends the media line.
+func (d *Description) appendMedia(b []byte, media string) []byte {
+	b = fmt.Appendf(b, "m=%s %d %s", media, d.Addr.Port(), d.profile())
 	for _, p := range d.Codecs {
 		b = fmt.Appendf(b, " %d", p.PayloadType)
 	}
-	b = append(b, "\r\n"...)
+	return append(b, "\r\n"...)
+}
+
+func (d *Description) appendFormats(b []byte) []byte {
 	for _, p := range d.Codecs {
 		b = fmt.Appendf(b, "a=rtpmap:%d %v\r\n", p.PayloadType, p)
 		if p.FMTP != "" {
 			b = fmt.Appendf(b, "a=fmtp:%d %s\r\n", p.PayloadType, p.FMTP)
 		}
 	}
-	b = appendPTime(b, "ptime", d.PTime)
-	b = appendPTime(b, "maxptime", d.MaxPTime)
+	return b
+}
+
+// appendTransport appends where RTCP goes, the keys and the direction.
+func (d *Description) appendTransport(b []byte) []byte {
 	switch {
 	case !d.RTCP.IsValid():
 	case withoutZone(d.RTCP).Addr() == withoutZone(d.Addr).Addr():

@@ -12,13 +12,17 @@
 // What is to be agreed with the far end is a [Description], which a signalling
 // stack carries as SDP: see [Answer], [Agree] and [Session.Update].
 //
-// RTP uses an even port and RTCP the next one, or both use one port. Video has
-// ports of its own. Limits for now: descriptions have audio only.
+// RTP uses an even port and RTCP the next one, or both use one port. Audio and
+// video have ports, and keys, of their own. A call has one or both of them: one
+// audio stream and one video stream at most, each between the same two ends. Limits
+// for now: no keys by DTLS, no ICE, and no bundling of both on one port; nor can an
+// agreement add media that the session was opened without.
 package session
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -37,7 +41,8 @@ import (
 )
 
 // Config describes a call. The zero value is a call that waits on a free port
-// for PCMU and digits from anybody.
+// for PCMU and digits from anybody. The addresses are those of the audio; a call
+// of video alone has those in Video.
 type Config struct {
 	Local      netip.AddrPort   // zero address: all of this machine; port 0: any even port
 	Remote     netip.AddrPort   // of RTP; zero: whoever sends first
@@ -55,7 +60,7 @@ type Config struct {
 	Secure  bool                // nothing is sent or heard before there are keys: from SRTP, or agreed on by SDP
 	Capture *Capture            // nil: none
 
-	Audio     *AudioConfig // nil: the zero AudioConfig
+	Audio     *AudioConfig // nil: none if there is Video, else the zero AudioConfig
 	Video     *VideoConfig // nil: none
 	Deadlines parley.Deadlines
 	Logger    *slog.Logger // nil: no log
@@ -105,17 +110,20 @@ type AudioConfig struct {
 // A Session is a [parley.Call] over UDP.
 type Session struct {
 	*parley.Call
-	leg    *leg
+	leg    *leg // of the audio; nil: none
 	video  *leg // nil: none
 	config Config
-	audio  *parley.AudioConfig
-	crypto []Crypto // what was offered
+	audio  *parley.AudioConfig // nil: none
 }
 
 // Open opens the sockets and starts the call. The context covers the opening
 // only; the call lasts until it ends or Close is called.
 func Open(ctx context.Context, c *Config) (*Session, error) {
-	s, err := prepare(ctx, c)
+	var p path
+	if c != nil {
+		p = path{mux: c.Mux, secure: c.Secure}
+	}
+	s, err := prepare(ctx, c, p, p)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +131,11 @@ func Open(ctx context.Context, c *Config) (*Session, error) {
 	return s, nil
 }
 
+// A path is what may be different for audio and video of a [Config].
+type path struct{ mux, secure bool }
+
 // prepare makes a session that does not receive yet.
-func prepare(ctx context.Context, c *Config) (*Session, error) {
+func prepare(ctx context.Context, c *Config, audio, video path) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -132,39 +143,60 @@ func prepare(ctx context.Context, c *Config) (*Session, error) {
 	if c != nil {
 		s.config = *c
 	}
-	if s.config.Audio == nil {
+	if s.config.Audio == nil && s.config.Video == nil {
 		s.config.Audio = &AudioConfig{}
 	}
-	if err := s.config.check(); err != nil {
-		return nil, err
+	if s.config.Audio == nil && (s.config.Remote.IsValid() || s.config.RemoteRTCP.IsValid()) {
+		return nil, errors.New("session: an address of the far end for audio, but no audio; that for video is in Video")
 	}
+	config := parley.Config{Deadlines: s.config.Deadlines, Logger: s.config.Logger}
 	var err error
-	if s.audio, err = s.config.Audio.parley(); err != nil {
-		return nil, err
+	if s.config.Audio != nil {
+		if err := s.openAudio(audio); err != nil {
+			return nil, err
+		}
+		config.Audio = s.audio
 	}
-	if s.leg, err = newLeg(&s.config, s.audio.Receive); err != nil {
-		return nil, fmt.Errorf("session: %w", err)
-	}
-	s.audio.Leg = s.leg
-	config := parley.Config{Deadlines: s.config.Deadlines, Logger: s.config.Logger, Audio: s.audio}
 	if s.config.Video != nil {
-		if config.Video, err = s.openVideo(); err != nil {
-			s.leg.Close()
+		if config.Video, err = s.openVideo(video); err != nil {
+			if s.leg != nil {
+				s.leg.Close()
+			}
 			return nil, err
 		}
 	}
 	if s.Call, err = parley.New(config); err != nil {
 		return nil, err
 	}
-	s.leg.call, s.leg.medium = s.Call, s.Audio()
+	if s.leg != nil {
+		s.leg.call, s.leg.medium = s.Call, s.Audio()
+	}
 	if s.video != nil {
 		s.video.call, s.video.medium = s.Call, s.Video()
 	}
 	return s, nil
 }
 
+// openAudio opens the sockets of the audio.
+func (s *Session) openAudio(p path) error {
+	if err := s.config.check(); err != nil {
+		return err
+	}
+	var err error
+	if s.audio, err = s.config.Audio.parley(); err != nil {
+		return err
+	}
+	if s.leg, err = newLeg(&s.config, p, s.audio.Receive); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	s.audio.Leg = s.leg
+	return nil
+}
+
 func (s *Session) start() {
-	s.leg.start()
+	if s.leg != nil {
+		s.leg.start()
+	}
 	if s.video != nil {
 		s.video.start()
 	}
@@ -261,11 +293,12 @@ func (c *AudioConfig) events(codecs []codec.Params) (codec.Params, bool) {
 	return codec.Params{Name: telephoneEvent, PayloadType: pt, ClockRate: codecs[0].ClockRate, Channels: 1, FMTP: "0-16"}, true
 }
 
-// LocalAddr returns the address of the RTP socket.
-func (s *Session) LocalAddr() netip.AddrPort { return s.leg.pair.LocalAddr() }
+// LocalAddr returns the address of the RTP socket of the audio. It is the zero
+// AddrPort without audio.
+func (s *Session) LocalAddr() netip.AddrPort { return s.leg.localAddr() }
 
-// RemoteAddr returns where RTP is sent to. It is the zero AddrPort while nobody
-// is known.
+// RemoteAddr returns where RTP of the audio is sent to. It is the zero AddrPort
+// while nobody is known.
 func (s *Session) RemoteAddr() netip.AddrPort { return s.leg.remoteAddr() }
 
 // NetworkStats count datagrams that did not reach the call, and what else became
@@ -281,7 +314,10 @@ type NetworkStats struct {
 
 // NetworkStats fills in n, for audio and video together.
 func (s *Session) NetworkStats(n *NetworkStats) {
-	s.leg.stats(n)
+	*n = NetworkStats{}
+	if s.leg != nil {
+		s.leg.stats(n)
+	}
 	if s.video == nil {
 		return
 	}

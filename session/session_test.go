@@ -326,6 +326,9 @@ func FuzzParseDescription(f *testing.F) {
 	for _, d := range descriptions {
 		f.Add([]byte(d.text))
 	}
+	for _, s := range videoShapes {
+		f.Add([]byte(s.text))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := ParseDescription(text)
 		if err != nil {

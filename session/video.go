@@ -12,31 +12,39 @@ import (
 
 // VideoConfig describes the video of a call. It has a pair of ports of its own,
 // from Ports of [Config] too, with the same rules for whom to hear, the same keys
-// and the same capture.
+// (unless they are agreed on by SDP, which has keys of its own for video) and the
+// same capture.
 type VideoConfig struct {
 	Local      netip.AddrPort // zero address: that of the audio; port 0: any even port
 	Remote     netip.AddrPort // of RTP; zero: whoever sends first
 	RemoteRTCP netip.AddrPort // zero: the port after that of Remote, or the same with Mux
 
 	// Codecs are the payload formats, of H264, VP8 and VP9: the first is sent, all
-	// are received. There has to be one.
+	// are received. There has to be one. Of H264, packetization-mode=1 among its
+	// parameters lets frames be sent in fragments, and sprop-parameter-sets tells
+	// the far end the parameter sets that our key frames come without.
 	Codecs []codec.Params
+
+	// Bandwidth is what [Session.Describe] asks the far end not to exceed, in bits
+	// per second; 0: not said.
+	Bandwidth int64
 
 	Wait      time.Duration // how long a missing packet is waited for; 0: 200 ms
 	Immediate bool          // send frames when written, not on the clock of their times
 	Direction parley.Direction
 
-	SSRC uint32 // 0: random
-	RTCP parley.RTCPConfig
+	SSRC  uint32 // 0: random
+	CNAME string // "": that of the audio, or random (RFC 7022)
+	RTCP  parley.RTCPConfig
 }
 
 // openVideo opens the sockets of the video.
-func (s *Session) openVideo() (*parley.VideoConfig, error) {
+func (s *Session) openVideo(p path) (*parley.VideoConfig, error) {
 	v := s.config.Video
 	if len(v.Codecs) == 0 {
 		return nil, errors.New("session: video without a codec")
 	}
-	if v.SSRC != 0 && v.SSRC == s.config.Audio.SSRC { // under one key they would share a key stream
+	if a := s.config.Audio; a != nil && v.SSRC != 0 && v.SSRC == a.SSRC { // under one key they would share a key stream
 		return nil, errors.New("session: one SSRC for audio and video")
 	}
 	c := s.config
@@ -48,7 +56,7 @@ func (s *Session) openVideo() (*parley.VideoConfig, error) {
 		return nil, err
 	}
 	var err error
-	if s.video, err = newLeg(&c, v.Codecs); err != nil {
+	if s.video, err = newLeg(&c, p, v.Codecs); err != nil {
 		return nil, fmt.Errorf("session: video: %w", err)
 	}
 	s.video.maxWaiting = maxWaitingVideo
@@ -60,6 +68,7 @@ func (s *Session) openVideo() (*parley.VideoConfig, error) {
 		Wait:      v.Wait,
 		Direction: v.Direction,
 		SSRC:      v.SSRC,
+		CNAME:     v.CNAME,
 		RTCP:      v.RTCP,
 	}, nil
 }
@@ -67,17 +76,11 @@ func (s *Session) openVideo() (*parley.VideoConfig, error) {
 // LocalVideo returns the address of the RTP socket of the video. It is the zero
 // AddrPort without video.
 func (s *Session) LocalVideo() netip.AddrPort {
-	if s.video == nil {
-		return netip.AddrPort{}
-	}
-	return s.video.pair.LocalAddr()
+	return s.video.localAddr()
 }
 
 // RemoteVideo returns where RTP of the video is sent to. It is the zero AddrPort
 // while nobody is known.
 func (s *Session) RemoteVideo() netip.AddrPort {
-	if s.video == nil {
-		return netip.AddrPort{}
-	}
 	return s.video.remoteAddr()
 }

@@ -44,13 +44,13 @@ func TestAudioAndVideo(t *testing.T) {
 			}
 			free := ports.Free()
 			v := VideoConfig{Codecs: []codec.Params{vp8}, RTCP: parley.RTCPConfig{NACK: true}}
-			a := open(t, Config{Ports: ports, Mux: tt.mux, SRTP: tt.here, Video: &v})
+			a := open(t, Config{Ports: ports, Mux: tt.mux, SRTP: tt.here, Audio: &AudioConfig{}, Video: &v})
 			if r := a.RemoteVideo(); r.IsValid() {
 				t.Errorf("knows %v before anybody called", r)
 			}
 			far := v
 			far.Remote = a.LocalVideo()
-			b := open(t, Config{Remote: a.LocalAddr(), Mux: tt.mux, SRTP: tt.there, Video: &far})
+			b := open(t, Config{Remote: a.LocalAddr(), Mux: tt.mux, SRTP: tt.there, Audio: &AudioConfig{}, Video: &far})
 			if a.LocalVideo().Port() == a.LocalAddr().Port() || a.LocalVideo().Addr() != a.LocalAddr().Addr() {
 				t.Errorf("video at %v, audio at %v", a.LocalVideo(), a.LocalAddr())
 			}
@@ -138,6 +138,9 @@ func TestFirstKeyFrameOfAStranger(t *testing.T) {
 }
 
 func TestVideoRefused(t *testing.T) {
+	if _, err := Open(t.Context(), &Config{Remote: local, Video: &VideoConfig{Codecs: []codec.Params{vp8}}}); err == nil {
+		t.Error("an address for audio in a call without: no error")
+	}
 	for name, v := range map[string]*VideoConfig{
 		"no codec":   {},
 		"unknown":    {Codecs: []codec.Params{{Name: "X", PayloadType: 96, ClockRate: 90000}}},

@@ -1,3 +1,0 @@
-package peer
-
-type tmpFeedback struct{ NACK, PLI, FIR bool }

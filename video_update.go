@@ -1,0 +1,179 @@
+package parley
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/stream"
+)
+
+// VideoFeedback says what a receiver of video may ask its source for.
+type VideoFeedback struct {
+	NACK bool // lost packets (RFC 4585, section 6.2.1)
+	PLI  bool // a key frame, by a picture loss indication (RFC 4585, section 6.3.1)
+	FIR  bool // a key frame, by a full intra request (RFC 5104, section 4.3.1)
+}
+
+// And returns what is in f and in g.
+func (f VideoFeedback) And(g VideoFeedback) VideoFeedback {
+	return VideoFeedback{NACK: f.NACK && g.NACK, PLI: f.PLI && g.PLI, FIR: f.FIR && g.FIR}
+}
+
+// A VideoUpdate is what a new agreement with the far end may change in the video
+// of a call, as after a re-INVITE. It says all of it anew.
+type VideoUpdate struct {
+	Send      codec.Params   // without a name: as before
+	Receive   []codec.Params // nil: as before
+	Feedback  VideoFeedback  // that both ends have; NACK is heeded if [RTCPConfig] has it too
+	Bandwidth int64          // what the far end says it can take, in bits per second; 0: as before
+	Direction Direction
+	Off       bool // one end has turned the video down: it is on hold, and its goodbye is not waited for
+}
+
+// Update changes the audio and the video of the call, all at once, or nothing if
+// there is an error. What is nil stays as it is.
+//
+// Of the video, what waits to be sent is dropped if the format changes: a writer
+// looks at [Video.Codec] before each key frame. While the direction does not let
+// this end send, frames go by unsent; while it does not let the far end send, what
+// comes is not heard, and the deadlines for media and silence do not count the
+// video. After a hold, the end that sends again is asked for a key frame.
+func (c *Call) Update(a *AudioUpdate, v *VideoUpdate) error {
+	line, picture := c.Audio(), c.Video()
+	switch {
+	case a != nil && line == nil:
+		return errors.New("parley: update of the audio of a call that has none")
+	case v != nil && picture == nil:
+		return errors.New("parley: update of the video of a call that has none")
+	}
+	return c.update(line, a, picture, v)
+}
+
+// Update changes the video, or nothing if there is an error. See [Call.Update].
+func (v *Video) Update(u *VideoUpdate) error { return v.call.update(nil, nil, v, u) }
+
+func (c *Call) update(a *Audio, au *AudioUpdate, v *Video, vu *VideoUpdate) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if au != nil && a.overLocked() != nil {
+		return a.overLocked()
+	}
+	if vu != nil && v.overLocked() != nil {
+		return v.overLocked()
+	}
+	now := time.Now()
+	var sender *stream.VideoSender
+	if vu != nil {
+		var err error
+		if sender, err = v.prepareLocked(now, vu); err != nil {
+			return err
+		}
+	}
+	if au != nil {
+		if err := a.updateLocked(now, au); err != nil {
+			if vu != nil {
+				v.receiver.SetCodecs(v.codecs) //nolint:errcheck // they were right before
+			}
+			return err
+		}
+	}
+	if vu != nil {
+		v.updateLocked(now, vu, sender)
+	}
+	c.cond.Broadcast()
+	c.schedule()
+	return nil
+}
+
+// prepareLocked does of an update what can fail, and returns the sender to go on
+// with.
+func (v *Video) prepareLocked(now time.Time, u *VideoUpdate) (*stream.VideoSender, error) {
+	sender := v.sender
+	if p := sender.Codec(); u.Send.Name != "" && !(u.Send.Same(p) && u.Send.PayloadType == p.PayloadType && u.Send.FMTP == p.FMTP) {
+		c := v.sending
+		c.Codec = u.Send
+		c.SSRC, c.Sequence, c.Timestamp = sender.SSRC(), v.sequence, sender.Timestamp(now)
+		var err error
+		if sender, err = stream.NewVideoSender(c); err != nil {
+			return nil, err
+		}
+	}
+	if u.Receive != nil {
+		if err := v.receiver.SetCodecs(u.Receive); err != nil {
+			return nil, err
+		}
+	}
+	return sender, nil
+}
+
+func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.VideoSender) {
+	direction := u.Direction
+	if u.Off {
+		direction = Inactive
+	}
+	resumes := direction.Sends() && !v.direction.Sends()
+	if sender != v.sender {
+		resumes = true
+		v.past = v.sentStats()
+		if rate := sender.Codec().ClockRate; rate != v.sender.Codec().ClockRate {
+			v.rtcp.SetClockRate(rate)
+		}
+		v.sender, v.out = sender, sender
+	}
+	if resumes && v.begun {
+		v.sender.KeyFrames().Ask()
+	}
+	if u.Receive != nil {
+		v.setCodecs(u.Receive)
+	}
+	if direction.Receives() && !v.direction.Receives() {
+		v.expected = now
+		if v.heard != 0 {
+			v.receiver.KeyFrames().Want(now)
+		}
+	}
+	v.direction, v.off = direction, u.Off
+	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
+	v.agreeLocked(u.Feedback)
+	v.rtcp.ResetBreaker(now)
+}
+
+// agreeLocked keeps to the feedback that both ends have.
+func (v *Video) agreeLocked(f VideoFeedback) {
+	v.pictures.loss = f.PLI
+	v.pictures.full = f.FIR && (v.control.FIR || !f.PLI)
+	switch nack := f.NACK && v.control.NACK; {
+	case !nack:
+		v.repair = nil
+	case v.repair == nil:
+		v.repair = newVideoRepair()
+	}
+}
+
+// setCodecs notes what is received.
+func (v *Video) setCodecs(codecs []codec.Params) {
+	v.codecs = slices.Clone(codecs)
+	v.described.set(codecs)
+}
+
+// sentStats returns what was sent so far, by senders of formats before this one
+// too.
+func (v *Video) sentStats() stream.VideoSenderStats {
+	var s stream.VideoSenderStats
+	v.sender.Stats(&s)
+	s.Packets += v.past.Packets
+	s.Octets += v.past.Octets
+	s.Frames += v.past.Frames
+	s.KeyFrames += v.past.KeyFrames
+	return s
+}
+
+// newVideoRepair returns a repair with a history of a second of 10 Mbit/s in
+// packets of 1200 bytes.
+func newVideoRepair() *repair {
+	return newRepair(rtcpctl.HistoryConfig{Packets: 1024, Bytes: 2 << 20, Age: time.Second}, maxVideoAgain)
+}

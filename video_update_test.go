@@ -1,0 +1,258 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/stream"
+	"github.com/parley-media/parley/video"
+)
+
+// A spy looks at what is delivered.
+type spy struct {
+	lineEnd
+	rtp, rtcp func(b []byte) // nil: does not
+}
+
+func (s *spy) DeliverRTP(at time.Time, from netip.AddrPort, b []byte) {
+	if s.rtp != nil {
+		s.rtp(b)
+	}
+	s.lineEnd.DeliverRTP(at, from, b)
+}
+
+func (s *spy) DeliverRTCP(at time.Time, from netip.AddrPort, b []byte) {
+	if s.rtcp != nil {
+		s.rtcp(b)
+	}
+	s.lineEnd.DeliverRTCP(at, from, b)
+}
+
+// A call of video alone is served, counted and ended as any other.
+func TestCallWithoutAudio(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{}, nil, nil)
+		if x.Audio() != nil {
+			t.Error("it has audio")
+		}
+		if err := x.SendDigits(t.Context(), "1", nil); err != stream.ErrNoEvents {
+			t.Errorf("digits: %v", err)
+		}
+		if err := x.Update(&AudioUpdate{}, nil); err == nil {
+			t.Error("its audio was updated")
+		}
+		if err := Copy(t.Context(), x, y); err == nil {
+			t.Error("its audio was copied")
+		}
+		pressed := make(chan error, 1)
+		go func() {
+			_, err := y.ReadDigit(context.Background())
+			pressed <- err
+		}()
+		served := make(chan error, 1)
+		seen := 0
+		go func() {
+			served <- Serve(t.Context(), y, HandlerFunc(func(_ context.Context, c *Call) error {
+				var f video.Frame
+				for c.Video().ReadFrame(&f) == nil {
+					seen++
+				}
+				return nil
+			}))
+		}()
+		film(x, 90)
+		time.Sleep(10 * time.Second) // for reports
+		var s Stats
+		if x.Stats(&s); s.Video.FramesSent != 90 || s.Video.RoundTrip <= 0 || s.Audio != (AudioStats{}) {
+			t.Errorf("%+v", s)
+		}
+		x.Close()
+		if err := <-served; seen != 90 || !endedBy(err, Bye) {
+			t.Errorf("%d frames seen, then %v", seen, err)
+		}
+		if err := <-pressed; err != io.EOF {
+			t.Errorf("no digit: %v", err)
+		}
+	})
+}
+
+func endedBy(err error, reason Reason) bool {
+	end, ok := errors.AsType[*EndError](err)
+	return ok && end.Reason == reason
+}
+
+// The deadlines watch the video when there is no audio, and leave out video that
+// is off or held.
+func TestDeadlinesWithoutAudio(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		packets int
+		update  *VideoUpdate
+		want    Reason // "": the call goes on
+	}{
+		{"no media", 0, nil, NoMedia},
+		{"silence", 30, nil, Silent},
+		{"held", 0, &VideoUpdate{Direction: SendOnly}, ""},
+		{"off", 0, &VideoUpdate{Off: true}, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			y, err := New(Config{
+				Video:     &VideoConfig{Leg: sink{}, Send: vp8, Receive: []codec.Params{vp8}},
+				Deadlines: Deadlines{FirstMedia: 2 * time.Second, Silence: 3 * time.Second},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer y.Close()
+			y.Connected()
+			if tt.update != nil {
+				if err := y.Update(nil, tt.update); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for n := range tt.packets {
+				time.Sleep(20 * time.Millisecond)
+				packet := append([]byte{0x80, 96, 0, byte(n), 0, 0, 0, 0, 0, 0, 0, 1}, 0x10, 1)
+				y.Video().DeliverRTP(time.Now(), netip.AddrPort{}, packet)
+			}
+			time.Sleep(10 * time.Second)
+			switch err := y.Err(); {
+			case tt.want == "" && err != nil, tt.want != "" && !endedBy(err, tt.want):
+				t.Errorf("%s: ended with %v, want %q", tt.name, err, tt.want)
+			}
+		})
+	}
+}
+
+// A line that was turned down keeps no call alive whose other line has said
+// goodbye.
+func TestGoodbyeBesideALineThatIsOff(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y := videoPair(t, VideoConfig{}, &AudioConfig{}, nil)
+			film(x, 10)
+			time.Sleep(6 * time.Second) // for a report
+			if off {
+				if err := y.Update(nil, &VideoUpdate{Off: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			x.mu.Lock()
+			b, _ := x.audio.rtcp.AppendBye(nil, "", time.Now())
+			x.mu.Unlock()
+			y.Audio().DeliverRTCP(time.Now(), netip.AddrPort{}, b)
+			time.Sleep(time.Second)
+			if ended := y.Err() != nil; ended != off {
+				t.Errorf("video off: %v, ended: %v", off, y.Err())
+			}
+		})
+	}
+}
+
+// Key frames are asked for by what the ends have agreed on, or not at all.
+func TestAgreedFeedback(t *testing.T) {
+	for _, tt := range []struct {
+		agreed VideoFeedback
+		fir    bool // configured
+		want   VideoFeedback
+	}{
+		{VideoFeedback{}, true, VideoFeedback{}},
+		{VideoFeedback{PLI: true}, true, VideoFeedback{PLI: true}},
+		{VideoFeedback{PLI: true, FIR: true}, false, VideoFeedback{PLI: true}},
+		{VideoFeedback{PLI: true, FIR: true}, true, VideoFeedback{PLI: true, FIR: true}},
+		{VideoFeedback{FIR: true}, false, VideoFeedback{FIR: true}},
+		{VideoFeedback{NACK: true}, false, VideoFeedback{NACK: true}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			x, y := videoPair(t, VideoConfig{RTCP: RTCPConfig{NACK: true, FIR: tt.fir, ReducedSize: true}}, nil, func([]byte) bool {
+				n++
+				return n%50 == 49
+			})
+			var got VideoFeedback
+			y.video.leg.(*plug).to = &spy{lineEnd: x.Video(), rtcp: func(b []byte) {
+				for b := b; len(b) >= 4; b = b[4+4*(int(b[2])<<8|int(b[3])):] {
+					switch [2]byte{b[0] & 31, b[1]} {
+					case [2]byte{1, 205}:
+						got.NACK = true
+					case [2]byte{1, 206}:
+						got.PLI = true
+					case [2]byte{4, 206}:
+						got.FIR = true
+					}
+				}
+			}}
+			for _, c := range []*Call{x, y} {
+				if err := c.Update(nil, &VideoUpdate{Feedback: tt.agreed, Bandwidth: 640_000}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			film(x, 60)
+			time.Sleep(time.Second)
+			if got.NACK = got.NACK && !tt.want.PLI; got != tt.want {
+				t.Errorf("agreed on %+v, with FIR %v: sent %+v, want %+v", tt.agreed, tt.fir, got, tt.want)
+			}
+			var s Stats
+			if x.Stats(&s); s.Video.Bandwidth != 640_000 {
+				t.Errorf("the far end takes %d", s.Video.Bandwidth)
+			}
+		})
+	}
+}
+
+// Another format in mid-call goes on with the numbers of the one before, and
+// begins with a key frame that the writer is asked for.
+func TestVideoChangesItsCodec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := vp8
+		other.PayloadType = 100
+		x, y := videoPair(t, VideoConfig{}, nil, nil)
+		next := -1
+		x.video.leg.(*plug).to = &spy{lineEnd: y.Video(), rtp: func(b []byte) {
+			seq := int(b[2])<<8 | int(b[3])
+			if next >= 0 && seq != next&0xffff {
+				t.Errorf("packet %d follows %d", seq, next-1)
+			}
+			next = seq + 1
+		}}
+		film(x, 30)
+		for _, bad := range []*VideoUpdate{
+			{Send: codec.Params{Name: "X", PayloadType: 96, ClockRate: 90000}},
+			{Send: other, Receive: []codec.Params{vp8, vp8}},
+		} {
+			if err := x.Update(nil, bad); err == nil || x.Video().Codec() != vp8 {
+				t.Errorf("%v, sends %v", err, x.Video().Codec())
+			}
+		}
+		if err := y.Update(nil, &VideoUpdate{Receive: []codec.Params{other}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Update(nil, &VideoUpdate{Send: other}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if x.Video().Codec() != other || !x.Video().KeyframeRequested() {
+			t.Errorf("sends %v, and wants no key frame", x.Video().Codec())
+		}
+		film(x, 30)
+		time.Sleep(time.Second)
+		var f video.Frame
+		y.Video().SetReadDeadline(time.Now().Add(time.Second))
+		last := -1
+		n := 0
+		for y.Video().ReadFrame(&f) == nil {
+			last = number(&f)
+			n++
+		}
+		var s Stats
+		if x.Stats(&s); n != 60 || last != 29 || s.Video.FramesSent != 60 || s.Video.KeyFramesSent != 2 {
+			t.Errorf("%d frames, the last one %d; %+v", n, last, s.Video)
+		}
+	})
+}
