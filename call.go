@@ -26,6 +26,17 @@ type Leg interface {
 	Close() error
 }
 
+// A BatchLeg is a [Leg] that gains by sending several packets of video at once.
+type BatchLeg interface {
+	Leg
+
+	// WriteBatch sends RTP packets that lie in b one behind the other, at most 64,
+	// each as long as sizes says, by the rules for WriteRTP. It tries all of them,
+	// and returns how many it could send, and one of the errors if not all. It is
+	// called by one goroutine at a time.
+	WriteBatch(b []byte, sizes []int) (sent int, err error)
+}
+
 // Deadlines end a call by itself. Zero means never. RTCP counts as a sign of
 // life for Silence, but not as media.
 type Deadlines struct {

@@ -21,13 +21,13 @@ const (
 	// [Video.KeyframeRequested].
 	KeyframeRequested EventKind = "keyframe"
 
-	LineAdded   EventKind = "added"   // the call has one more line, with Mid; Detail is its label
-	LineRemoved EventKind = "removed" // the far end has taken a line out of the call
-	ChannelOpen EventKind = "channel" // the far end has opened a channel; Detail is its label
+	LineAdded   EventKind = "added"       // the call has one more line, with Mid; Detail is its label
+	LineRemoved EventKind = "removed"     // the far end has taken a line out of the call
+	ChannelOpen EventKind = "channel"     // the far end has opened a channel; Detail is its label
 	Unreachable EventKind = "unreachable" // the connection does not answer any more; it may come back
 	Reconnected EventKind = "reconnected" // it does again
-	Muted       EventKind = "muted"   // nothing comes from the source that is heard, as when it pauses or the network is down
-	Unmuted     EventKind = "unmuted" // it goes on
+	Muted       EventKind = "muted"       // nothing comes from the source that is heard, as when it pauses or the network is down
+	Unmuted     EventKind = "unmuted"     // it goes on
 )
 
 // An Event is something that happened to a call while it went on.

@@ -36,6 +36,8 @@ type line struct {
 	direction Direction
 	expected  time.Time // from when on media is expected again, after a hold
 	leaving   bool      // a packet taken from the sender is on its way through the leg
+	batch     BatchLeg  // leg, if it takes several packets at once
+	sizes     []int     // of the packets on their way through batch
 	packet    rtp.Packet
 	control   ring[[]byte] // RTCP that has to leave at once
 	heard     uint32       // SSRC, once there is media
@@ -85,8 +87,8 @@ type medium interface {
 	goodbye()                                           // of the source that is heard
 	rename(now time.Time, ssrc uint32, sequence uint16) // the source of what is sent
 
-	// appendMedia appends the packet of media that is due at now, and idle does
-	// what else is due when there is none.
+	// appendMedia appends the packet of media that is due at now to dst, in which
+	// others may be, and idle does what else is due when there is none.
 	appendMedia(dst []byte, now time.Time) ([]byte, bool)
 	idle(now time.Time)
 
@@ -167,7 +169,13 @@ type protocol uint8
 const (
 	nothing protocol = iota
 	media
+	batch // of media: line.sizes tells the packets
 	control
+)
+
+const (
+	maxBatch  = 64   // packets
+	maxPacket = 1500 // bytes, of packets in a batch
 )
 
 // dueLocked appends to dst the packet that has to leave at now, and says what
@@ -181,10 +189,9 @@ func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 			return b, what
 		}
 	}
-	if b, ok := l.of.appendMedia(dst, now); ok {
-		l.sentLocked(now, b)
+	if b, what := l.mediaLocked(now, dst); what != nothing {
 		l.leaving = true
-		return b, media
+		return b, what
 	}
 	if next := l.rtcp.Next(); !l.call.connected.IsZero() && !next.IsZero() && !now.Before(next) {
 		if b, ok := l.rtcp.AppendReport(dst, now); ok {
@@ -204,8 +211,39 @@ func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	return dst, nothing
 }
 
-// send sends a packet that was due, without the lock.
+// mediaLocked appends the packet of media that is due at now, or as many as are if
+// the leg takes several and they fit into dst.
+func (l *line) mediaLocked(now time.Time, dst []byte) ([]byte, protocol) {
+	l.sizes = l.sizes[:0]
+	for {
+		begin := len(dst)
+		b, ok := l.of.appendMedia(dst, now)
+		if !ok {
+			break
+		}
+		dst = b
+		l.sentLocked(now, dst[begin:])
+		if l.batch == nil {
+			return dst, media
+		}
+		l.sizes = append(l.sizes, len(dst)-begin)
+		if len(l.sizes) == maxBatch || cap(dst)-len(dst) < maxPacket {
+			break
+		}
+	}
+	if len(l.sizes) == 0 {
+		return dst, nothing
+	}
+	return dst, batch
+}
+
+// send sends what was due, without the lock.
 func (l *line) send(b []byte, p protocol) {
+	if p == batch {
+		sent, _ := l.batch.WriteBatch(b, l.sizes)
+		l.sendErrors.Add(int64(len(l.sizes) - sent))
+		return
+	}
 	var err error
 	if p == control {
 		err = l.leg.WriteRTCP(b)

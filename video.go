@@ -83,6 +83,7 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 		return nil, err
 	}
 	v.of, v.in, v.out = v, v.receiver, v.sender
+	v.batch, _ = c.Leg.(BatchLeg)
 	v.setCodecs(c.Receive)
 	v.pictures = &pictures{KeyFrameRequester: v.receiver.KeyFrames(), loss: true, full: c.RTCP.FIR}
 	v.control = c.RTCP

@@ -176,7 +176,7 @@ func TestAgreedFeedback(t *testing.T) {
 				return n%50 == 49
 			})
 			var got VideoFeedback
-			y.video.leg.(*plug).to = &spy{lineEnd: x.Video(), rtcp: func(b []byte) {
+			y.Video().leg.(*plug).to = &spy{lineEnd: x.Video(), rtcp: func(b []byte) {
 				for b := b; len(b) >= 4; b = b[4+4*(int(b[2])<<8|int(b[3])):] {
 					switch [2]byte{b[0] & 31, b[1]} {
 					case [2]byte{1, 205}:
@@ -214,7 +214,7 @@ func TestVideoChangesItsCodec(t *testing.T) {
 		other.PayloadType = 100
 		x, y := videoPair(t, VideoConfig{}, nil, nil)
 		next := -1
-		x.video.leg.(*plug).to = &spy{lineEnd: y.Video(), rtp: func(b []byte) {
+		x.Video().leg.(*plug).to = &spy{lineEnd: y.Video(), rtp: func(b []byte) {
 			seq := int(b[2])<<8 | int(b[3])
 			if next >= 0 && seq != next&0xffff {
 				t.Errorf("packet %d follows %d", seq, next-1)

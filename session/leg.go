@@ -35,8 +35,11 @@ type leg struct {
 	call    *parley.Call
 	medium  medium
 	pair    *transport.Pair
+	sender  *transport.Sender // for WriteBatch, as coded
+	coded   *batch            // nil until there is something to encrypt
 	capture *Capture
 	secure  bool
+	video   bool // packets come in runs
 	mux     atomic.Bool
 	remote  atomic.Pointer[remote] // nil: nobody
 	srtp    atomic.Pointer[srtpKeys]
@@ -100,8 +103,11 @@ func newLeg(c *Config, p path, receive []codec.Params) (*leg, error) {
 	// An offer of one port for both may be turned down.
 	one := p.mux && c.Remote.IsValid()
 	var err error
-	l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one})
-	return l, err
+	if l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one}); err != nil {
+		return l, err
+	}
+	l.sender = transport.NewSender(l.pair.RTP)
+	return l, nil
 }
 
 // localAddr returns the address of the RTP socket; the zero AddrPort without a
@@ -133,7 +139,11 @@ func (l *leg) start() {
 		}
 		l.reading.Go(func() {
 			r := &reader{leg: l, conn: conn}
-			transport.Receive(conn, r.receive)
+			if l.video && conn == l.pair.RTP {
+				transport.ReceiveRuns(conn, r.receive)
+			} else {
+				transport.Receive(conn, r.receive)
+			}
 		})
 	}
 }

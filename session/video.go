@@ -59,7 +59,7 @@ func (s *Session) openVideo(p path) (*parley.VideoConfig, error) {
 	if s.video, err = newLeg(&c, p, v.Codecs); err != nil {
 		return nil, fmt.Errorf("session: video: %w", err)
 	}
-	s.video.maxWaiting = maxWaitingVideo
+	s.video.video, s.video.maxWaiting = true, maxWaitingVideo
 	return &parley.VideoConfig{
 		Leg:       s.video,
 		Send:      v.Codecs[0],

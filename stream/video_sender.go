@@ -22,7 +22,8 @@ type VideoSenderConfig struct {
 
 	// Immediate sends a frame when it is written, all at once, with the time of
 	// that in its timestamp. Otherwise frames leave on the clock of their Time,
-	// and the packets of each are spread over the time until the next one.
+	// and the packets of each are spread over the time until the next one, in groups
+	// of eight.
 	Immediate bool
 
 	Queue      int // frames that may wait; 0: 16
@@ -49,6 +50,12 @@ const (
 	// A frame's packets leave within this part of the time until the next frame.
 	spreadNum, spreadDen = 3, 4
 	maxSpread            = 100 * time.Millisecond
+
+	// So many packets leave together, which saves a third of what sending and
+	// receiving them costs: each time that a sender and a receiver wake up is
+	// dearer than a packet. It is the largest burst of a sender that is not behind:
+	// some 10 kB, 8 ms of a link of 10 Mbit/s.
+	videoGroup = 8
 )
 
 // VideoSenderStats count what a [VideoSender] has sent.
@@ -203,7 +210,7 @@ func (s *VideoSender) Next() time.Time {
 	case !s.under:
 		return s.due()
 	}
-	return s.start.Add(s.spread * time.Duration(s.sent) / time.Duration(s.all))
+	return s.start.Add(s.spread * time.Duration(s.sent-s.sent%videoGroup) / time.Duration(s.all))
 }
 
 // AppendPacket appends the packet that is due at now to dst, and reports false if

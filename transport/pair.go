@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 )
 
 // A ListenConfig says where [Listen] opens sockets.
@@ -156,21 +155,4 @@ func (p *Pair) Close() error {
 		return nil
 	}
 	return p.close()
-}
-
-// Receive reads datagrams from c and calls fn for each, until c is closed. The
-// datagram is borrowed until fn returns. Errors that the network reports for
-// earlier packets, as when the far end's port is closed, are passed over.
-func Receive(c *net.UDPConn, fn func(arrival time.Time, from netip.AddrPort, b []byte)) {
-	buf := make([]byte, 2048)
-	for {
-		n, from, err := c.ReadFromUDPAddrPort(buf)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			continue
-		}
-		fn(time.Now(), netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), buf[:n])
-	}
 }

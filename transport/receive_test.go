@@ -47,8 +47,14 @@ func TestListenAddresses(t *testing.T) {
 }
 
 func TestReceive(t *testing.T) {
+	for name, receive := range receivers {
+		testReceive(t, name, receive)
+	}
+}
+
+func testReceive(t *testing.T, name string, receive func(*net.UDPConn, func(time.Time, netip.AddrPort, []byte))) {
 	for _, local := range []string{"127.0.0.1:0", "[::1]:0", "0.0.0.0:0"} {
-		t.Run(local, func(t *testing.T) {
+		t.Run(name+" on "+local, func(t *testing.T) {
 			p := open(t, netip.MustParseAddrPort(local))
 			sender := open(t, netip.AddrPortFrom(p.LocalAddr().Addr(), 0))
 			to := p.LocalAddr()
@@ -59,7 +65,7 @@ func TestReceive(t *testing.T) {
 			var reading sync.WaitGroup
 			begin := time.Now()
 			reading.Go(func() {
-				Receive(p.RTP, func(arrival time.Time, from netip.AddrPort, b []byte) {
+				receive(p.RTP, func(arrival time.Time, from netip.AddrPort, b []byte) {
 					if from.Addr().Is4In6() || from.Port() != sender.LocalAddr().Port() {
 						t.Errorf("from %v, want %v", from, sender.LocalAddr())
 					}
@@ -93,6 +99,12 @@ func TestReceive(t *testing.T) {
 // A far end that has closed its port makes errors for the sender's socket, which
 // goes on to receive.
 func TestReceiveOutlivesRefusals(t *testing.T) {
+	for name, receive := range receivers {
+		t.Run(name, func(t *testing.T) { testOutlivesRefusals(t, receive) })
+	}
+}
+
+func testOutlivesRefusals(t *testing.T, receive func(*net.UDPConn, func(time.Time, netip.AddrPort, []byte))) {
 	p := open(t, netip.AddrPortFrom(loopback, 0))
 	gone := open(t, netip.AddrPortFrom(loopback, 0))
 	to := gone.LocalAddr()
@@ -100,7 +112,7 @@ func TestReceiveOutlivesRefusals(t *testing.T) {
 	heard := make(chan string, 10)
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		Receive(p.RTP, func(_ time.Time, _ netip.AddrPort, b []byte) { heard <- string(b) })
+		receive(p.RTP, func(_ time.Time, _ netip.AddrPort, b []byte) { heard <- string(b) })
 	})
 	for range 10 {
 		p.RTP.WriteToUDPAddrPort([]byte("anybody?"), to) //nolint:errcheck // it may be refused

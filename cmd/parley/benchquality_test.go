@@ -178,6 +178,8 @@ func TestBenchWrongUse(t *testing.T) {
 		{[]string{"quality", lan, "--cost", "--html", filepath.Join(dir, "x.html")}, statusUse, "--cost"},
 		{[]string{"quality", lan, "--duration", "1s", "--out", dir}, statusFailed, dir},
 		{[]string{"quality", lan, "--duration", "1s", "--html", dir}, statusFailed, dir},
+		{[]string{"video", "--rounds", "0"}, statusUse, "--rounds 0"},
+		{[]string{"video", "--rounds", "1001"}, statusUse, "--rounds 1001"},
 		{[]string{"conceal", "--duration", "0s"}, statusUse, "--duration 0s"},
 		{[]string{"conceal", "--duration", "2h"}, statusUse, "--duration 2h"},
 		{[]string{"conceal", "--duration", "1s", "--out-dir", write("file", "x")}, statusFailed, "file"},

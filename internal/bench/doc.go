@@ -1,5 +1,6 @@
-// Package bench measures codecs and resamplers beside the same work in C, as
-// "parley bench codecs" prints it.
+// Package bench measures codecs, resamplers and the way of video through sockets
+// beside the same work in C, as "parley bench codecs" and "parley bench video"
+// print it.
 //
 //	err := bench.Codecs(ctx, bench.Options{}, func(r bench.Row) { fmt.Println(r) })
 //
@@ -10,6 +11,9 @@
 // turns, round by round. Both count the CPU time of the thread that works
 // (elsewhere than on Linux, Go takes the time of the wall). Where the two must
 // give the same output, they are compared by a checksum at the end of each round.
+//
+// [Video] counts the CPU time of whole processes instead, of both ends: on loopback
+// whoever sends does the work of the kernel's receiving side too.
 //
 // Libraries are linked by the names that they have in Debian 12. What cannot be
 // compiled or linked is a row that says what is missing, and not an error.

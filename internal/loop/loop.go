@@ -26,8 +26,8 @@ type Runner interface {
 }
 
 // ScratchSize is the length of the scratch memory that Run gets: room for one
-// packet of any size that a local network carries.
-const ScratchSize = 9216
+// packet of any size, or for many that leave together.
+const ScratchSize = 1 << 16
 
 // A Task is a Runner's place on a loop. Its methods may be called from any
 // goroutine, also with locks held that Run takes.

@@ -1,0 +1,68 @@
+package session
+
+import "github.com/parley-media/parley/transport"
+
+// A batch is packets on their way through encryption.
+type batch struct {
+	bytes [80 << 10]byte // 64 packets of 1200 bytes and what they grow by
+	sizes []int
+}
+
+// WriteBatch sends packets of video, and runs of equal ones at once where that can
+// be. The counters and the capture have each of them.
+func (l *leg) WriteBatch(b []byte, sizes []int) (sent int, err error) {
+	r := l.remote.Load()
+	if r == nil {
+		return 0, errNobody
+	}
+	keys := l.srtp.Load()
+	switch {
+	case keys != nil:
+		return l.encryptBatch(keys, r, b, sizes)
+	case l.secure:
+		return 0, errKeys
+	}
+	rest := b
+	for _, size := range sizes {
+		l.record(l.pair.RTP, r.rtp, rest[:size], rest[:size], true)
+		rest = rest[size:]
+	}
+	return l.sender.Write(b, sizes, r.rtp)
+}
+
+func (l *leg) encryptBatch(keys *srtpKeys, r *remote, b []byte, sizes []int) (sent int, err error) {
+	if l.coded == nil {
+		l.coded = new(batch)
+	}
+	coded := l.coded
+	out := coded.bytes[:0]
+	coded.sizes = coded.sizes[:0]
+	for _, size := range sizes {
+		packet := b[:size]
+		b = b[size:]
+		next, e := keys.encrypt(out[len(out):], packet)
+		if e != nil { // costs this packet alone
+			err = e
+			continue
+		}
+		l.record(l.pair.RTP, r.rtp, packet, next, true)
+		out = out[:len(out)+len(next)]
+		coded.sizes = append(coded.sizes, len(next))
+	}
+	sent, e := l.sender.Write(out, coded.sizes, r.rtp)
+	if e != nil {
+		err = e
+	}
+	return sent, err
+}
+
+// encrypt returns a packet encrypted in the memory of dst, which has to have room.
+func (k *srtpKeys) encrypt(dst, packet []byte) ([]byte, error) {
+	if cap(dst) < len(packet)+maxExpansion {
+		return nil, errLong
+	}
+	return (*transport.SRTP).EncryptRTP(k.protect, dst, packet)
+}
+
+// maxExpansion is more than what encryption adds to a packet.
+const maxExpansion = 64
