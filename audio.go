@@ -67,6 +67,7 @@ type Audio struct {
 	writing sync.Mutex     // held by whoever writes frames; taken before call.mu
 	adapter *audio.Adapter // not nil once a frame of another format was written
 	adapted []int16
+	written time.Duration // time of the end of what was queued
 
 	adapterFlushes int // flushes when the adapter was made
 
@@ -151,6 +152,10 @@ func (a *Audio) Decodes() bool {
 // by f.Kind. With [stream.InOrder] it gives what was sent, in order, with
 // explicit gaps. A reader that falls behind by more than the maximum delay is
 // brought back to the present.
+//
+// The Time of frames goes on without a gap, and is on one timeline with that of
+// [Video.ReadFrame]: what has the same Time belongs together. It begins at the
+// first packet of either, so the first frame may have a later Time than 0.
 //
 // After the far end has ended the call, what is left comes at once, and then
 // [io.EOF]. After any other end the error is an [*EndError].
@@ -248,7 +253,10 @@ func (a *Audio) decodeAgain() {
 
 // WriteFrame queues the samples of f to be sent on the media clock, and blocks
 // while the queue is full. A frame may have any length, rate and number of
-// channels.
+// channels. Samples follow each other whatever their f.Time says; that is for
+// video, which leaves with the sound of the same Time. In a call with video a
+// step of up to 10 s between frames whose times were continuous before is a
+// pause, and f waits for its time.
 func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.Background(), f) }
 
 func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
@@ -265,7 +273,7 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
 		a.adapter = nil
 	}
 	if a.adapter == nil && f.Format == format {
-		return a.queue(ctx, format, flushes, f.Samples)
+		return a.queue(ctx, format, flushes, f.Samples, f.Time)
 	}
 	if a.adapter == nil {
 		if a.adapter, err = audio.NewAdapter(format); err != nil {
@@ -276,7 +284,7 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
 	if a.adapted, err = a.adapter.Append(a.adapted[:0], f); err != nil {
 		return err
 	}
-	return a.queue(ctx, format, flushes, a.adapted)
+	return a.queue(ctx, format, flushes, a.adapted, f.Time)
 }
 
 // target returns what the sender takes.
@@ -289,10 +297,10 @@ func (a *Audio) target() (format audio.Format, flushes int, err error) {
 	return format, a.flushes, err
 }
 
-// queue gives samples to the sender, and waits while it has no room. What is
-// left of them when the queue is flushed, or the sender goes over to another
-// format, is dropped.
-func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16) error {
+// queue gives samples of the given time to the sender, and waits while it has no
+// room. What is left of them when the queue is flushed, or the sender goes over
+// to another format, is dropped.
+func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16, at time.Duration) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -314,11 +322,13 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 			return os.ErrDeadlineExceeded
 		}
 		n := min(len(samples), a.sender.Room()/format.Channels*format.Channels)
-		part := audio.Frame{Format: format, Samples: samples[:n]}
+		part := audio.Frame{Format: format, Samples: samples[:n], Time: at}
 		if err := a.sender.Write(time.Now(), &part); err != nil {
 			return err
 		}
 		samples = samples[n:]
+		at += format.Duration(n)
+		a.written = at
 		c.schedule()
 	}
 	return nil
@@ -404,5 +414,5 @@ func (a *Audio) flushAdapter(ctx context.Context) error {
 		return err
 	}
 	a.adapted = a.adapter.Flush(a.adapted[:0])
-	return a.queue(ctx, format, flushes, a.adapted)
+	return a.queue(ctx, format, flushes, a.adapted, a.written)
 }

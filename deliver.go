@@ -102,10 +102,24 @@ func (l *line) DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.collidedLocked(arrival, from)
 	}
 	l.breakerLocked()
+	c.nameLocked()
 	if !c.lastHeard.IsZero() {
 		c.lastHeard = arrival
 	}
 	c.schedule()
+}
+
+// nameLocked tells whether what is heard and what is seen come from one far end,
+// by its name (RFC 3550, section 6.5.1), if both are known.
+func (c *Call) nameLocked() {
+	if c.audio == nil {
+		return
+	}
+	sound := c.audio.rtcp.Name(c.audio.heard)
+	for _, v := range c.videos {
+		picture := v.rtcp.Name(v.heard)
+		v.sync.SetApart(sound != "" && picture != "" && sound != picture)
+	}
 }
 
 // heed acts on what the far end says by RTCP.

@@ -21,6 +21,11 @@ const (
 	// [Video.KeyframeRequested].
 	KeyframeRequested EventKind = "keyframe"
 
+	// BandwidthChanged: the far end says that it can take another bit rate than
+	// before, Bitrate, by 5 % or more (REMB). There are two such events in a second
+	// at most; an encoder keeps below it. See also [VideoStats].
+	BandwidthChanged EventKind = "bandwidth"
+
 	LineAdded   EventKind = "added"       // the call has one more line, with Mid; Detail is its label
 	LineRemoved EventKind = "removed"     // the far end has taken a line out of the call
 	ChannelOpen EventKind = "channel"     // the far end has opened a channel; Detail is its label
@@ -39,6 +44,8 @@ type Event struct {
 	SSRC   uint32         // if it is about a source
 	Addr   netip.AddrPort // if it is about an address
 	Detail string         // in words; may be empty
+
+	Bitrate int64 // in bits per second, if it is about that
 }
 
 // ReadEvent returns the next event of the call, and blocks until there is one.

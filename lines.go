@@ -39,6 +39,9 @@ func (c *Call) addAudio(config *AudioConfig) error {
 	}
 	c.audio, c.cname = a, a.rtcp.CNAME()
 	c.lines = append(slices.Clone(c.lines), &a.line)
+	for _, v := range c.videos {
+		v.joinLocked(a)
+	}
 	return nil
 }
 

@@ -56,7 +56,8 @@ type VideoStats struct {
 	FramesSent, KeyFramesSent int64
 	Queued                    int   // frames
 	KeyframesWanted           int64 // requests of the far end
-	Bandwidth                 int64 // what the far end says it can take, in bits per second; 0: it does not
+	Bandwidth                 int64 // what the far end says it can take (REMB), in bits per second; 0: it does not
+	Arrived, Missing          int64 // packets that were sent, by transport-wide feedback; 0 without
 
 	stream.VideoReceiverStats
 	Unread         int   // frames received and not read yet
@@ -106,6 +107,7 @@ func (v *Video) statsLocked(s *VideoStats) {
 	}
 	s.Queued = v.sender.Queued()
 	s.KeyframesWanted, s.Bandwidth = v.requests, v.bandwidth
+	s.Arrived, s.Missing = v.arrived, v.missing
 	s.Unread, s.Dropped = v.frames.count, v.frames.dropped
 	s.KeyframesAsked = v.receiver.KeyFrames().Requests()
 }

@@ -43,6 +43,7 @@ type Video struct {
 
 	// Guarded by call.mu.
 	receiver  *stream.VideoReceiver
+	sync      *stream.Sync // nil without audio
 	sender    *stream.VideoSender
 	sending   stream.VideoSenderConfig
 	past      stream.VideoSenderStats // of senders before this one
@@ -57,6 +58,10 @@ type Video struct {
 
 	requests  int64 // for key frames, of the far end
 	bandwidth int64
+	told      int64 // of that, by an event
+	toldAt    time.Time
+	arrived   int64 // packets, by transport-wide feedback
+	missing   int64
 }
 
 // maxVideoAgain bounds the packets of video that wait to be sent again.
@@ -82,6 +87,9 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	if v.sender, err = stream.NewVideoSender(v.sending); err != nil {
 		return nil, err
 	}
+	if call.audio != nil {
+		v.joinLocked(call.audio)
+	}
 	v.of, v.in, v.out = v, v.receiver, v.sender
 	v.batch, _ = c.Leg.(BatchLeg)
 	v.setCodecs(c.Receive)
@@ -93,6 +101,13 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 		v.repair = newVideoRepair()
 	}
 	return v, nil
+}
+
+// joinLocked puts the video on one timeline with the audio of the call.
+func (v *Video) joinLocked(a *Audio) {
+	v.sync = stream.NewSync(a.receiver, v.receiver)
+	v.sending.Sound = a.sender
+	v.sender.SetSound(a.sender)
 }
 
 // Codec returns the payload format of what is sent.
@@ -107,6 +122,12 @@ func (v *Video) Codec() codec.Params {
 // frames or 8 MiB goes on at a key frame. A key frame of H.264 for which the far
 // end has stated the parameter sets in its description only
 // (sprop-parameter-sets) has them ahead.
+//
+// Its Time is on one timeline with that of [Audio.ReadFrame]. A recorder writes
+// both at their Time. A frame comes as soon as it is whole, and its sound is given
+// out later, by the playout delay of audio: a player shows a frame when the sound
+// that is heard has come to its Time, or at once if that is past. With audio that
+// is read in order, or not at all, a player goes by a clock of its own.
 //
 // After the far end has ended the call, what is left comes at once, and then
 // [io.EOF]. After any other end the error is an [*EndError].
@@ -134,9 +155,11 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 }
 
 // WriteFrame queues a copy of a frame, which leaves at its time, its packets
-// spread until the next one, and blocks while the queue is full: 16 frames or 8
-// MiB. While the direction does not let this end send, frames go by unsent. The
-// error wraps [payload.ErrFrame] if f cannot be sent with the call's codec.
+// spread until the next one: when the sound of the same Time leaves, if there is
+// some and the two are not more than half a second apart. It blocks while the
+// queue is full: 16 frames or 8 MiB. While the direction does not let this end
+// send, frames go by unsent. The error wraps [payload.ErrFrame] if f cannot be
+// sent with the call's codec.
 func (v *Video) WriteFrame(f *video.Frame) error { return v.writeFrame(context.Background(), f) }
 
 func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {

@@ -24,14 +24,32 @@ func (v *Video) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	return rtcpctl.Hole{First: r.Seq() - int64(n), Count: n, Wait: wait, Deadline: now.Add(v.patience)}
 }
 
-func (v *Video) heed(_ time.Time, e rtcpctl.Event) {
+func (v *Video) heed(now time.Time, e rtcpctl.Event) {
 	switch e.Kind {
 	case rtcpctl.KeyFrameWanted:
 		v.requests++
 		v.sender.KeyFrames().Ask()
 	case rtcpctl.BandwidthEstimated:
-		v.bandwidth = e.Bitrate
+		v.estimatedLocked(now, e.Bitrate)
+	case rtcpctl.TransportReported:
+		v.arrived += int64(e.Arrived)
+		v.missing += int64(e.Missing)
 	}
+}
+
+// bandwidthPause is the least time between two events about the bandwidth.
+const bandwidthPause = 500 * time.Millisecond
+
+// estimatedLocked takes what the far end says it can take. Whoever sends that
+// repeats it each second or more often, so one that is left out is made up for.
+func (v *Video) estimatedLocked(now time.Time, bitrate int64) {
+	v.bandwidth = bitrate
+	change := bitrate - v.told
+	if !v.toldAt.IsZero() && (now.Sub(v.toldAt) < bandwidthPause || max(change, -change) < v.told/20) || change == 0 {
+		return
+	}
+	v.told, v.toldAt = bitrate, now
+	v.call.emitLocked(Event{Kind: BandwidthChanged, Media: v.name, Time: now, SSRC: v.heard, Bitrate: bitrate})
 }
 
 func (v *Video) goodbye() {}

@@ -105,7 +105,7 @@ func TestPacing(t *testing.T) {
 }
 
 func TestPorts(t *testing.T) {
-	want := "opened 127.0.0.1:42000\nopened 127.0.0.1:42002\nopened 127.0.0.1:42004\nopened 127.0.0.1:42006\nno more ports after 4 calls\nopened again\n"
+	want := "opened 127.0.0.1:20000\nopened 127.0.0.1:20002\nopened 127.0.0.1:20004\nopened 127.0.0.1:20006\nno more ports after 4 calls\nopened again\n"
 	if out := run(t, "ports"); out != want {
 		t.Errorf("printed %q", out)
 	}

@@ -46,9 +46,10 @@
 // [Session.AppendRename] resolve collisions of SSRCs (RFC 3550, section 8.2).
 //
 // Limits: a session sends from one SSRC. Of feedback the generic NACK, picture
-// loss indications, full intra requests and REMB are interpreted; other formats,
-// transport-wide feedback among them, and application packets are passed on as
-// [Other] events, whose Member.Raw pion/rtcp can parse. In sessions of more than four members no feedback is sent, because the
-// dithering of RFC 4585 is missing. Of extended reports the run-length blocks and
-// the statistics summary are passed over.
+// loss indications, full intra requests, REMB and transport-wide feedback are
+// interpreted; other formats and application packets are passed on as [Other]
+// events, whose Member.Raw pion/rtcp can parse. In sessions of more than four
+// members no feedback is sent, because the dithering of RFC 4585 is missing. Of
+// extended reports the run-length blocks and the statistics summary are passed
+// over.
 package rtcpctl

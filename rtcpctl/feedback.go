@@ -71,11 +71,11 @@ func (s *Session) AppendFeedback(dst []byte, now time.Time, f Feedback) ([]byte,
 
 // transport reads transport-layer feedback (RFC 4585, section 6.2).
 func (s *Session) transport(now time.Time, m Member, fn func(Event)) error {
-	if m.Count != formatNACK {
+	if m.Count != formatNACK && m.Count != formatTransport {
 		s.other(now, m, fn)
 		return nil
 	}
-	if len(m.Body) < 8+4 || len(m.Body)%4 != 0 {
+	if len(m.Body) < 8+4 || len(m.Body)%4 != 0 && m.Count == formatNACK {
 		return errFeedback
 	}
 	ssrc := binary.BigEndian.Uint32(m.Body)
@@ -83,7 +83,17 @@ func (s *Session) transport(now time.Time, m Member, fn func(Event)) error {
 		return nil
 	}
 	s.touchKnown(now, ssrc)
-	if binary.BigEndian.Uint32(m.Body[4:]) == s.config.SSRC {
+	if binary.BigEndian.Uint32(m.Body[4:]) != s.config.SSRC {
+		return nil
+	}
+	if m.Count == formatTransport {
+		_, _, arrived, ok := m.statuses()
+		if !ok {
+			return errFeedback
+		}
+		missing := int(binary.BigEndian.Uint16(m.Body[10:])) - arrived
+		fn(Event{Kind: TransportReported, SSRC: ssrc, Member: m, Arrived: arrived, Missing: missing})
+	} else {
 		fn(Event{Kind: Nacked, SSRC: ssrc, Member: m})
 	}
 	return nil

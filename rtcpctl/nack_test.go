@@ -198,7 +198,7 @@ func TestNacked(t *testing.T) {
 		{"for another", "", others, 0},
 		{"without entries", "", unhex(t, "81cd00020000000200000001"), 1},
 		{"without media", "", unhex(t, "81cd000100000002"), 1},
-		{"another format", "other 2 RTPFB/15", unhex(t, "8fcd00020000000200000001"), 0},
+		{"another format", "other 2 RTPFB/14", unhex(t, "8ecd00020000000200000001"), 0},
 	} {
 		before := s.stats.Malformed
 		got := events(s, epoch, c.b)

@@ -52,6 +52,11 @@ const (
 
 	// BandwidthEstimated: a source can take Event.Bitrate in all (REMB).
 	BandwidthEstimated
+
+	// TransportReported: of packets with transport-wide numbers Event.Arrived have
+	// arrived at a source and Event.Missing have not; [Member.Arrivals] of
+	// Event.Member tells which, and when.
+	TransportReported
 )
 
 // String returns the name of the kind in lower case.
@@ -81,6 +86,8 @@ func (k Kind) String() string {
 		return "key frame wanted"
 	case BandwidthEstimated:
 		return "bandwidth estimated"
+	case TransportReported:
+		return "transport reported"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -94,9 +101,11 @@ type Event struct {
 	Block  ReportBlock   // of Reported
 	RTT    time.Duration // of Reported and RoundTrip; 0 if it is unknown
 	VoIP   VoIPMetrics   // of VoIPReported
-	Member Member        // of Other and Nacked; borrowed until the function returns
+	Member Member        // of Other, Nacked and TransportReported; borrowed until the function returns
 
 	Bitrate int64 // of BandwidthEstimated, in bits per second
+
+	Arrived, Missing int // of TransportReported, packets
 }
 
 // Receive takes an RTCP datagram that arrived at now. It calls fn, which may be

@@ -145,6 +145,18 @@ func (r *Reception) Captured(timestamp uint32) time.Time {
 	return sr.wall.Add(fromUnits(int64(int32(timestamp-sr.timestamp)), r.clockRate))
 }
 
+// Mapped returns when the report came that tells how timestamps map to the
+// sender's clock, or the zero Time if none does.
+func (r *Reception) Mapped() time.Time {
+	if !r.lastReport.mapped {
+		return time.Time{}
+	}
+	return r.lastReport.arrival
+}
+
+// ClockRate returns the clock rate of the timestamps, in Hz.
+func (r *Reception) ClockRate() int { return r.clockRate }
+
 // Report returns the report block on this source for a report that is sent at
 // now, and begins the next interval of its fraction lost. After a restart of the
 // sender the block counts from there, as appendix A.1 has it.

@@ -115,14 +115,17 @@ func cut(b []byte) (m Member, n int, err error) {
 	if b[0]&0x20 == 0 {
 		return m, n, nil
 	}
-	if n != len(b) {
+	// Transport-wide feedback fills up its last word with padding, wherever it
+	// stands.
+	words := m.Type != TypeRTPFB || m.Count != formatTransport
+	if n != len(b) && words {
 		return m, n, errPadded
 	}
 	if len(m.Body) == 0 {
 		return m, n, errPadding
 	}
 	padding := int(m.Body[len(m.Body)-1])
-	if padding == 0 || padding%4 != 0 || padding > len(m.Body) {
+	if padding == 0 || padding%4 != 0 && words || padding > len(m.Body) {
 		return m, n, errPadding
 	}
 	m.Body = m.Body[:len(m.Body)-padding]

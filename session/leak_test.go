@@ -36,7 +36,7 @@ func files() (open []string) {
 // nothing behind.
 func TestManySessionsLeaveNothing(t *testing.T) {
 	const sessions, workers = 500, 25
-	ports, err := transport.NewPorts(40000, 40000+4*workers)
+	ports, err := transport.NewPorts(22000, 22000+4*workers)
 	if err != nil {
 		t.Fatal(err)
 	}

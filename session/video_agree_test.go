@@ -288,7 +288,7 @@ func TestVideoUpdateRefused(t *testing.T) {
 
 // A call of video alone takes one pair of ports.
 func TestPortsOfVideoAlone(t *testing.T) {
-	ports, err := transport.NewPorts(41050, 41060)
+	ports, err := transport.NewPorts(21050, 21060)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func TestAudioAndVideo(t *testing.T) {
 		{name: "encrypted", here: &SRTP{Local: ours, Remote: theirs}, there: &SRTP{Local: theirs, Remote: ours}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ports, err := transport.NewPorts(41000, 41020)
+			ports, err := transport.NewPorts(21000, 21020)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestVideoRefused(t *testing.T) {
 		"RTCP alone": {Codecs: []codec.Params{vp8}, RemoteRTCP: local},
 		"one SSRC":   {Codecs: []codec.Params{vp8}, SSRC: 7},
 	} {
-		ports, err := transport.NewPorts(41030, 41040)
+		ports, err := transport.NewPorts(21030, 21040)
 		if err != nil {
 			t.Fatal(err)
 		}

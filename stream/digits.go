@@ -38,7 +38,7 @@ func (r *AudioReceiver) NextDigit() time.Time {
 // acceptEvent takes a packet of a telephone event. Its report does not wait for
 // playout; in the buffer it only says that its sequence number is not lost.
 func (r *AudioReceiver) acceptEvent(p jitter.Packet, d *decoding) Verdict {
-	r.line.follow(&p, d.params.ClockRate)
+	r.place(&p, d)
 	if r.queue != nil {
 		r.enqueue(&p, d)
 		return Accepted

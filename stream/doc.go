@@ -7,7 +7,9 @@
 // length, cuts it into frames, encodes them and says when each packet has to
 // leave; coded frames, digits, comfort noise and redundancy go the same way.
 // A [VideoReceiver] gives out whole frames that can be decoded, and a
-// [VideoSender] paces the packets of those that it is given.
+// [VideoSender] paces the packets of those that it is given. A [Sync] puts what
+// is received of both on one timeline, and a VideoSender with a Sound does so
+// with what is sent.
 //
 // None of them owns a socket, a goroutine, a lock or a timer; every time they
 // need is an argument, and all times of one stream must derive from one

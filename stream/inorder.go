@@ -71,10 +71,12 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 			r.stats.Late++
 		}
 	}
+	r.give()
+	r.offset = r.given - r.pendAt
 	format := r.current.format
 	n := min(format.Samples(r.config.PTime), len(r.pending))
 	f.Grow(n)
-	f.Format, f.Time, f.Captured, f.Kind = format, r.given, r.captured(), audio.Media
+	f.Format, f.Time, f.Captured, f.Kind = format, r.given, r.captured(r.pendAt), audio.Media
 	copy(f.Samples, r.pending)
 	r.pending = r.pending[n:]
 	d := format.Duration(n)
@@ -112,6 +114,7 @@ func (r *AudioReceiver) formatOf(p *jitter.Packet) audio.Format {
 
 // gap fills f with silence of length d in the place of what is not there.
 func (r *AudioReceiver) gap(f *audio.Frame, format audio.Format, d time.Duration, lost bool) {
+	r.give()
 	n := max(format.Samples(d), format.Channels)
 	f.Grow(n)
 	clear(f.Samples)

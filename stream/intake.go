@@ -45,6 +45,7 @@ type source struct {
 	reception rtcpctl.Reception
 	last      time.Time
 	held      *held // the packet seen last that was not believed
+	earlier   *held // of probation, the one before it
 }
 
 type held struct {
@@ -98,6 +99,9 @@ func (in *intake) take(arrival time.Time, p *rtp.Packet, clockRate int, clocked 
 	}
 	switch order {
 	case rtcpctl.Stray, rtcpctl.Probation:
+		if order == rtcpctl.Probation {
+			s.held, s.earlier = s.earlier, s.held
+		}
 		s.hold(packet)
 		if order == rtcpctl.Stray {
 			return Stray
@@ -123,7 +127,15 @@ func (in *intake) take(arrival time.Time, p *rtp.Packet, clockRate int, clocked 
 	}
 	// The packet that was held back belongs before this one, or behind it.
 	other := s.held.packet
-	s.held = nil
+	first := s.first(&packet)
+	s.held, s.earlier = nil, nil
+	if first != nil {
+		first.Restart = true
+		accept(*first)
+		v := accept(packet)
+		accept(other)
+		return v
+	}
 	packet.Restart = true
 	switch {
 	case other.Type != packet.Type:
@@ -136,6 +148,19 @@ func (in *intake) take(arrival time.Time, p *rtp.Packet, clockRate int, clocked 
 		return v
 	}
 	return accept(packet)
+}
+
+// first returns the packet of probation that comes before p, if the network has
+// swapped p and the one that was held back after it: in that order none follows
+// the other. It is not counted as received.
+func (s *source) first(p *jitter.Packet) *jitter.Packet {
+	if s.earlier == nil || s.held.packet.Seq != p.Seq+1 || s.held.packet.Type != p.Type {
+		return nil
+	}
+	if first := &s.earlier.packet; first.Seq == p.Seq-1 && first.Type == p.Type && p.Arrival.Sub(first.Arrival) < jump {
+		return first
+	}
+	return nil
 }
 
 // source returns the entry for an SSRC, making one if it is new.

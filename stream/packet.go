@@ -20,7 +20,12 @@ type Packet struct {
 	Timestamp uint32 // RTP timestamp, in units of Codec.ClockRate
 	Marker    bool
 	Arrival   time.Time
-	Payload   []byte
+
+	// Time is the position on the timeline that an [audio.Frame] of the same call
+	// would have, and [video.Frame] has.
+	Time time.Duration
+
+	Payload []byte
 }
 
 // set copies q into p, reusing the memory of p.Payload.

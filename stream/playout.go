@@ -92,6 +92,7 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 	if !c.started || now.Before(c.next) {
 		return false
 	}
+	r.give()
 	if behind := now.Sub(c.next); behind > r.config.MaxDelay {
 		ticks := behind / r.config.PTime
 		c.next = c.next.Add(ticks * r.config.PTime)
@@ -103,6 +104,15 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 	r.fill(f)
 	c.next = c.next.Add(r.config.PTime)
 	return true
+}
+
+// give begins to count the time of frames when the first one is given out: from
+// 0, or from where the media is on a timeline that is shared.
+func (r *AudioReceiver) give() {
+	if !r.giving && r.sync != nil {
+		r.given = r.position + r.offset
+	}
+	r.giving = true
 }
 
 // fill makes the frame that begins at the position.
@@ -150,7 +160,8 @@ func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *au
 		return n
 	case len(r.pending) > 0:
 		if filled == 0 {
-			f.Captured = r.captured()
+			f.Captured = r.captured(r.pendAt)
+			r.offset = f.Time - r.pendAt
 		}
 		return r.play(pcm, format, made)
 	}
@@ -440,15 +451,6 @@ func (r *AudioReceiver) delay(d time.Duration) {
 		return
 	}
 	r.stats.Delay += (d - r.stats.Delay) / 16
-}
-
-// captured returns the far end's clock at the first pending sample.
-func (r *AudioReceiver) captured() time.Time {
-	if r.heard == nil || r.current == nil {
-		return time.Time{}
-	}
-	units := r.line.units - int64((r.line.base+unitsToTime(r.line.units, r.line.clockRate)-r.pendAt)*time.Duration(r.line.clockRate)/time.Second)
-	return r.heard.reception.Captured(r.line.timestamp + uint32(units-r.line.units))
 }
 
 // sampleTime is the tolerance with which media times are compared.

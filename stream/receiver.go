@@ -139,7 +139,10 @@ type AudioReceiver struct {
 	broken   bool          // the packet decoded last was none
 	span     time.Duration // media in a packet
 	position time.Duration // media time of what is given out next; valid if played
-	given    time.Duration // length of all frames given out
+	given    time.Duration // Time of the frame that is given out next; valid if giving
+	giving   bool
+	sync     *Sync         // nil: on its own
+	offset   time.Duration // from media time to Time, at the frame given out last
 	ended    bool
 	mender   mender
 	noise    comfortNoise
@@ -250,12 +253,25 @@ func (r *AudioReceiver) accept(p jitter.Packet, d *decoding) Verdict {
 	if d.kind == redundancy && r.queue == nil {
 		return r.acceptRedundant(p, d)
 	}
-	r.line.place(&p, d.params.ClockRate)
+	r.place(&p, d)
 	if r.queue != nil {
 		r.enqueue(&p, d)
 		return Accepted
 	}
 	return r.store(p, d)
+}
+
+// place puts p onto the timeline.
+func (r *AudioReceiver) place(p *jitter.Packet, d *decoding) {
+	begins := !r.line.begun
+	if d.kind == event {
+		r.line.follow(p, d.params.ClockRate)
+	} else {
+		r.line.place(p, d.params.ClockRate)
+	}
+	if begins {
+		r.offset = r.sync.begin()
+	}
 }
 
 func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
@@ -266,6 +282,7 @@ func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
 		Timestamp: p.Timestamp,
 		Marker:    p.Marker,
 		Arrival:   p.Arrival,
+		Time:      p.Time + r.offset,
 		Payload:   p.Payload,
 	})
 }

@@ -26,7 +26,7 @@ func (r *AudioReceiver) acceptRedundant(p jitter.Packet, d *decoding) Verdict {
 	if of.kind == event {
 		return r.acceptEvent(p, of)
 	}
-	r.line.place(&p, d.params.ClockRate)
+	r.place(&p, d)
 	back := int64(red.Len()) - 1
 	for b := range red.All() {
 		if back == 0 {

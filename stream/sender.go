@@ -31,10 +31,11 @@ var ErrFull = errors.New("stream: queue is full")
 type AudioSender struct {
 	setup
 
-	clock mediaClock
-	queue frameQueue
-	pcm   []int16 // the frame that is being encoded
-	wrote time.Time
+	clock   mediaClock
+	queue   frameQueue
+	pcm     []int16 // the frame that is being encoded
+	wrote   time.Time
+	written written
 
 	seq     uint16
 	running bool // inside a talkspurt

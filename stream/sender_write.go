@@ -20,7 +20,13 @@ const maxAhead = 10 * time.Second
 // Write queues the samples of f, all or none: it never blocks, and returns
 // [ErrFull] if there is no room. The error wraps [audio.ErrFormat] if f does not
 // have the format of the sender.
+//
+// If a [VideoSender] goes by this sound, a step of up to 10 s in the times of
+// frames that continued each other before is a pause: f waits for its time.
 func (s *AudioSender) Write(now time.Time, f *audio.Frame) error {
+	if stamp, ok := s.resume(now, f.Time); ok {
+		return s.write(now, f, &stamp)
+	}
 	return s.write(now, f, nil)
 }
 
@@ -65,6 +71,7 @@ func (s *AudioSender) write(now time.Time, f *audio.Frame, stamp *uint32) error 
 	p.samples += len(f.Samples)
 	s.queue.pcm.push(f.Samples)
 	s.wrote = now
+	s.written.frame(f.Time, f.Duration())
 	return nil
 }
 
@@ -123,6 +130,7 @@ func (s *AudioSender) writeCoded(now time.Time, payload []byte, d time.Duration,
 	}
 	p.set(stamp)
 	s.wrote = now
+	s.written.forget()
 	return nil
 }
 
@@ -218,6 +226,7 @@ func (s *AudioSender) Flush(fade time.Duration) Played {
 		}
 	}
 	s.drop(keep)
+	s.written.forget()
 	played := s.Played()
 	s.played, s.tally = Played{}, tally{}
 	return played

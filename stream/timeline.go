@@ -29,6 +29,9 @@ type timeline struct {
 	lastSeq     int64 // highest number placed, with its time and arrival
 	lastTime    time.Duration
 	lastArrival time.Time
+
+	since   time.Time // arrival of the run's first packet
+	fastest fastest
 }
 
 // jump is the difference between what timestamps and arrival times say beyond
@@ -48,6 +51,8 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if !l.begun {
 		*l = timeline{id: l.id, epoch: l.epoch, unordered: l.unordered, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
 		l.lastSeq, l.lastArrival = p.Seq, p.Arrival
+		l.since = p.Arrival
+		l.fastest.add(p.Arrival, 0)
 		p.Time = 0
 		return
 	}
@@ -68,6 +73,7 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	l.units += step
 	l.timestamp = p.Timestamp
 	p.Time = at
+	l.fastest.add(p.Arrival, at)
 	if p.Seq > l.lastSeq {
 		l.lastSeq, l.lastTime, l.lastArrival = p.Seq, at, p.Arrival
 	}
@@ -109,6 +115,7 @@ func (l *timeline) restart(p *jitter.Packet, clockRate int, newSeq bool) {
 	l.base = l.lastTime + elapsed
 	l.units = 0
 	l.timestamp = p.Timestamp
+	l.since, l.fastest = p.Arrival, fastest{}
 	if newSeq {
 		l.seqShift = l.lastSeq + 1 - p.Seq
 	}

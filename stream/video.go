@@ -80,6 +80,7 @@ type VideoReceiver struct {
 	formats [128]videoFormat
 	buffer  jitter.Buffer
 	request rtcpctl.KeyFrameRequester
+	sync    *Sync // nil: on its own
 
 	begun    bool
 	next     int64 // number of the packet that is given out next
@@ -359,8 +360,8 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 			r.width, r.height = info.Width, info.Height
 		}
 		*f = video.Frame{
-			Data: data, Key: info.Key || info.Recovery, Time: first.Time, Timestamp: first.Timestamp,
-			Captured: r.heard.reception.Captured(first.Timestamp),
+			Data: data, Key: info.Key || info.Recovery, Time: r.sync.place(now, first.Time), Timestamp: first.Timestamp,
+			Captured: r.captured(first.Time),
 			Width:    r.width, Height: r.height,
 		}
 		r.stats.Frames++

@@ -26,6 +26,13 @@ type VideoSenderConfig struct {
 	// of eight.
 	Immediate bool
 
+	// Sound is the audio of the same call: a frame leaves when the sound that was
+	// written with the same Time does, so that sender reports of both put them at
+	// the same instant. While the two differ by more than half a second, as when
+	// only one of them has gone over to another recording, each goes on by itself.
+	// Whatever guards one of the senders has to guard both. Nil: none.
+	Sound *AudioSender
+
 	Queue      int // frames that may wait; 0: 16
 	MaxPayload int // bytes; 0: [payload.DefaultMaxPayload]
 
@@ -84,6 +91,8 @@ type VideoSender struct {
 	origin time.Time     // when media time was 0
 	shift  time.Duration // from the times of frames to media time
 	latest time.Duration // highest media time so far
+	left   time.Duration // and that of a frame which has begun to leave
+	run    int           // of the sound that shift goes by; 0: none
 
 	queue []queuedFrame // a ring
 	first int
@@ -127,7 +136,16 @@ func NewVideoSender(c VideoSenderConfig) (*VideoSender, error) {
 		return nil, err
 	}
 	s.check, _ = newVideoPacketizer(&c)
+	s.SetSound(c.Sound)
 	return s, nil
+}
+
+// SetSound changes Sound of the configuration, as when a call gets audio later.
+func (s *VideoSender) SetSound(a *AudioSender) {
+	s.config.Sound = a
+	if a != nil {
+		a.written.paused = true
+	}
 }
 
 // newVideoPacketizer returns a packetizer. Browsers work better with long picture
@@ -177,19 +195,72 @@ func (s *VideoSender) Write(now time.Time, f *video.Frame) error {
 func (s *VideoSender) place(now time.Time, at time.Duration) time.Duration {
 	if !s.begun {
 		s.begun, s.origin, s.shift = true, now, -at
+		if with, run, ok := s.sound(at); ok && with <= videoStall && with >= -videoStall {
+			s.origin, s.run = now.Add(with), run
+		}
 		return 0
 	}
+	s.align(now)
 	clock := now.Sub(s.origin)
 	media := at + s.shift
 	switch ahead := media - s.latest; {
 	case s.config.Immediate:
 		media = clock
 	case ahead > videoJump || ahead < -videoJump || clock-max(media, s.latest) > videoStall:
-		media = max(clock, s.latest+time.Millisecond)
-		s.shift = media - at
+		media = max(clock, s.latest+time.Millisecond, s.recorded(clock))
+		s.shift, s.run = media-at, 0
+	}
+	if with, run, ok := s.sound(at); ok && with-media <= videoStall && with-media >= -videoStall {
+		// Timestamps must not go back.
+		media = max(with, media-max(0, media-s.latest)/slowness)
+		s.shift, s.run = media-at, run
 	}
 	s.latest = max(s.latest, media)
 	return media
+}
+
+// sound returns the media time at which the sound of a time leaves.
+func (s *VideoSender) sound(at time.Duration) (media time.Duration, run int, ok bool) {
+	if s.config.Sound == nil || s.config.Immediate {
+		return 0, 0, false
+	}
+	due, run, ok := s.config.Sound.due(at)
+	return due.Sub(s.origin), run, ok
+}
+
+// recorded returns the media time at which the sound that was written ends, with
+// which another recording may begin, if that is soon.
+func (s *VideoSender) recorded(clock time.Duration) time.Duration {
+	if s.config.Sound == nil {
+		return clock
+	}
+	if end := s.config.Sound.end().Sub(s.origin); end <= clock+videoStall {
+		return end
+	}
+	return clock
+}
+
+// align puts off what waits when the sound that belongs to it was put off, as
+// after a stall, or begins later than its time says.
+func (s *VideoSender) align(now time.Time) {
+	with, run, ok := s.sound(0)
+	by := with - s.shift
+	waits := s.count
+	if s.under {
+		waits--
+	}
+	if !ok || waits == 0 || by < time.Millisecond || run != s.run && by > videoStall {
+		return
+	}
+	first := s.queue[(s.first+s.count-waits)%len(s.queue)].media
+	if first+by > max(first, now.Sub(s.origin))+videoStall {
+		return
+	}
+	for i := s.count - waits; i < s.count; i++ {
+		s.queue[(s.first+i)%len(s.queue)].media += by
+	}
+	s.shift, s.run = s.shift+by, run
+	s.latest += by
 }
 
 // due returns when the first frame of the queue should leave.
@@ -216,6 +287,7 @@ func (s *VideoSender) Next() time.Time {
 // AppendPacket appends the packet that is due at now to dst, and reports false if
 // there is none. To send all that is due, call it until then.
 func (s *VideoSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
+	s.align(now)
 	if next := s.Next(); next.IsZero() || next.After(now) {
 		return dst, false
 	}
@@ -262,6 +334,7 @@ func (s *VideoSender) begin(now time.Time, q *queuedFrame) bool {
 		s.spread = max(0, s.spread)
 	}
 	s.before = due
+	s.left = max(s.left, q.media)
 	return true
 }
 
@@ -296,6 +369,7 @@ func (s *VideoSender) Flush() {
 	for ; s.count > keep; s.count-- {
 		s.bytes -= len(s.queue[(s.first+s.count-1)%len(s.queue)].data)
 	}
+	s.latest = s.left
 }
 
 // Queued returns how many frames have not been sent completely.

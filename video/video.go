@@ -12,10 +12,19 @@ type Frame struct {
 	// the other. A reader that fills a Frame reuses its memory.
 	Data []byte
 
-	Key       bool          // decoding can begin here
-	Time      time.Duration // position on this stream's continuous timeline, which is not in order with B-frames
-	Captured  time.Time     // the sender's clock from its reports, zero if unknown
-	Timestamp uint32        // as received, or as to be sent
+	Key bool // decoding can begin here
+
+	// Time is the position on a continuous timeline, which is not in order with
+	// B-frames. In a call with audio it is that of audio: what is heard and what is
+	// seen with the same Time belong together, read or written. While that becomes
+	// known better, time goes by up to 1/8 faster or slower for received frames; it
+	// never goes back.
+	Time time.Duration
+
+	// Captured is the time by the sender's own clock, from its reports; zero while
+	// it is unknown. That clock may be wrong by years, or be set: align by Time.
+	Captured  time.Time
+	Timestamp uint32 // as received, or as to be sent
 
 	// Width and Height are the size of the picture in pixels. They are 0 if it is
 	// not known yet.

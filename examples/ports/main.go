@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	ports, err := transport.NewPorts(42000, 42007) // four pairs, of RTP and RTCP
+	ports, err := transport.NewPorts(20000, 20007) // four pairs, of RTP and RTCP
 	if err != nil {
 		log.Fatal(err)
 	}
