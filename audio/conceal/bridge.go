@@ -6,10 +6,6 @@ const (
 	longest = 120 // ms of a gap that are filled from both sides
 	bend    = 25  // ms by which a side may be longer, to be compared with the other
 	enough  = 5   // ms of what comes after, at least
-
-	// A side is bent only if it then is as much like the other side as that, and
-	// by a tenth at most, about as much as voices glide in the time.
-	alignable = 0.6
 )
 
 // Bridge appends n samples per channel that lead from what was played last to
@@ -34,15 +30,20 @@ func (c *Concealer) Bridge(dst []int16, n int, ahead []int16) []int16 {
 	}
 	c.limit.allow(ahead[:min(len(ahead), c.memory)/c.channels*c.channels])
 	c.future.start(ahead, true, c.seed^0x5bd1e995)
-	c.side(c.past, &c.ahead, c.future, n)
-	c.side(c.future, &c.back, c.past, n)
+	c.past.steady, c.future.steady = true, true
+	there, back := c.meet(n)
 
 	at := len(dst)
-	slope := 1000 / float32(fading*c.rate)
+	stay, grow := c.forget(there, n), c.forget(back, n)
+	left := c.voice * float32(math.Sqrt(stay))
+	right := float32(math.Pow(grow, float64(n)-0.5))
 	for i := range n {
-		w := (float32(i) + 0.5) / float32(n)
-		a := (1 - w) * c.voice * min(1, max(0, 1-float32(c.age+i)*slope))
-		b := w * min(1, max(0, 1-float32(n-i)*slope))
+		// The weights that are best for two witnesses that are that much like the
+		// truth, and like each other only for that.
+		l, r := left*left, right*right
+		a, b := left*(1-r)/(1-l*r), right*(1-l)/(1-l*r)
+		left *= float32(stay)
+		right /= float32(grow)
 		hiss := float32(math.Sqrt(float64(max(0, 1-(a+b)*(a+b)))))
 		var v [2]float32
 		for k := range c.channels {
@@ -56,52 +57,4 @@ func (c *Concealer) Bridge(dst []int16, n int, ahead []int16) []int16 {
 	c.active = false
 	c.remember(dst[at:])
 	return dst
-}
-
-// side writes n samples of one side to dst, bent in time so that after them it
-// meets the other side's passage in phase.
-func (c *Concealer) side(s *source, dst *[2][]float32, other *source, n int) {
-	reach := min(s.lag/2, n/10)
-	window := min(c.rate*8/1000, len(other.mix))
-	s.next(dst, n+reach+window+3)
-	best, at := float32(-1), 0
-	step := max(1, c.rate/coarse)
-	for d := -reach; d <= reach; d += step {
-		var ab, aa, bb float32
-		for j := 0; j < window; j += step {
-			// The other side runs the other way.
-			y := other.mix[len(other.mix)-1-j]
-			x := dst[0][n+d+j]
-			if c.channels == 2 {
-				x = (x + dst[1][n+d+j]) / 2
-			}
-			ab += x * y
-			aa += x * x
-			bb += y * y
-		}
-		if aa > 0 && bb > 0 {
-			if r := ab / float32(math.Sqrt(float64(aa)*float64(bb))); r > best {
-				best, at = r, d
-			}
-		}
-	}
-	if best > alignable && at != 0 {
-		c.resample(dst, n, at)
-	}
-}
-
-// resample makes n samples of n+more.
-func (c *Concealer) resample(dst *[2][]float32, n, more int) {
-	ratio := float32(n+more) / float32(n)
-	for k := range c.channels {
-		x := dst[k]
-		for i := range n {
-			at := float32(i) * ratio
-			j := int(at)
-			f := at - float32(j)
-			x0, x1, x2, x3 := x[max(0, j-1)], x[j], x[j+1], x[j+2]
-			c.sum[k][i] = x1 + f/2*(x2-x0+f*(2*x0-5*x1+4*x2-x3+f*(3*(x1-x2)+x3-x0)))
-		}
-		copy(x, c.sum[k][:n])
-	}
 }

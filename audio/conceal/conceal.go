@@ -7,11 +7,13 @@ import (
 )
 
 const (
-	hold    = 10 // ms of an extension before it fades
-	fading  = 60 // ms until it has faded
-	easing  = 10 // ms in which sound goes over to noise
+	hold    = 6  // ms of an extension before it fades
+	fading  = 25 // ms in which it fades by a factor of e, as its likeness to what was lost does
+	easing  = 2  // the same for sound that goes over to noise
 	joining = 5  // ms in which an extension goes over to media
 	chunk   = 20 // ms that are made at a time
+
+	inaudible = 0.01 // gain of an extension that is not heard
 )
 
 // A Concealer fills gaps in one stream of audio. It keeps the last 80 ms of what
@@ -97,7 +99,7 @@ func (c *Concealer) remember(pcm []int16) {
 // Extend appends n samples per channel that continue what was played last, media
 // or not. It allocates only if dst has no room.
 func (c *Concealer) Extend(dst []int16, n int) []int16 {
-	return c.extend(dst, n, 1000/float32(fading*c.rate))
+	return c.extend(dst, n, c.decay(fading))
 }
 
 // Noise appends n samples per channel of background noise. What was played last
@@ -108,7 +110,7 @@ func (c *Concealer) Noise(dst []int16, n int) []int16 {
 		c.begin()
 		c.age = c.rate * hold / 1000
 	}
-	return c.extend(dst, n, 1000/float32(easing*c.rate))
+	return c.extend(dst, n, c.decay(easing))
 }
 
 // begin makes past ready to continue what was played.
@@ -128,14 +130,20 @@ func (c *Concealer) begin() {
 	c.limit.allowNoise(power, c.noise.loudest*float64(c.channels))
 }
 
-func (c *Concealer) extend(dst []int16, n int, step float32) []int16 {
+// decay returns the gain of each sample after the one before, if it falls by a
+// factor of e in so many ms.
+func (c *Concealer) decay(ms int) float32 {
+	return float32(math.Exp(-1000 / float64(ms*c.rate)))
+}
+
+func (c *Concealer) extend(dst []int16, n int, decay float32) []int16 {
 	if !c.active {
 		c.begin()
 	}
 	for n > 0 {
 		m := min(n, c.rate*chunk/1000+1)
 		at := len(dst)
-		dst = c.more(dst, m, step)
+		dst = c.more(dst, m, decay)
 		c.remember(dst[at:])
 		n -= m
 	}
@@ -143,14 +151,16 @@ func (c *Concealer) extend(dst []int16, n int, step float32) []int16 {
 }
 
 // more appends the next samples of the extension, which are not played yet.
-func (c *Concealer) more(dst []int16, n int, step float32) []int16 {
+func (c *Concealer) more(dst []int16, n int, decay float32) []int16 {
 	if c.voice > 0 {
 		c.past.next(&c.ahead, n)
 	}
 	for i := range n {
 		c.age++
 		if c.age > c.rate*hold/1000 {
-			c.voice = max(0, c.voice-step)
+			if c.voice *= decay; c.voice < inaudible {
+				c.voice = 0
+			}
 		}
 		hiss := float32(math.Sqrt(float64(1 - c.voice*c.voice)))
 		var v [2]float32
@@ -176,7 +186,7 @@ func (c *Concealer) Join(pcm []int16) {
 		return
 	}
 	n := min(len(pcm)/c.channels, c.rate*joining/1000)
-	c.scratch = c.more(c.scratch[:0], n, 1000/float32(fading*c.rate))
+	c.scratch = c.more(c.scratch[:0], n, c.decay(fading))
 	for i := range n {
 		w := (float32(i) + 0.5) / float32(n)
 		for k := i * c.channels; k < (i+1)*c.channels; k++ {

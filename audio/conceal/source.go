@@ -14,6 +14,13 @@ const (
 	// the pitch more surely, shorter ones the likest period.
 	template = 8
 
+	// A part of the lag that is likest is the period, if it is almost as good.
+	periodic, asGood = 0.5, 0.9
+
+	// A pitch that glides goes on with so much of its slope, until it is so many
+	// times what it was, or a part of it.
+	lasting, further = 0.75, 1.2
+
 	// smoothing is how fast the step at the beginning decays, in seconds.
 	smoothing = 0.0005
 )
@@ -27,13 +34,20 @@ type source struct {
 	low            []float32    // mix at about coarse Hz
 	random         random
 
-	lag   int     // the pitch period in samples, or one that is as good as any
-	alike float32 // how periodic the passage is at the end, 0 to 1
+	lag    int     // the pitch period in samples, or one that is as good as any
+	period float32 // the same, more precisely, in the middle of where it was found
+	trend  float32 // by how much it grows with each sample
+	alike  float32 // how periodic the passage is at the end, 0 to 1
+	steady bool    // the period is repeated as it is, however long it lasts
 
-	at     int // where in the passage the next sample comes from
+	now  float32       // the period that is made
+	part float32       // where between the two taps in the middle the next sample is
+	taps [2][4]float32 // what was repeated last
+
+	at     int // where in the passage the next tap comes from
 	jump   int // by how much at goes back at the end of the passage
 	fade   int // samples of the cross-fade before that
-	age    int // samples made
+	age    int // taps made
 	offset [2]float32
 	decay  float32 // of the offset, in each sample
 }
@@ -80,6 +94,7 @@ func (s *source) start(pcm []int16, backwards bool, seed uint32) {
 	}
 	s.random = random(seed | 1)
 	s.age = 0
+	s.steady = false
 	s.findPitch()
 	s.jump = s.lag
 	s.at = n - s.lag
@@ -88,6 +103,15 @@ func (s *source) start(pcm []int16, backwards bool, seed uint32) {
 		s.offset[c] = 0
 		if n > s.lag {
 			s.offset[c] = s.in[c][n-1] - s.in[c][n-1-s.lag]
+		}
+		if n > 0 {
+			s.taps[c][3] = s.in[c][n-1]
+		}
+	}
+	s.part = 0
+	if n > 0 && s.jump > 0 {
+		for range 3 {
+			s.repeat()
 		}
 	}
 }
@@ -100,39 +124,70 @@ func (s *source) overlap() int {
 
 // next writes the next samples of each channel to dst.
 func (s *source) next(dst *[2][]float32, n int) {
-	length := len(s.mix)
-	if length == 0 || s.jump == 0 {
+	if len(s.mix) == 0 || s.jump == 0 {
 		for c := range s.channels {
 			clear(dst[c][:n])
 		}
 		return
 	}
 	for i := range n {
-		u := float32(0)
-		if left := length - s.at; left <= s.fade {
-			u = 1 - (float32(left)-0.5)/float32(s.fade)
+		for ; s.part >= 1; s.part-- {
+			s.repeat()
 		}
 		for c := range s.channels {
-			v := s.in[c][s.at]
-			if u > 0 {
-				v += u * (s.in[c][s.at-s.jump] - v)
+			t := &s.taps[c]
+			dst[c][i] = t[1]
+			if s.part > 0 {
+				dst[c][i] = between(t[0], t[1], t[2], t[3], s.part)
 			}
-			dst[c][i] = v + s.offset[c]
-			s.offset[c] *= s.decay
 		}
-		s.at++
-		s.age++
-		if s.at == length {
-			s.at -= s.jump
-			s.vary()
-		}
+		s.part += float32(s.lag) / s.now
+		s.now = min(max(s.period/further, s.now+s.trend), s.period*further)
 	}
 }
 
-// vary chooses how far to go back next: further the longer it lasts, and by
-// something else than a period where there is none.
+// straighten makes the period an exact number of samples, lag, from now on.
+func (s *source) straighten() {
+	s.now, s.trend, s.period = float32(s.lag), 0, float32(s.lag)
+}
+
+// repeat takes the next tap from the passage.
+func (s *source) repeat() {
+	length := len(s.mix)
+	u := float32(0)
+	if left := length - s.at; left <= s.fade {
+		u = 1 - (float32(left)-0.5)/float32(s.fade)
+	}
+	for c := range s.channels {
+		v := s.in[c][s.at]
+		if u > 0 {
+			v += u * (s.in[c][s.at-s.jump] - v)
+		}
+		taps := &s.taps[c]
+		taps[0], taps[1], taps[2], taps[3] = taps[1], taps[2], taps[3], v+s.offset[c]
+		s.offset[c] *= s.decay
+	}
+	s.at++
+	s.age++
+	if s.at == length {
+		s.at -= s.jump
+		s.vary()
+	}
+}
+
+// between returns what is at part of the way, 0 to 1, from b to c on a cubic
+// spline through four samples.
+func between(a, b, c, d, part float32) float32 {
+	return b + part/2*(c-a+part*(2*a-5*b+4*c-d+part*(3*(b-c)+d-a)))
+}
+
+// vary chooses how far to go back next: further the longer it lasts, unless it
+// is to be steady, and by something else than a period where there is none.
 func (s *source) vary() {
 	ms := s.age * 1000 / s.rate
+	if s.steady {
+		ms = 0
+	}
 	periods := 1
 	switch {
 	case ms >= 20:
@@ -159,8 +214,8 @@ func (s *source) vary() {
 	s.fade = s.overlap()
 }
 
-// findPitch sets lag and alike: the lag at which the end of the passage was most
-// like itself.
+// findPitch sets lag, period and alike: the lag at which the end of the passage
+// was most like itself.
 func (s *source) findPitch() {
 	n := len(s.mix)
 	factor := max(1, s.rate/coarse)
@@ -176,30 +231,68 @@ func (s *source) findPitch() {
 	length := min(len(low)/3, s.rate/factor*template/1000)
 	least := max(1, s.rate*shortestLag/10000/factor)
 	most := min(s.rate*longestLag/10000/factor, len(low)-length)
-	s.lag, s.alike = n, 0
+	s.lag, s.period, s.now, s.trend, s.alike = n, float32(n), float32(n), 0, 0
 	if length < 2 || most < least {
 		return
 	}
-	best, at := float32(-1), least
-	end := low[len(low)-length:]
-	for l := least; l <= most; l++ {
-		if c := normal(end, low[len(low)-length-l:]); c > best {
-			best, at = c, l
+	at, best := likest(low, length, least, most)
+	for parts := 4; parts > 1; parts-- {
+		l, alike := likest(low, length, max(least, at/parts-1), at/parts+2)
+		if alike > max(periodic, asGood*best) {
+			at, best = l, alike
+			break
 		}
 	}
-	s.lag, s.alike = at*factor, best
+	s.lag, s.alike = at*factor, max(0, best)
+	precise := float32(at) + peak(low, length, at)
+	if s.alike >= voiced {
+		// The period before that tells where it goes.
+		before := low[:len(low)-at]
+		least, most := max(least, at-at/8-1), min(at+at/8+1, len(before)-length)
+		if l, alike := likest(before, length, least, most); alike >= voiced && l > least && l < most {
+			s.trend = lasting * (precise - float32(l) - peak(before, length, l)) / precise
+		}
+	}
 	if factor > 1 {
-		best = -1
 		length *= factor
-		end := s.mix[n-length:]
-		for l := max(1, (at-1)*factor); l <= min((at+1)*factor, n-length); l++ {
-			if c := normal(end, s.mix[n-length-l:]); c > best {
-				best, s.lag = c, l
-			}
-		}
-		s.alike = best
+		s.lag, _ = likest(s.mix, length, max(1, (at-1)*factor), min((at+1)*factor, n-length))
 	}
-	s.alike = max(0, s.alike)
+	s.period, s.now = float32(s.lag), float32(s.lag)
+	if s.alike >= voiced {
+		s.period = precise * float32(factor)
+		s.now = s.period + s.trend*(s.period+float32(length))/2
+	}
+}
+
+// peak returns by how much more than lag the lag is at which a parabola through
+// the correlations at lag and beside it has its top, -0.5 to 0.5.
+func peak(x []float32, length, lag int) float32 {
+	if lag < 2 || lag+1+length > len(x) {
+		return 0
+	}
+	end, x := x[len(x)-length:], x[len(x)-length-lag-1:]
+	less, here, more := normal(end, x[2:]), normal(end, x[1:]), normal(end, x)
+	curve := less - 2*here + more
+	if curve > -1e-6 {
+		return 0
+	}
+	return min(max(-0.5, (less-more)/2/curve), 0.5)
+}
+
+// likest returns the lag from least to most at which the end of x, of the given
+// length, is most like what is before it, and how much.
+func likest(x []float32, length, least, most int) (lag int, alike float32) {
+	lag, alike = least, -1
+	if most < least {
+		return lag, alike
+	}
+	end := x[len(x)-length:]
+	for l := least; l <= most; l++ {
+		if r := normal(end, x[len(x)-length-l:]); r > alike {
+			lag, alike = l, r
+		}
+	}
+	return lag, alike
 }
 
 // normal returns the normalised correlation of a and as much of b.
