@@ -1,0 +1,166 @@
+package file
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+// playAhead is how much of a file is read before it is due: tracks may lie that far
+// apart in it.
+const playAhead = time.Second
+
+// pump reads the file and hands packets to the lines, until the player is closed.
+func (p *Player) pump() {
+	defer p.source.close()
+	defer p.stop()
+	var packet Packet
+	shift := time.Duration(0) // from the file to play time
+	end := time.Duration(0)   // in play time, of what was read
+	any := false              // since the beginning was read last
+	moved := 0
+	for {
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return
+		}
+		seeking, target := p.seeking, p.target
+		p.seeking = false
+		if seeking {
+			moved, shift = p.moved, p.from-target
+			end, any = p.from, false
+		}
+		over := p.ended
+		p.mu.Unlock()
+		if over {
+			p.wake.wait(0)
+			continue
+		}
+		if seeking {
+			if err := p.source.open(); err != nil {
+				p.finish(moved, err)
+				continue
+			}
+		}
+		err := p.source.read(&packet)
+		switch {
+		case err == nil:
+			any = true
+			at := packet.Time + shift
+			end = max(end, at+packet.Duration)
+			if p.await(moved, at-playAhead) {
+				p.push(moved, &packet, at)
+			}
+		case errors.Is(err, io.EOF) && p.again(any, end):
+			shift, any = end, false
+			if err := p.source.open(); err != nil {
+				p.finish(moved, err)
+			}
+		case errors.Is(err, io.EOF):
+			if p.await(moved, end) {
+				p.finish(moved, nil)
+			}
+		default:
+			if p.await(moved, end) {
+				p.finish(moved, err)
+			}
+		}
+	}
+}
+
+// again reports whether the file is to begin anew, at a play time.
+func (p *Player) again(any bool, end time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !any || !p.loop || p.segments[len(p.segments)-1].play >= end {
+		return false
+	}
+	p.pruneLocked()
+	p.segments = append(p.segments, playSegment{end, 0})
+	return true
+}
+
+// await waits until a play time has come. It returns false if that has become
+// pointless.
+func (p *Player) await(moved int, at time.Duration) bool {
+	for {
+		p.mu.Lock()
+		if p.closed || p.moved != moved {
+			p.mu.Unlock()
+			return false
+		}
+		wait := at - p.nowLocked()
+		paused := p.paused
+		p.mu.Unlock()
+		switch {
+		case wait <= 0:
+			return true
+		case paused:
+			wait = 0
+		}
+		p.wake.wait(wait)
+	}
+}
+
+// An alarm waits for a time or for something else to happen.
+type alarm struct {
+	wake  chan struct{} // with room for one
+	timer *time.Timer   // reused
+}
+
+func newAlarm() *alarm {
+	a := &alarm{wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	a.timer.Stop()
+	return a
+}
+
+// poke ends the present wait, or the next one.
+func (a *alarm) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits for so long, or for ever if that is 0, unless it is poked.
+func (a *alarm) wait(d time.Duration) {
+	if d <= 0 {
+		<-a.wake
+		return
+	}
+	a.timer.Reset(d)
+	select {
+	case <-a.timer.C:
+	case <-a.wake:
+		a.timer.Stop()
+	}
+}
+
+// push hands a packet to the lines. What lies before the position that was sought
+// is for nobody.
+func (p *Player) push(moved int, packet *Packet, at time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.moved != moved || at < p.from || packet.Time < 0 {
+		return
+	}
+	picture := packet.Track == p.source.image
+	p.ring(picture).push(packet, at, p.nowLocked())
+	for _, l := range p.lines {
+		if l.picture == picture {
+			l.wake.poke()
+		}
+	}
+}
+
+// finish ends what is played, for a reason or because all of it was.
+func (p *Player) finish(moved int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.moved == moved && !p.ended {
+		p.ended, p.err = true, err
+		p.elapsed, p.paused = p.nowLocked(), true
+		p.announceLocked()
+	}
+}

@@ -1,0 +1,65 @@
+package file
+
+import "time"
+
+const (
+	// playRing bounds what is between the reading of a file and the slowest line.
+	maxPlayItems = 512
+	maxPlayBytes = 16 << 20
+
+	// playPast is how long what is due is kept for a line that is late.
+	playPast = 500 * time.Millisecond
+
+	keptItem = 256 << 10 // memory of an item that is kept for those to come
+)
+
+// A playItem is a packet with its place in play time.
+type playItem struct {
+	at, duration time.Duration
+	key          bool
+	data         []byte
+}
+
+// A playRing has the packets of one kind that are about to be played. Each line
+// reads it from a number of its own.
+type playRing struct {
+	items [maxPlayItems]playItem
+	base  int64 // number of the first
+	count int
+	bytes int
+}
+
+// at returns the item of a number from base to base+count-1.
+func (r *playRing) at(number int64) *playItem { return &r.items[number%maxPlayItems] }
+
+func (r *playRing) end() int64 { return r.base + int64(r.count) }
+
+// push appends a copy of a packet. What is past goes, and what has no room.
+func (r *playRing) push(p *Packet, at, now time.Duration) {
+	for r.count > 0 && r.at(r.base).at+r.at(r.base).duration < now-playPast {
+		r.drop()
+	}
+	for r.count == maxPlayItems || r.count > 0 && r.bytes+len(p.Data) > maxPlayBytes {
+		r.drop()
+	}
+	i := r.at(r.end())
+	*i = playItem{at, p.Duration, p.Key, append(i.data[:0], p.Data...)}
+	r.count++
+	r.bytes += len(p.Data)
+}
+
+func (r *playRing) drop() {
+	i := r.at(r.base)
+	r.bytes -= len(i.data)
+	if cap(i.data) > keptItem {
+		i.data = nil
+	}
+	r.base++
+	r.count--
+}
+
+func (r *playRing) clear() {
+	for r.count > 0 {
+		r.drop()
+	}
+}

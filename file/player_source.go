@@ -1,0 +1,119 @@
+package file
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/parley-media/parley/audio"
+)
+
+// openPlayable opens any file that can be played: those of [Open], and WAV, whose
+// samples become packets of PCM.
+func openPlayable(ctx context.Context, name string) (PacketReadCloser, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	var start [12]byte
+	n, _ := io.ReadFull(f, start[:])
+	f.Close()
+	if n < len(start) || string(start[8:]) != "WAVE" || !slices.Contains([]string{"RIFF", "RF64", "BW64"}, string(start[:4])) {
+		return Open(ctx, name)
+	}
+	w, err := OpenWAV(name)
+	if err != nil {
+		return nil, err
+	}
+	format := w.Format()
+	return &wavPackets{WAVReader: w, tracks: []Track{{Codec: PCM, Rate: format.Rate, Channels: format.Channels}}}, nil
+}
+
+// wavPackets reads the frames of a WAV file as packets.
+type wavPackets struct {
+	*WAVReader
+	tracks []Track
+	frame  audio.Frame
+}
+
+func (w *wavPackets) Tracks() []Track { return w.tracks }
+
+func (w *wavPackets) ReadPacket(p *Packet) error {
+	if err := w.ReadFrame(&w.frame); err != nil {
+		return err
+	}
+	p.Track, p.Time, p.Duration, p.Key = 0, w.frame.Time, w.frame.Duration(), true
+	p.Data = p.Data[:0]
+	for _, s := range w.frame.Samples {
+		p.Data = binary.LittleEndian.AppendUint16(p.Data, uint16(s))
+	}
+	return nil
+}
+
+// A playSource reads one track of sound and one of pictures of a file, from any
+// position, as often as is wanted.
+type playSource struct {
+	ctx          context.Context
+	name         string
+	in           PacketReadCloser
+	tracks       []Track // as they were at first
+	sound, image int     // the first track of each, -1: none
+}
+
+func openSource(ctx context.Context, name string) (*playSource, error) {
+	s := &playSource{ctx: ctx, name: name, sound: -1, image: -1}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	s.tracks = s.in.Tracks()
+	for i, t := range s.tracks {
+		switch {
+		case t.Codec.Video() && s.image < 0:
+			s.image = i
+		case !t.Codec.Video() && s.sound < 0:
+			s.sound = i
+		}
+	}
+	return s, nil
+}
+
+// open begins at the beginning.
+func (s *playSource) open() error {
+	if s.in != nil {
+		s.in.Close()
+		s.in = nil
+	}
+	in, err := openPlayable(s.ctx, s.name)
+	if err != nil {
+		return err
+	}
+	s.in = in
+	return nil
+}
+
+// read fills p with the next packet of the two tracks.
+func (s *playSource) read(p *Packet) error {
+	for {
+		if s.in == nil {
+			return os.ErrClosed
+		}
+		if err := s.in.ReadPacket(p); err != nil {
+			return err
+		}
+		if p.Duration == 0 && p.Track < len(s.tracks) {
+			p.Duration = s.tracks[p.Track].duration(p.Data)
+		}
+		if p.Track == s.sound || p.Track == s.image {
+			return nil
+		}
+	}
+}
+
+func (s *playSource) close() {
+	if s.in != nil {
+		s.in.Close()
+		s.in = nil
+	}
+}

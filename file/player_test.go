@@ -1,0 +1,513 @@
+package file_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/stream"
+	pictures "github.com/parley-media/parley/video"
+)
+
+// A heard frame is what a writer got, and when.
+type heard struct {
+	when  time.Duration // since the writer was made
+	at    time.Duration // by the frame
+	value int           // of it
+}
+
+// A listener takes what is played to it.
+type listener struct {
+	begin time.Time
+	mu    sync.Mutex
+	got   []heard
+	err   error
+	block chan struct{} // not nil: writes wait for it
+}
+
+func newListener() *listener { return &listener{begin: time.Now()} }
+
+func (l *listener) take(at time.Duration, value int) error {
+	if l.block != nil {
+		<-l.block
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = append(l.got, heard{time.Since(l.begin), at, value})
+	return l.err
+}
+
+func (l *listener) WriteFrame(f *audio.Frame) error { return l.take(f.Time, int(f.Samples[0])) }
+
+func (l *listener) all() []heard {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]heard(nil), l.got...)
+}
+
+// A codedListener takes packets of Opus.
+type codedListener struct{ *listener }
+
+func (c codedListener) Codec() codec.Params { return opusCodec }
+func (c codedListener) WritePacket(p *stream.Packet) error {
+	return c.take(time.Duration(p.Timestamp)*time.Second/48000, len(p.Payload))
+}
+
+type viewer struct{ *listener }
+
+func (v viewer) WriteFrame(f *pictures.Frame) error {
+	value := int(f.Data[len(f.Data)-1])
+	if f.Key {
+		value += 1000
+	}
+	return v.take(f.Time, value)
+}
+
+// wavFile writes a file of n frames of 20 ms, of which each has its number in its
+// samples, from 1 on.
+func wavFile(t testing.TB, n int) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "in.wav")
+	w, err := file.CreateWAV(name, mono8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if err := w.WriteFrame(level(int16(i+1), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// webmFile writes a file with a second of sound and pictures for each of n.
+func webmFile(t testing.TB, n int) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "in.webm")
+	w, err := file.Create(name, file.Track{Codec: file.VP8}, file.Track{Codec: file.Opus})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, together(video(25*n, vp8), sound(1, 50*n, 0)))
+	finish(t, w)
+	return name
+}
+
+func player(t testing.TB, name string, c file.PlayerConfig) *file.Player {
+	t.Helper()
+	p, err := file.OpenPlayer(context.Background(), name, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// due checks that frames came at their times, or up to 100 ms early, and that the
+// first one came exactly then.
+func due(t testing.TB, got []heard, first time.Duration) {
+	t.Helper()
+	if len(got) == 0 {
+		t.Error("nothing was played")
+		return
+	}
+	if got[0].when != first {
+		t.Errorf("the first frame comes after %v, want %v", got[0].when, first)
+	}
+	shift := got[0].when - got[0].at
+	for i, h := range got {
+		if early := h.at + shift - h.when; early < 0 || early > 100*ms {
+			t.Fatalf("frame %d for %v comes at %v", i, h.at+shift, h.when)
+		}
+	}
+}
+
+func TestPlay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, wavFile(t, 150), file.PlayerConfig{})
+		l, late := newListener(), newListener()
+		if err := p.AddAudio(l); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if at := p.Position(); at != time.Second {
+			t.Errorf("position %v after 1 s", at)
+		}
+		if err := p.AddAudio(late); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(l.begin); d != 3*time.Second || p.Position() != 3*time.Second {
+			t.Errorf("it ends after %v at %v, want 3 s", d, p.Position())
+		}
+		got := l.all()
+		due(t, got, 0)
+		if len(got) != 150 {
+			t.Fatalf("%d frames, want 150", len(got))
+		}
+		for i, h := range got {
+			if h.value != i+1 || h.at != time.Duration(i)*20*ms {
+				t.Fatalf("frame %d is %d for %v", i, h.value, h.at)
+			}
+		}
+		if got := late.all(); got[0].at < 880*ms || got[0].at > time.Second || len(got) < 100 {
+			t.Errorf("who came after 1 s hears %d frames from %v on", len(got), got[0].at)
+		}
+		p.Close()
+		if err := p.Wait(t.Context()); err != nil { // it had ended before
+			t.Errorf("Wait after Close: %v", err)
+		}
+		for _, err := range []error{p.Play(), p.Seek(0), p.AddAudio(l)} {
+			if !errors.Is(err, os.ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		}
+	})
+}
+
+func TestPlayPauseSeekStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, wavFile(t, 500), file.PlayerConfig{Paused: true})
+		l := newListener()
+		p.AddAudio(l)
+		time.Sleep(time.Second)
+		if got := l.all(); len(got) != 0 || p.Position() != 0 {
+			t.Errorf("paused, it plays %v", got)
+		}
+		p.Play()
+		p.Play()
+		time.Sleep(time.Second) // at 1 s of the file
+		p.Pause()
+		p.Pause()
+		time.Sleep(5 * time.Second)
+		n := len(l.all())
+		if n < 50 || n > 56 || p.Position() != time.Second {
+			t.Errorf("%d frames in 1 s, and the position is %v", n, p.Position())
+		}
+		p.Play()
+		time.Sleep(time.Second - ms) // at 2 s
+		if got := len(l.all()); got < 100 || got > 105 {
+			t.Errorf("%d frames in 2 s", got)
+		}
+		if err := p.Seek(8 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		seen := len(l.all())
+		time.Sleep(200 * ms)
+		if got := l.all()[seen]; got.value != 401 || got.when < 7999*ms || got.when > 8119*ms || p.Position() != 8*time.Second+8199*ms-got.when {
+			t.Errorf("after seeking: frame %d at %v, and the position is %v", got.value, got.when, p.Position())
+		}
+		p.Seek(-1) // backwards, to the beginning
+		seen = len(l.all())
+		time.Sleep(200 * ms)
+		if got := l.all()[seen]; got.value != 1 || p.Position() < 80*ms || p.Position() > 200*ms {
+			t.Errorf("after seeking back: frame %d, and the position is %v", got.value, p.Position())
+		}
+		for i, h := range l.all()[1:] {
+			if before := l.all()[i]; h.at <= before.at {
+				t.Fatalf("the time of a frame is %v after %v", h.at, before.at)
+			}
+		}
+		p.Stop()
+		seen = len(l.all())
+		time.Sleep(time.Second)
+		if len(l.all()) != seen || p.Position() != 0 {
+			t.Errorf("stopped, %d frames are played, at %v", len(l.all())-seen, p.Position())
+		}
+		p.Play()
+		p.Seek(time.Minute) // there is nothing
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		p.Play() // from the beginning again
+		seen = len(l.all())
+		time.Sleep(time.Second)
+		if got := l.all(); len(got) < seen+50 || got[seen].value != 1 {
+			t.Errorf("after the end, %d frames", len(got)-seen)
+		}
+	})
+}
+
+func TestPlayLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, wavFile(t, 15), file.PlayerConfig{Loop: true})
+		l := newListener()
+		p.AddAudio(l)
+		time.Sleep(3100 * ms)
+		if at := p.Position(); at != 100*ms {
+			t.Errorf("position %v after ten rounds and 100 ms", at)
+		}
+		p.SetLoop(false)
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		got := l.all()
+		due(t, got, 0)
+		for i, h := range got {
+			if h.value != i%15+1 || h.at != time.Duration(i)*20*ms {
+				t.Fatalf("frame %d is %d for %v", i, h.value, h.at)
+			}
+		}
+		if len(got) < 15*11 || len(got)%15 != 0 {
+			t.Errorf("%d frames", len(got))
+		}
+	})
+}
+
+// Sound and pictures of one time are written for one time, also where that begins
+// anew.
+func TestPlayInSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, webmFile(t, 4), file.PlayerConfig{})
+		sound, image := newListener(), newListener()
+		if err := errors.Join(p.AddAudio(codedListener{sound}), p.AddVideo(viewer{image})); err != nil {
+			t.Fatal(err)
+		}
+		if tracks := p.Tracks(); len(tracks) != 2 || tracks[0].Codec != file.Opus || tracks[1].Codec != file.VP8 {
+			t.Errorf("tracks %v", tracks)
+		}
+		time.Sleep(1990 * ms)
+		p.Seek(time.Second)
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for i, h := range sound.all() {
+			if h.at != h.when {
+				t.Fatalf("packet %d for %v comes at %v", i, h.at, h.when)
+			}
+		}
+		pics := image.all()
+		due(t, pics, 0)
+		// Where 1 s of the file is, after seeking, and the next key frame, at 1.2 s.
+		i := slices.IndexFunc(sound.all(), func(h heard) bool { return h.when >= 1990*ms })
+		k := slices.IndexFunc(pics, func(h heard) bool { return h.when >= 1990*ms })
+		from := sound.all()[i].at
+		if from < 1990*ms || from > 2110*ms {
+			t.Errorf("after seeking, sound goes on at %v", from)
+		}
+		if h := pics[k]; h.value < 1000 || h.at != from+200*ms || h.when != h.at || len(pics)-k != 70 {
+			t.Errorf("after seeking, picture %d is for %v at %v, and %d come", h.value, h.at, h.when, len(pics)-k)
+		}
+	})
+}
+
+// A writer that hangs, fails, or goes, harms no other.
+func TestPlayToTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []error
+		p := player(t, wavFile(t, 250), file.PlayerConfig{Error: func(err error) { told = append(told, err) }})
+		good, stuck, failing, going := newListener(), newListener(), newListener(), newListener()
+		stuck.block = make(chan struct{})
+		failing.err = errBroken
+		for _, l := range []*listener{good, stuck, failing, going} {
+			if err := p.AddAudio(l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		p.Remove(going)
+		p.Remove("nobody")
+		synctest.Wait()
+		n := len(going.all())
+		time.Sleep(2 * time.Second)
+		close(stuck.block)
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := good.all(); len(got) != 250 {
+			t.Errorf("the good one got %d frames, want 250", len(got))
+		}
+		if got := failing.all(); len(got) != 1 || len(told) != 1 || !errors.Is(told[0], errBroken) {
+			t.Errorf("the one that fails got %d frames, and told were %v", len(got), told)
+		}
+		if got := len(going.all()); got != n {
+			t.Error("the one that was removed goes on")
+		}
+		got := stuck.all()
+		if got[1].at < 2700*ms || p.Dropped(stuck) != int64(250-len(got)) {
+			t.Errorf("the stuck one goes on at %v with %d frames, and %d were dropped", got[1].at, len(got), p.Dropped(stuck))
+		}
+	})
+}
+
+func TestPlayToCalls(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sound codec.Params
+		in    func(testing.TB) string
+		video bool
+	}{
+		{"Opus and VP8", opusCodec, func(t testing.TB) string { return webmFile(t, 3) }, true},
+		{"WAV", pcmu, func(t testing.TB) string { return wavFile(t, 150) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y := calls(t, c.sound)
+				p := player(t, c.in(t), file.PlayerConfig{Error: func(err error) { t.Error(err) }})
+				if err := p.AddCall(x); err != nil {
+					t.Fatal(err)
+				}
+				begin := time.Now()
+				var frames, packets int
+				var got sync.WaitGroup
+				got.Go(func() {
+					var pk stream.Packet
+					for y.Audio().ReadPacket(&pk) == nil {
+						packets++
+					}
+				})
+				got.Go(func() {
+					var f pictures.Frame
+					for y.Video().ReadFrame(&f) == nil {
+						if at := time.Since(begin); (at - f.Time).Abs() > 40*ms {
+							t.Errorf("a picture for %v comes at %v", f.Time, at)
+						}
+						frames++
+					}
+				})
+				if err := p.Wait(t.Context()); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(200 * ms)
+				p.RemoveCall(x)
+				if err := x.Audio().WriteFrame(level(0, 0)); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("the call keeps a deadline")
+				}
+				x.Close()
+				y.Close()
+				got.Wait()
+				if packets < 149 || packets > 151 || c.video != (frames == 75) {
+					t.Errorf("%d packets and %d pictures", packets, frames)
+				}
+			})
+		})
+	}
+}
+
+func TestPlayerRefuses(t *testing.T) {
+	ctx := context.Background()
+	if _, err := file.OpenPlayer(ctx, filepath.Join(t.TempDir(), "none.wav"), file.PlayerConfig{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	p := player(t, wavFile(t, 1), file.PlayerConfig{Paused: true})
+	if err := p.AddVideo(viewer{newListener()}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("pictures of a WAV file: %v", err)
+	}
+	p = player(t, webmFile(t, 1), file.PlayerConfig{Paused: true})
+	if err := p.AddAudio(newListener()); err != nil && !errors.Is(err, codec.ErrUnknown) {
+		t.Errorf("Opus for one who takes frames: %v", err)
+	}
+	if err := p.AddVideo(h264Viewer{viewer{newListener()}}); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "VP8") {
+		t.Errorf("VP8 for one who takes H264: %v", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := p.Wait(ctx); err != context.Canceled {
+		t.Errorf("Wait: %v", err)
+	}
+	p.Close()
+	if err := p.Wait(context.Background()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Wait after Close: %v", err)
+	}
+}
+
+type h264Viewer struct{ viewer }
+
+func (h264Viewer) Codec() codec.Params { return codec.Params{Name: "H264", ClockRate: 90000} }
+
+// A file that breaks off is played as far as it goes, and then the error comes.
+func TestPlayBrokenFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := webmFile(t, 2)
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, b[:len(b)/2], 0o666); err != nil {
+			t.Fatal(err)
+		}
+		p := player(t, name, file.PlayerConfig{Loop: true})
+		l := newListener()
+		p.AddAudio(codedListener{l})
+		if err := p.Wait(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		if n := len(l.all()); n < 30 || n > 70 {
+			t.Errorf("%d packets of half the file", n)
+		}
+	})
+}
+
+// A frame costs no memory.
+func TestPlayDoesNotAllocate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, wavFile(t, 2000), file.PlayerConfig{})
+		for range 3 {
+			p.AddAudio(idle{})
+		}
+		time.Sleep(10 * time.Second) // what is reused has its size
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		time.Sleep(20 * time.Second)
+		runtime.ReadMemStats(&after)
+		// The clock of the bubble and the runtime have some of their own.
+		if n := after.Mallocs - before.Mallocs; n > 300 {
+			t.Errorf("1000 frames for three writers allocate %d times", n)
+		}
+	})
+}
+
+type idle struct{}
+
+func (idle) WriteFrame(*audio.Frame) error { return nil }
+
+func TestPlayerInAnyOrder(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	p := player(t, wavFile(t, 20), file.PlayerConfig{Loop: true})
+	var users sync.WaitGroup
+	for i := range 4 {
+		users.Go(func() {
+			for n := range 50 {
+				l := newListener()
+				p.AddAudio(l)
+				switch (n + i) % 5 {
+				case 0:
+					p.Pause()
+				case 1:
+					p.Seek(time.Duration(n) * 10 * ms)
+				case 2:
+					p.Stop()
+				}
+				p.Play()
+				p.Position()
+				p.Dropped(l)
+				if n%2 == 0 {
+					p.Remove(l)
+				}
+				if i == 3 && n == 49 {
+					p.Close()
+				}
+			}
+		})
+	}
+	users.Wait()
+	p.Close()
+}

@@ -1,0 +1,93 @@
+package file
+
+import "time"
+
+const (
+	// A frame is so much ahead of its time of arrival, or behind, only if its
+	// timeline has jumped.
+	clockAhead  = time.Second
+	clockBehind = 2 * time.Second
+
+	// clockWindow is how long the delay of a source is looked at. What it has
+	// become more by all that time is no delay of the network: by clockStopped,
+	// time stood still in a pause; by less, the clocks run apart, which is
+	// corrected by clockStep.
+	clockWindow  = time.Second
+	clockStopped = 200 * time.Millisecond
+	clockStep    = time.Millisecond
+)
+
+// A recorderClock puts the times of one timeline into a file. The file's own
+// time is that of arrival; the timeline is followed where it is believed, which
+// keeps the jitter of the arrival out of the file. Whatever a timeline does, what
+// arrives is never far from where it belongs, and the file grows no faster than
+// time goes by.
+type recorderClock struct {
+	begun  bool
+	shift  time.Duration // from the timeline to the file
+	leader any           // the track by whose arrival the clock is corrected
+
+	based bool          // base is known
+	base  time.Duration // the least delay at the beginning
+	since time.Duration // when the present window began
+	least time.Duration // delay in it
+}
+
+// place returns the place in the file of what has time at on the timeline, and
+// arrived at the given time of the file. It reports false if a track that does
+// not lead has nothing to do with this clock.
+func (c *recorderClock) place(track any, arrival, at time.Duration) (time.Duration, bool) {
+	if c.leader == nil {
+		c.leader, c.based = track, false
+		c.since, c.least = arrival, clockBehind
+	}
+	if !c.begun {
+		c.begun, c.shift = true, arrival-at
+	}
+	delay := arrival - at - c.shift
+	if delay > clockBehind || delay < -clockAhead {
+		if c.leader != track {
+			return 0, false
+		}
+		c.restart(track, arrival, at)
+		delay = 0
+	}
+	if c.leader == track {
+		c.watch(arrival, delay)
+	}
+	return at + c.shift, true
+}
+
+// restart makes the time at on the timeline of the leader the present.
+func (c *recorderClock) restart(track any, arrival, at time.Duration) {
+	if c.leader != track {
+		return
+	}
+	c.shift, c.based = arrival-at, false
+	c.since, c.least = arrival, clockBehind
+}
+
+// watch follows the delay of the leader.
+func (c *recorderClock) watch(arrival, delay time.Duration) {
+	c.least = min(c.least, delay)
+	if arrival-c.since < clockWindow {
+		return
+	}
+	more := c.least - c.base
+	switch {
+	case !c.based:
+		c.based, c.base = true, c.least
+	case more > clockStopped:
+		c.shift += more
+	default:
+		c.shift += min(max(more, -clockStep), clockStep)
+	}
+	c.since, c.least = arrival, clockBehind
+}
+
+// leave makes way for another leader.
+func (c *recorderClock) leave(track any) {
+	if c.leader == track {
+		c.leader = nil
+	}
+}

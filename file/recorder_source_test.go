@@ -1,0 +1,561 @@
+package file_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	_ "github.com/parley-media/parley/codec/g711"
+	"github.com/parley-media/parley/file"
+	pictures "github.com/parley-media/parley/video"
+)
+
+var errBroken = errors.New("broken")
+
+// A microphone gives a frame of 20 ms at its time, and an error in the end. It can
+// be interrupted.
+type microphone struct {
+	frames int
+	err    error
+
+	mu          sync.Mutex
+	n           int
+	interrupted chan struct{}
+	deadline    time.Time
+	begin       time.Time
+}
+
+func newMicrophone(frames int, err error) *microphone {
+	return &microphone{frames: frames, err: err, interrupted: make(chan struct{}), begin: time.Now()}
+}
+
+func (m *microphone) ReadFrame(f *audio.Frame) error {
+	m.mu.Lock()
+	interrupted, n := m.interrupted, m.n
+	m.mu.Unlock()
+	if n == m.frames {
+		if m.err != nil {
+			return m.err
+		}
+		<-interrupted
+	}
+	select {
+	case <-interrupted:
+		return os.ErrDeadlineExceeded
+	case <-time.After(time.Until(m.begin.Add(time.Duration(n) * 20 * ms))):
+	}
+	*f = *level(int16(n+1), time.Duration(n)*20*ms)
+	m.mu.Lock()
+	m.n++
+	m.mu.Unlock()
+	return nil
+}
+
+func (m *microphone) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.n
+}
+
+func (m *microphone) SetReadDeadline(t time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deadline = t; !t.IsZero() {
+		close(m.interrupted)
+	} else {
+		m.interrupted = make(chan struct{})
+	}
+}
+
+func TestRecorderReadsSources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []error
+		r, path := recorder(t, "call.wav", file.RecorderConfig{Error: func(err error) { told = append(told, err) }})
+		a := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+		failing, silent := newMicrophone(50, errBroken), newMicrophone(100, nil)
+		if err := a.Record(failing); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(told) != 1 || !errors.Is(told[0], errBroken) || !strings.Contains(told[0].Error(), "track 0") {
+			t.Errorf("told of %v, want that the source is broken", told)
+		}
+		silent.begin = time.Now()
+		if err := a.Record(silent); err != nil { // the source is swapped
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		closed(t, r)
+		if !silent.deadline.IsZero() {
+			t.Error("the source keeps a deadline")
+		}
+		_, samples := wavOf(t, path)
+		if len(samples) != 4*8000 {
+			t.Fatalf("%v, want 4 s", mono8.Duration(len(samples)))
+		}
+		for n, v := range samples {
+			want := int16(0)
+			switch i := n / 160; {
+			case i < 50:
+				want = int16(i + 1)
+			case i >= 100:
+				want = int16(i - 99)
+			}
+			if v != want {
+				t.Fatalf("at %v there is %d, want %d", mono8.Duration(n), v, want)
+			}
+		}
+		if len(told) != 1 {
+			t.Errorf("told of %v", told)
+		}
+	})
+}
+
+// A track that is closed lets its source go, and the others go on.
+func TestRecorderClosesTracks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := recorder(t, "call.mkv", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+		a, b := addAudio(t, r, file.Track{Codec: file.PCM}), addAudio(t, r, file.Track{Codec: file.PCM})
+		first, second := newMicrophone(1000, io.EOF), newMicrophone(1000, io.EOF)
+		a.Record(first)
+		b.Record(second)
+		time.Sleep(time.Second - 10*ms)
+		closed(t, a)
+		synctest.Wait()
+		n := first.count()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if first.count() != n || !first.deadline.IsZero() {
+			t.Error("a source is read after its track was closed")
+		}
+		if second.count() != 100 {
+			t.Errorf("the other source was read %d times, want 100", second.count())
+		}
+		closed(t, r)
+	})
+}
+
+// A relay lets the call be heard by others too.
+func TestRecorderOfRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := audio.NewRelay(newMicrophone(100, io.EOF), audio.RelayConfig{})
+		defer relay.Wait()
+		r, path := recorder(t, "call.wav", file.RecorderConfig{})
+		a := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+		s := relay.Subscribe()
+		defer s.Close()
+		a.Record(s)
+		time.Sleep(3 * time.Second)
+		closed(t, r)
+		if _, samples := wavOf(t, path); len(samples) != 16000 {
+			t.Errorf("%d samples, want 2 s", len(samples))
+		}
+	})
+}
+
+// A call is recorded while it is heard and seen, and read by itself afterwards.
+func TestRecordRelayedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, pcmu)
+		p := player(t, wavFile(t, 500), file.PlayerConfig{})
+		if err := p.AddCall(x); err != nil {
+			t.Fatal(err)
+		}
+		var filming sync.WaitGroup
+		filming.Go(func() {
+			for i := range 250 {
+				x.Video().WriteFrame(&pictures.Frame{Data: vp8(i%50 == 0, i), Key: i%50 == 0, Time: time.Duration(i) * 40 * ms})
+			}
+		})
+		sound, image := audio.NewRelay(y.Audio(), audio.RelayConfig{}), pictures.NewRelay(y.Video(), pictures.RelayConfig{})
+		r, path := recorder(t, "a.mkv", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+		a, v := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000}), addVideo(t, r, file.Track{Codec: file.VP8})
+		recordedSound, recordedImage, listener := sound.Subscribe(), image.Subscribe(), sound.Subscribe()
+		a.Record(recordedSound)
+		v.Record(recordedImage)
+		var f audio.Frame
+		for range 100 {
+			if err := listener.ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closed(t, r)
+		for _, c := range []io.Closer{recordedSound, recordedImage, listener} {
+			c.Close()
+		}
+		sound.Wait()
+		image.Wait()
+		last := f.Time
+		if err := y.Audio().ReadFrame(&f); err != nil || f.Time != last+20*ms {
+			t.Errorf("the call gives a frame at %v after one at %v (%v)", f.Time, last, err)
+		}
+		var picture pictures.Frame
+		if err := y.Video().ReadFrame(&picture); err != nil {
+			t.Error(err)
+		}
+		_, packets := packetsOf(t, path)
+		for track := range 2 {
+			times := timesOf(packets, track)
+			if d := times[len(times)-1] - times[0]; (d - 2*time.Second).Abs() > 100*ms {
+				t.Errorf("track %d lasts %v, want 2 s", track, d)
+			}
+		}
+		p.Close()
+		x.Close()
+		filming.Wait()
+	})
+}
+
+// A disk that is full is told at once, and once.
+func TestRecorderTellsOfDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("this system has no file that is always full")
+	}
+	for _, name := range []string{"a.wav", "a.ogg"} {
+		path := t.TempDir() + "/" + name
+		if err := os.Symlink("/dev/full", path); err != nil {
+			t.Fatal(err)
+		}
+		var told []error
+		r, err := file.CreateRecorder(path, file.RecorderConfig{Error: func(err error) { told = append(told, err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		track := file.Track{Codec: file.PCM}
+		if name == "a.ogg" {
+			track.Codec = file.Opus
+		}
+		a := addAudio(t, r, track)
+		for i := range 3 {
+			if name == "a.ogg" {
+				err = a.WritePacket(opusPacket(i))
+			} else {
+				err = a.WriteFrame(level(1, time.Duration(i)*20*ms))
+			}
+			if !errors.Is(err, errors.ErrUnsupported) && err == nil {
+				t.Errorf("%s: a write to a full disk succeeds", name)
+			}
+		}
+		if len(told) != 1 || told[0] != err {
+			t.Errorf("%s: told of %v, want %v", name, told, err)
+		}
+		for range 2 {
+			if e := r.Close(); e != err {
+				t.Errorf("%s: Close: %v, want %v", name, e, err)
+			}
+		}
+	}
+}
+
+// wire is a leg that delivers to a line of another call at once, in order.
+type wire struct {
+	to      atomic.Pointer[far]
+	packets chan func()
+	gone    chan struct{}
+	once    sync.Once
+	flying  sync.WaitGroup
+}
+
+type far struct {
+	line interface {
+		DeliverRTP(time.Time, netip.AddrPort, []byte)
+		DeliverRTCP(time.Time, netip.AddrPort, []byte)
+	}
+}
+
+func newWire() *wire {
+	w := &wire{packets: make(chan func(), 1024), gone: make(chan struct{})}
+	w.flying.Go(func() {
+		for {
+			select {
+			case deliver := <-w.packets:
+				deliver()
+			case <-w.gone:
+				return
+			}
+		}
+	})
+	return w
+}
+
+func (w *wire) send(b []byte, rtcp bool) error {
+	b = append([]byte(nil), b...)
+	select {
+	case w.packets <- func() {
+		if to := w.to.Load(); to != nil && rtcp {
+			to.line.DeliverRTCP(time.Now(), netip.AddrPort{}, b)
+		} else if to != nil {
+			to.line.DeliverRTP(time.Now(), netip.AddrPort{}, b)
+		}
+	}:
+		return nil
+	case <-w.gone:
+		return net.ErrClosed
+	}
+}
+
+func (w *wire) WriteRTP(b []byte) error  { return w.send(b, false) }
+func (w *wire) WriteRTCP(b []byte) error { return w.send(b, true) }
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.gone) })
+	return nil
+}
+
+// calls returns two calls that are connected.
+func calls(t testing.TB, sound codec.Params) (x, y *parley.Call) {
+	t.Helper()
+	vp8Codec := codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
+	var wires []*wire
+	open := func() *parley.Call {
+		a, v := newWire(), newWire()
+		wires = append(wires, a, v)
+		c, err := parley.New(parley.Config{
+			Audio: &parley.AudioConfig{Leg: a, Send: sound, Receive: []codec.Params{sound}},
+			Video: &parley.VideoConfig{Leg: v, Send: vp8Codec, Receive: []codec.Params{vp8Codec}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	x, y = open(), open()
+	wires[0].to.Store(&far{y.Audio()})
+	wires[1].to.Store(&far{y.Video()})
+	wires[2].to.Store(&far{x.Audio()})
+	wires[3].to.Store(&far{x.Video()})
+	x.Connected()
+	y.Connected()
+	t.Cleanup(func() {
+		x.Close()
+		y.Close()
+		for _, w := range wires {
+			w.Close()
+			w.flying.Wait()
+		}
+	})
+	return x, y
+}
+
+var pcmu = codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000}
+
+func TestRecordCall(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sound codec.Params
+		want  []file.Codec
+	}{
+		{"a.webm", opusCodec, []file.Codec{file.Opus, file.VP8}},
+		{"a.mkv", opusCodec, []file.Codec{file.Opus, file.VP8}},
+		{"a.ogg", opusCodec, []file.Codec{file.Opus}},
+		{"a.ivf", opusCodec, []file.Codec{file.VP8}},
+		{"a.mkv", pcmu, []file.Codec{file.PCM, file.VP8}},
+		{"a.wav", pcmu, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y := calls(t, c.sound)
+			r, path := recorder(t, c.name, file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+			if _, _, err := r.AddCall(y); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 250 {
+				if c.sound == opusCodec {
+					if err := x.Audio().WritePacket(opusPacket(i)); err != nil {
+						t.Fatal(err)
+					}
+				} else if err := x.Audio().WriteFrame(level(1000, 0)); err != nil {
+					t.Fatal(err)
+				}
+				if i%2 == 0 {
+					if err := x.Video().WriteFrame(&pictures.Frame{Data: vp8(i%50 == 0, i), Key: i%50 == 0, Time: time.Duration(i) * 20 * ms}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(20 * ms)
+			}
+			time.Sleep(time.Second)
+			closed(t, r)
+			if c.want == nil {
+				if _, samples := wavOf(t, path); (mono8.Duration(len(samples)) - 6*time.Second).Abs() > 100*ms {
+					t.Errorf("%v in the file, want 6 s", mono8.Duration(len(samples)))
+				}
+				return
+			}
+			tracks, packets := packetsOf(t, path)
+			if len(tracks) != len(c.want) {
+				t.Fatalf("%d tracks, want %d", len(tracks), len(c.want))
+			}
+			for i, want := range c.want {
+				times := timesOf(packets, i)
+				if tracks[i].Codec != want {
+					t.Errorf("track %d is %s, want %s", i, tracks[i].Codec, want)
+				}
+				if first, last := times[0], times[len(times)-1]; first > 100*ms || last < 4900*ms || last > 6100*ms {
+					t.Errorf("track %d (%s) goes from %v to %v", i, want, first, last)
+				}
+			}
+			// The call can be read again.
+			got := make(chan error, 1)
+			go func() {
+				var f pictures.Frame
+				got <- y.Video().ReadFrame(&f)
+			}()
+			x.Video().WriteFrame(&pictures.Frame{Data: vp8(true, 0), Key: true, Time: time.Hour})
+			if err := <-got; err != nil {
+				t.Errorf("reading the call afterwards: %v", err)
+			}
+		})
+	}
+}
+
+func TestRecordCallRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, y := calls(t, pcmu)
+		r, _ := recorder(t, "a.webm", file.RecorderConfig{})
+		if _, _, err := r.AddCall(y); encodes() == errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("PCMU in WebM: %v", err)
+		}
+		r.Close()
+		y.Close()
+		r, _ = recorder(t, "a.wav", file.RecorderConfig{})
+		if _, _, err := r.AddCall(y); err != nil {
+			t.Errorf("a call that has ended: %v", err)
+		}
+		synctest.Wait()
+		closed(t, r)
+	})
+}
+
+func TestRecorderInAnyOrder(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	r, path := recorder(t, "a.mkv", file.RecorderConfig{})
+	var users sync.WaitGroup
+	for i := range 4 {
+		users.Go(func() {
+			for n := range 3 {
+				a, err := r.AddAudio(file.RecorderTrack{Track: file.Track{Codec: file.PCM, Rate: 8000}, Timeline: "one"})
+				if err != nil {
+					if !errors.Is(err, os.ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+				m := newMicrophone(5, nil)
+				a.Record(m)
+				for k := range 50 {
+					if err := a.WriteFrame(level(1, time.Duration(k)*20*ms)); err != nil && !errors.Is(err, os.ErrClosed) {
+						t.Error(err)
+					}
+					r.Duration()
+				}
+				if n == 1 {
+					a.Close()
+				}
+				if i == 3 && n == 2 {
+					r.Close()
+				}
+			}
+		})
+	}
+	users.Wait()
+	closed(t, r)
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever the times of what comes, the file's times ascend, and are not far from
+// those of arrival.
+func TestRecorderProperty(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var steps []func(*file.AudioRecording, *file.VideoRecording, *track)
+		rt.Repeat(map[string]func(*rapid.T){
+			"sound": func(rt *rapid.T) {
+				n := rapid.IntRange(1, 50).Draw(rt, "packets")
+				steps = append(steps, func(a *file.AudioRecording, _ *file.VideoRecording, s *track) {
+					for range n {
+						p := opusPacket(0)
+						p.Seq, p.Timestamp, p.Timeline = s.seq, s.stamp, s.run
+						s.seq++
+						s.stamp += 960
+						if err := a.WritePacket(p); err != nil {
+							t.Error(err)
+						}
+						time.Sleep(20 * ms)
+					}
+				})
+			},
+			"picture": func(rt *rapid.T) {
+				key := rapid.Bool().Draw(rt, "key")
+				steps = append(steps, func(_ *file.AudioRecording, v *file.VideoRecording, s *track) {
+					if err := v.WriteFrame(pictureFrame(key, 1, time.Since(s.begin)+s.off)); err != nil {
+						t.Error(err)
+					}
+				})
+			},
+			"wait": func(rt *rapid.T) {
+				d := time.Duration(rapid.IntRange(0, 5000).Draw(rt, "ms")) * ms
+				steps = append(steps, func(*file.AudioRecording, *file.VideoRecording, *track) { time.Sleep(d) })
+			},
+			"jump": func(rt *rapid.T) {
+				stamp := rapid.Uint32().Draw(rt, "stamp")
+				off := time.Duration(rapid.Int64Range(-5000, 5000).Draw(rt, "off")) * time.Minute // less is a reordered picture
+				steps = append(steps, func(_ *file.AudioRecording, _ *file.VideoRecording, s *track) {
+					s.stamp, s.off = stamp, off
+				})
+			},
+			"source": func(rt *rapid.T) {
+				seq, stamp := rapid.Int64Range(-1<<40, 1<<40).Draw(rt, "seq"), rapid.Uint32().Draw(rt, "stamp")
+				steps = append(steps, func(_ *file.AudioRecording, _ *file.VideoRecording, s *track) {
+					s.run++
+					s.seq, s.stamp = seq, stamp
+				})
+			},
+		})
+		synctest.Test(t, func(t *testing.T) {
+			r, path := recorder(t, "a.webm", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+			a, v := addAudio(t, r, file.Track{Codec: file.Opus}), addVideo(t, r, file.Track{Codec: file.VP8})
+			s := &track{run: 1, begin: time.Now()}
+			for _, step := range steps {
+				step(a, v, s)
+			}
+			took := time.Since(s.begin)
+			closed(t, r)
+			if len(steps) == 0 {
+				return
+			}
+			_, packets := packetsOf(t, path)
+			for _, p := range packets {
+				if p.Time > took+1100*ms {
+					t.Errorf("a packet is at %v after %v", p.Time, took)
+				}
+			}
+		})
+		if t.Failed() {
+			rt.Fatal("failed")
+		}
+	})
+}
+
+// A track is what a source of the property test counts.
+type track struct {
+	seq   int64
+	stamp uint32
+	run   uint64
+	off   time.Duration
+	begin time.Time
+}
