@@ -43,6 +43,22 @@ func TestVideo(t *testing.T) {
 	}
 }
 
+func TestKeyframes(t *testing.T) {
+	want := "the first frame that is seen is a key frame: true\nasked for: true\n"
+	if out := run(t, "keyframes"); out != want {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestDepacketize(t *testing.T) {
+	want := "timestamp 0: 2544 bytes of 4 packets, key frame: true\n" +
+		"timestamp 3000: a packet of it is missing\n" +
+		"timestamp 6000: 2506 bytes of 3 packets, key frame: false\n"
+	if out := run(t, "depacketize"); out != want {
+		t.Errorf("printed %q", out)
+	}
+}
+
 func TestCodecs(t *testing.T) {
 	out := run(t, "codecs")
 	for _, want := range []string{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/codec/opus"
 	_ "github.com/parley-media/parley/codec/opus/libopus" // the encoder, where the library is installed
+	"github.com/parley-media/parley/payload"
+	"github.com/parley-media/parley/stream"
 )
 
 // parseAddr returns the address of HOST:PORT, where HOST may be a name, or
@@ -27,13 +30,13 @@ func parseAddr(flag, s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Unmap().WithZone(a.Zone), uint16(a.Port)), nil
 }
 
-// codecFlags choose a payload format.
+// codecFlags choose a payload format of audio.
 type codecFlags struct {
-	Codec       string `help:"Codec: pcmu, pcma, g722, opus or l16; for l16 rate and channels may follow, as in l16/16000/2." placeholder:"NAME"`
-	PayloadType int    `help:"RTP payload type, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
+	Codec       string
+	PayloadType int // -1: the default
 }
 
-// dynamic is the payload type for formats without a static one.
+// dynamic is the first payload type for formats without a static one.
 const dynamic = 96
 
 // params returns the payload format that was asked for, and pcmu if none was.
@@ -84,6 +87,32 @@ func (f codecFlags) params(like audio.Format) (codec.Params, error) {
 		p.PayloadType = uint8(f.PayloadType)
 	}
 	return p, nil
+}
+
+// videoParams returns the payload format of a codec of video, in the payload type
+// that was asked for, or the first dynamic one that the audio does not have.
+func videoParams(name string, payloadType int, sound ...codec.Params) (codec.Params, error) {
+	p := codec.Params{Name: strings.ToUpper(name), PayloadType: dynamic, ClockRate: 90000}
+	if p.Name == "H264" {
+		p.FMTP = payload.H264FMTP{PacketizationMode: 1}.String()
+	}
+	if payloadType < -1 || payloadType > 127 {
+		return p, useError{fmt.Errorf("--video-payload-type %d is not in 0..127", payloadType)}
+	}
+	if payloadType >= 0 {
+		p.PayloadType = uint8(payloadType)
+		return p, nil
+	}
+	for slices.ContainsFunc(sound, func(q codec.Params) bool { return q.PayloadType == p.PayloadType }) {
+		p.PayloadType++
+	}
+	return p, nil
+}
+
+// isVideo reports whether a codec is one of video that calls can carry.
+func isVideo(name string) bool {
+	_, err := stream.VideoFormat(name)
+	return err == nil
 }
 
 // payloadType returns the static payload type of a format, or the dynamic one.

@@ -1,4 +1,4 @@
-// Command parley serves browsers, and sends and receives audio over plain RTP.
+// Command parley serves browsers, and sends and receives audio and video over plain RTP.
 //
 // Run it with --help for its commands. Exit status is 0 when done, 1 when
 // something failed and 2 for wrong use. With --json each event is a line on
@@ -27,8 +27,8 @@ type commands struct {
 	JSON bool `name:"json" help:"Write events as JSON, one object per line, on standard output."`
 
 	Serve serveCommand `cmd:"" help:"Answer browsers: opens a web page with which you hear yourself."`
-	Send  sendCommand  `cmd:"" help:"Send a WAV file over RTP, at the pace of the media clock."`
-	Recv  recvCommand  `cmd:"" help:"Receive audio over RTP, and record it to a WAV file."`
+	Send  sendCommand  `cmd:"" help:"Send the audio and video of a file over RTP, at the pace of the media clock."`
+	Recv  recvCommand  `cmd:"" help:"Receive audio and video over RTP, and record them to a file."`
 	Netem netemCommand `cmd:"" help:"Relay UDP, and be a bad network: delay, jitter, loss, reordering."`
 	Bench benchCommand `cmd:"" help:"Measure this build: its speed beside yardsticks in C, and what a listener gets from a bad network."`
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
 )
 
@@ -35,6 +36,8 @@ func TestWrongUse(t *testing.T) {
 	}
 	wav := toneWAV(t, mono8k, 20*time.Millisecond)
 	noWAV := write("text.wav", "this is no audio at all, but long enough for a header of 44 bytes")
+	ivf := writeFilm(t, "a.ivf", []file.Track{{Codec: file.VP8}}, film(40*ms, vp8Frame))
+	av1 := writeFilm(t, "b.ivf", []file.Track{{Codec: file.AV1, Width: 16, Height: 16}}, film(40*ms, vp8Frame))
 	taken, err := session.Open(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +81,15 @@ func TestWrongUse(t *testing.T) {
 		{"send: not a WAV file", []string{"send", noWAV, "--to", "127.0.0.1:4000"}, statusFailed, "malformed"},
 		{"send: an empty file", []string{"send", write("empty.wav", ""), "--to", "127.0.0.1:4000"}, statusFailed, "empty.wav"},
 		{"send: --local in use", []string{"send", wav, "--to", "127.0.0.1:4000", "--local", ":" + port}, statusFailed, "address already in use"},
+		{"send: nothing that can be sent", []string{"send", av1, "--to", "127.0.0.1:4000"}, statusFailed, "AV1 is neither a payload format"},
+		{"send: no video in a WAV file", []string{"send", wav, "--to", "127.0.0.1:4000", "--no-audio"}, statusUse, "--no-audio"},
+		{"send: neither audio nor video", []string{"send", ivf, "--to", "127.0.0.1:4000", "--no-audio", "--no-video"}, statusUse, "leave nothing"},
+		{"send: --no-video of video alone", []string{"send", ivf, "--to", "127.0.0.1:4000", "--no-video"}, statusFailed, "nothing in it can be sent"},
+		{"send: --dtmf without audio", []string{"send", ivf, "--to", "127.0.0.1:4000", "--dtmf", "1"}, statusUse, "--dtmf"},
+		{"send: --fps 0.01", []string{"send", ivf, "--to", "127.0.0.1:4000", "--fps", "0.01"}, statusUse, "--fps 0.01"},
+		{"send: --fps for no byte stream", []string{"send", ivf, "--to", "127.0.0.1:4000", "--fps", "25"}, statusFailed, "--fps is for"},
+		{"send: --video-payload-type 128", []string{"send", ivf, "--to", "127.0.0.1:4000", "--video-payload-type", "128"}, statusUse, "--video-payload-type 128"},
+		{"send: --video-to nobody", []string{"send", ivf, "--to", "127.0.0.1:4000", "--video-to", ":1"}, statusUse, "--video-to :1"},
 		{"send: --write-sdp into a file", []string{"send", wav, "--to", "127.0.0.1:4000", "--write-sdp", filepath.Join(wav, "x.sdp")}, statusFailed, "x.sdp"},
 
 		{"recv: no address", []string{"recv"}, statusUse, "one of --listen and --sdp"},
@@ -88,6 +100,19 @@ func TestWrongUse(t *testing.T) {
 		{"recv: unknown --playout", []string{"recv", "--listen", "127.0.0.1:0", "--playout", "later"}, statusUse, "--playout"},
 		{"recv: --timeout -1s", []string{"recv", "--listen", "127.0.0.1:0", "--timeout", "-1s"}, statusUse, "--timeout"},
 		{"recv: --duration -1s", []string{"recv", "--listen", "127.0.0.1:0", "--duration", "-1s"}, statusUse, "--duration"},
+		{"recv: two codecs of video", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "vp8,vp9"}, statusUse, "at most one"},
+		{"recv: two codecs of audio", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu", "--codec", "pcma"}, statusUse, "at most one"},
+		{"recv: --video-listen without video", []string{"recv", "--listen", "127.0.0.1:0", "--video-listen", ":0"}, statusUse, "--codec of video"},
+		{"recv: --payload-type of video", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "vp8", "--payload-type", "97"}, statusUse, "--video-payload-type"},
+		{"recv: no ports for the video", []string{"recv", "--listen", "127.0.0.1:65534", "--codec", "pcmu,vp8"}, statusUse, "--video-listen"},
+		{"recv: video into WAV", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "vp8", "--out", "x.wav"}, statusUse, ".webm"},
+		{"recv: audio into IVF", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "opus,vp8", "--out", "x.ivf"}, statusUse, "no audio"},
+		{"recv: audio into a byte stream", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu,h264", "--out", "x.h264"}, statusUse, "no audio"},
+		{"recv: H.264 into IVF", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "h264", "--out", "x.ivf"}, statusUse, "VP8 or VP9"},
+		{"recv: VP8 into MP4", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "vp8", "--out", "x.mp4"}, statusUse, "H.264"},
+		{"recv: samples into MP4", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu,h264", "--out", "x.mp4"}, statusUse, "not samples"},
+		{"recv: samples into Ogg", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu", "--out", "x.ogg"}, statusUse, "Opus"},
+		{"recv: what was heard into Ogg", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "opus", "--out", "x.ogg", "--playout", "fixed"}, statusUse, "Opus"},
 		{"recv: port in use", []string{"recv", "--listen", ":" + port}, statusFailed, "address already in use"},
 		{"recv: --out into a file", []string{"recv", "--listen", "127.0.0.1:0", "--out", filepath.Join(wav, "x.wav")}, statusFailed, "x.wav"},
 		{"recv: --out is a directory", []string{"recv", "--listen", "127.0.0.1:0", "--out", dir}, statusFailed, dir},
@@ -96,7 +121,7 @@ func TestWrongUse(t *testing.T) {
 		{"recv: empty SDP", sdp("empty.sdp", ""), statusFailed, "empty.sdp"},
 		{"recv: SDP of zeros", sdp("zeros.sdp", strings.Repeat("\x00", 5000)), statusFailed, "zeros.sdp"},
 		{"recv: endless SDP", sdp("endless.sdp", audioSDP(strings.Repeat("a=x\r\n", 100_000))), statusFailed, "500"},
-		{"recv: SDP without audio", sdp("video.sdp", audioSDP("m=video 4000 RTP/AVP 96\r\n")), statusFailed, "no audio section"},
+		{"recv: SDP without audio", sdp("video.sdp", audioSDP("m=video 4000 RTP/AVP 96\r\n")), statusFailed, "m=video"},
 		{"recv: SDP with port 0", sdp("port.sdp", audioSDP("m=audio 0 RTP/AVP 0\r\n")), statusFailed, "audio port 0"},
 		{"recv: SDP with port 65535", sdp("last.sdp", audioSDP("m=audio 65535 RTP/AVP 0\r\n")), statusFailed, "audio port 65535"},
 		{"recv: SDP with rate 0", sdp("rate.sdp", audioSDP("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 L16/0\r\n")), statusFailed, "clock rate"},

@@ -16,6 +16,8 @@ import (
 type networkFlags struct {
 	DTMFPayloadType int    `name:"dtmf-payload-type" default:"101" placeholder:"N" help:"Payload type of telephone events; -1 for none."`
 	SRTP            string `name:"srtp" placeholder:"KEY" help:"Encrypt and authenticate. KEY is in base64 as in a=crypto, with SUITE: before it unless its length tells: 30 bytes for AES_CM_128_HMAC_SHA1_80, 28 and 44 for AEAD_AES_128_GCM and AEAD_AES_256_GCM."`
+	NACK            bool   `name:"nack" help:"Ask for lost packets, and send again those that the far end asks for."`
+	FIR             bool   `name:"fir" help:"Ask for key frames by full intra request too, and not by picture loss indication alone."`
 	RTCPMux         bool   `name:"rtcp-mux" help:"Use the port of RTP for RTCP too."`
 	Latch           bool   `help:"Send to where media comes from, if that is not where it was said to be."`
 	Pcap            string `name:"pcap" placeholder:"FILE" help:"Write all packets to a file that Wireshark reads, decrypted."`
@@ -27,9 +29,15 @@ func (f *networkFlags) apply(c *session.Config) (done func() error, err error) {
 	if f.DTMFPayloadType < -1 || f.DTMFPayloadType > 127 {
 		return nil, useError{fmt.Errorf("--dtmf-payload-type %d is not in -1..127", f.DTMFPayloadType)}
 	}
-	c.Audio.DTMF = f.DTMFPayloadType
-	if f.DTMFPayloadType == 101 {
-		c.Audio.DTMF = 0 // which gives way to a codec that has this number
+	if c.Audio != nil {
+		c.Audio.RTCP.NACK = f.NACK
+		c.Audio.DTMF = f.DTMFPayloadType
+		if f.DTMFPayloadType == 101 {
+			c.Audio.DTMF = 0 // which gives way to a codec that has this number
+		}
+	}
+	if c.Video != nil {
+		c.Video.RTCP.NACK, c.Video.RTCP.FIR = f.NACK, f.FIR
 	}
 	c.Mux = c.Mux || f.RTCPMux
 	if f.Latch {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/session"
 )
 
 // output writes events: as JSON for programs, or as text for people.
@@ -47,12 +48,18 @@ type event struct {
 	Reason  string `json:"reason,omitempty"`
 	Digits  string `json:"digits,omitempty"`
 
+	Media        string `json:"media,omitempty"`
+	VideoAddress string `json:"video_address,omitempty"`
+	VideoCodec   string `json:"video_codec,omitempty"`
+	VideoFormat  string `json:"video_format,omitempty"`
+
 	DurationMS *float64 `json:"duration_ms,omitempty"`
 	PositionMS *float64 `json:"position_ms,omitempty"`
 	*statistics
+	*videoStatistics
 }
 
-// statistics are part of the events "stats" and "end".
+// statistics are part of the events "stats" and "end" of what has audio.
 type statistics struct {
 	PacketsSent       int64   `json:"packets_sent"`
 	OctetsSent        int64   `json:"octets_sent"`
@@ -72,10 +79,64 @@ type statistics struct {
 	MOS               float64 `json:"mos"`
 }
 
-func statsOf(c *parley.Call) *statistics {
+// videoStatistics are part of the events "stats" and "end" of what has video.
+type videoStatistics struct {
+	PacketsSent      int64   `json:"video_packets_sent"`
+	OctetsSent       int64   `json:"video_octets_sent"`
+	FramesSent       int64   `json:"video_frames_sent"`
+	KeyFramesSent    int64   `json:"video_key_frames_sent"`
+	KeyFramesWanted  int64   `json:"video_key_frame_requests"`
+	PacketsAgain     int64   `json:"video_packets_retransmitted"`
+	PacketsReceived  int64   `json:"video_packets_received"`
+	OctetsReceived   int64   `json:"video_octets_received"`
+	PacketsLost      int64   `json:"video_packets_lost"`
+	PacketsLate      int64   `json:"video_packets_late"`
+	PacketsDiscarded int64   `json:"video_packets_discarded"`
+	PacketsAsked     int64   `json:"video_packets_requested"`
+	Frames           int64   `json:"video_frames_received"`
+	KeyFrames        int64   `json:"video_key_frames_received"`
+	FramesLost       int64   `json:"video_frames_lost"`
+	KeyFramesAsked   int64   `json:"video_key_frames_requested"`
+	JitterMS         float64 `json:"video_jitter_ms"`
+	RoundTripMS      float64 `json:"video_round_trip_ms"`
+	RemoteLossPct    float64 `json:"video_remote_loss_pct"`
+}
+
+// callMeasures are those of one call.
+type callMeasures struct {
+	audio *statistics      // nil: no audio
+	video *videoStatistics // nil: no video
+}
+
+// received returns the number of packets.
+func (m callMeasures) received() (n int64) {
+	if m.audio != nil {
+		n += m.audio.PacketsReceived
+	}
+	if m.video != nil {
+		n += m.video.PacketsReceived
+	}
+	return n
+}
+
+func statsOf(c *parley.Call, config *session.Config) callMeasures {
+	return measuresOf(c, config.Audio != nil, config.Video != nil)
+}
+
+func measuresOf(c *parley.Call, audio, video bool) callMeasures {
 	var s parley.Stats
 	c.Stats(&s)
-	a := &s.Audio
+	var m callMeasures
+	if audio {
+		m.audio = audioMeasures(&s.Audio)
+	}
+	if video {
+		m.video = videoMeasures(&s.Video)
+	}
+	return m
+}
+
+func audioMeasures(a *parley.AudioStats) *statistics {
 	return &statistics{
 		PacketsSent:       a.PacketsSent,
 		OctetsSent:        a.OctetsSent,
@@ -93,6 +154,30 @@ func statsOf(c *parley.Call) *statistics {
 		RoundTripMS:       milliseconds(a.RoundTrip),
 		MOS:               math.Round(a.MOS*100) / 100,
 		RemoteLossPct:     math.Round(a.RemoteLoss*10000) / 100,
+	}
+}
+
+func videoMeasures(v *parley.VideoStats) *videoStatistics {
+	return &videoStatistics{
+		PacketsSent:      v.PacketsSent,
+		OctetsSent:       v.OctetsSent,
+		FramesSent:       v.FramesSent,
+		KeyFramesSent:    v.KeyFramesSent,
+		KeyFramesWanted:  v.KeyframesWanted,
+		PacketsAgain:     v.Retransmitted,
+		PacketsReceived:  v.Received,
+		OctetsReceived:   v.Octets,
+		PacketsLost:      v.Lost,
+		PacketsLate:      v.Late,
+		PacketsDiscarded: v.Discarded,
+		PacketsAsked:     v.Requested,
+		Frames:           v.Frames,
+		KeyFrames:        v.KeyFrames,
+		FramesLost:       v.Broken + v.Skipped + v.Dropped,
+		KeyFramesAsked:   v.KeyframesAsked,
+		JitterMS:         milliseconds(v.Jitter),
+		RoundTripMS:      milliseconds(v.RoundTrip),
+		RemoteLossPct:    math.Round(v.RemoteLoss*10000) / 100,
 	}
 }
 
@@ -164,19 +249,36 @@ func clock(d time.Duration) string {
 }
 
 // summary says in words how a call went.
-func summary(reason string, s *statistics) string {
+func summary(reason string, m callMeasures) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ended: %s\n", reason)
-	if s.PacketsSent > 0 {
+	if s := m.audio; s != nil && s.PacketsSent > 0 {
 		fmt.Fprintf(&b, "  sent      %d packets, %d bytes; the far end lost %.1f %%, round trip %.1f ms\n", s.PacketsSent, s.OctetsSent, s.RemoteLossPct, s.RoundTripMS)
 	}
-	if s.StalledMS > 0 {
+	if s := m.audio; s != nil && s.StalledMS > 0 {
 		fmt.Fprintf(&b, "  stalled   for %.0f ms, a pause at the far end: this machine was too busy\n", s.StalledMS)
 	}
-	if s.PacketsReceived > 0 {
+	if s := m.audio; s != nil && s.PacketsReceived > 0 {
 		fmt.Fprintf(&b, "  received  %d packets, %d lost, %d late, %d duplicated, %d out of order, %d discarded\n",
 			s.PacketsReceived, s.PacketsLost, s.PacketsLate, s.PacketsDuplicated, s.PacketsReordered, s.PacketsDiscarded)
 		fmt.Fprintf(&b, "  jitter    %.1f ms, delay %.0f ms, concealed %.0f ms, MOS %.1f\n", s.JitterMS, s.DelayMS, s.ConcealedMS, s.MOS)
 	}
+	if m.video != nil {
+		m.video.describe(&b)
+	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (v *videoStatistics) describe(b *strings.Builder) {
+	if v.PacketsSent > 0 {
+		fmt.Fprintf(b, "  video     sent %d frames (%d key frames) in %d packets, %d bytes; the far end lost %.1f %%, round trip %.1f ms\n",
+			v.FramesSent, v.KeyFramesSent, v.PacketsSent, v.OctetsSent, v.RemoteLossPct, v.RoundTripMS)
+	}
+	if v.KeyFramesWanted > 0 {
+		fmt.Fprintf(b, "  keyframe requests: %d; a file cannot make one\n", v.KeyFramesWanted)
+	}
+	if v.PacketsReceived > 0 {
+		fmt.Fprintf(b, "  video     received %d frames (%d key frames), %d frames lost; %d packets, %d lost, %d late, %d discarded; asked for %d packets and %d key frames\n",
+			v.Frames, v.KeyFrames, v.FramesLost, v.PacketsReceived, v.PacketsLost, v.PacketsLate, v.PacketsDiscarded, v.PacketsAsked, v.KeyFramesAsked)
+	}
 }

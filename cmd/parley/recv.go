@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -12,29 +11,34 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
-	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
-	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
 	"github.com/parley-media/parley/stream"
 )
 
 type recvCommand struct {
-	Listen string `placeholder:"HOST:PORT" help:"Where to receive RTP; RTCP comes to the next port."`
-	SDP    string `name:"sdp" placeholder:"FILE" help:"Take address and codecs from a session description instead."`
-	codecFlags
+	Listen           string   `placeholder:"HOST:PORT" help:"Where to receive RTP, of the video if there is no audio; RTCP comes to the next port."`
+	VideoListen      string   `placeholder:"HOST:PORT" help:"Where to receive RTP of the video. The default is the port after RTCP of the audio."`
+	SDP              string   `name:"sdp" placeholder:"FILE" help:"Take address and codecs from a session description instead."`
+	Codec            []string `help:"Codec: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2; h264, vp8 or vp9; or one of each, as in opus,vp8. The default is audio in any of the formats with a static payload type." placeholder:"NAME"`
+	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
+	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or 97 if the audio has that." default:"-1" placeholder:"N"`
 	networkFlags
-	Out      string        `placeholder:"FILE.wav" help:"Record to a WAV file."`
+	Out      string        `placeholder:"FILE" help:"Record to a file, by its name: .wav; .webm or .mkv; .mp4 (H.264, Opus); .ogg (Opus); .ivf (VP8, VP9); .h264. Video and Opus go into it as they come, other audio as samples."`
 	Playout  string        `enum:",in-order,adaptive,fixed" default:"" placeholder:"WAY" help:"in-order: what was sent, with gaps filled (default with --out); adaptive or fixed: what a listener would have heard."`
 	MinDelay time.Duration `placeholder:"D" help:"Least delay of the playout (default 20ms), and that of fixed (default 60ms)."`
 	MaxDelay time.Duration `default:"500ms" placeholder:"D" help:"Greatest delay of the playout; with in-order, how long to wait for a missing packet."`
-	Duration time.Duration `placeholder:"D" help:"Stop after this much audio."`
+	Duration time.Duration `placeholder:"D" help:"Stop after this much audio or video."`
 	Timeout  time.Duration `default:"5s" placeholder:"D" help:"Stop after this long without a packet, once one has come."`
 }
 
 func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 	config, err := c.config()
 	if err != nil {
+		return err
+	}
+	r := &recording{name: c.Out, limit: c.Duration, out: out, config: config}
+	if err := r.check(c.Playout); err != nil {
 		return err
 	}
 	if err := writable(c.Out); err != nil {
@@ -50,15 +54,20 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	defer s.Close()
-	go reportDigits(ctx, s.Call, out)
-	local := s.LocalAddr().String()
-	out.emit(event{Event: "listening", Address: local}, fmt.Sprintf("Listening on %s.", local))
+	if config.Audio != nil {
+		go reportDigits(ctx, s.Call, out)
+	}
+	e := listening(s, config)
+	text := fmt.Sprintf("Listening on %s", e.Address)
+	if config.Audio != nil && config.Video != nil {
+		text += fmt.Sprintf(", and for video on %s", e.VideoAddress)
+	}
+	out.emit(e, text+".")
 
-	r := &recording{name: c.Out, limit: c.Duration, out: out}
 	stop := context.AfterFunc(ctx, func() { s.EndWith(&parley.EndError{Reason: parley.Canceled}) })
 	defer stop()
 	reason, err := r.run(s)
-	stats := statsOf(s.Call)
+	stats := statsOf(s.Call, config)
 	s.Close()
 	if closeErr := r.close(); err == nil {
 		err = closeErr
@@ -66,15 +75,28 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 	if err != nil {
 		return err
 	}
-	text := summary(reason, stats)
-	if r.wav != nil {
-		text += fmt.Sprintf("\n  wrote     %s of %v to %s", r.wav.Duration().Round(time.Millisecond), r.wav.Format(), c.Out)
+	text = summary(reason, stats)
+	if wrote := r.wrote(); wrote != "" {
+		text += fmt.Sprintf("\n  wrote     %s to %s", wrote, c.Out)
 	}
-	out.emit(event{Event: "end", Reason: reason, statistics: stats}, text)
-	if stats.PacketsReceived == 0 {
+	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, text)
+	if stats.received() == 0 {
 		return errors.New("nothing was received")
 	}
 	return nil
+}
+
+// listening tells where packets are received.
+func listening(s *session.Session, config *session.Config) event {
+	e := event{Event: "listening"}
+	if config.Video != nil {
+		e.VideoAddress = s.LocalVideo().String()
+		e.Address = e.VideoAddress
+	}
+	if config.Audio != nil {
+		e.Address = s.LocalAddr().String()
+	}
+	return e
 }
 
 // reportDigits tells of each key that the far end presses, when it is released.
@@ -93,14 +115,10 @@ func reportDigits(ctx context.Context, call *parley.Call, out *output) {
 
 // config turns the flags into those of a session.
 func (c *recvCommand) config() (*session.Config, error) {
-	config := &session.Config{
-		Audio:     &session.AudioConfig{},
-		Deadlines: parley.Deadlines{Silence: c.Timeout},
-	}
+	config := &session.Config{Deadlines: parley.Deadlines{Silence: c.Timeout}}
 	if c.MinDelay < 0 || c.MaxDelay < c.MinDelay || c.MaxDelay > 10*time.Second {
 		return nil, useError{fmt.Errorf("--min-delay %v and --max-delay %v are not 0 <= min <= max <= 10s", c.MinDelay, c.MaxDelay)}
 	}
-	config.Audio.MinDelay, config.Audio.MaxDelay = c.MinDelay, c.MaxDelay
 	if c.Timeout < 0 || c.Duration < 0 {
 		return nil, useError{errors.New("--timeout and --duration cannot be negative")}
 	}
@@ -108,41 +126,86 @@ func (c *recvCommand) config() (*session.Config, error) {
 	switch {
 	case (c.SDP == "") == (c.Listen == ""):
 		return nil, useError{errors.New("one of --listen and --sdp is needed")}
-	case c.SDP != "" && (c.Codec != "" || c.PayloadType >= 0):
+	case c.SDP != "" && (len(c.Codec) > 0 || c.PayloadType >= 0 || c.VideoPayloadType >= 0):
 		return nil, useError{errors.New("--codec and --payload-type do not go with --sdp, which names them")}
+	case c.SDP != "" && c.VideoListen != "":
+		return nil, useError{errors.New("--video-listen does not go with --sdp, which has it")}
 	case c.SDP != "":
-		text, err := os.ReadFile(c.SDP)
-		if err != nil {
-			return nil, err
-		}
-		description, err := session.ParseDescription(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.SDP, err)
-		}
-		config.Local, config.Mux = description.Addr, description.Mux
-		if len(description.Crypto) > 0 {
-			key := description.Crypto[0].Key
-			config.SRTP = &session.SRTP{Local: key, Remote: key}
-		}
-		config.Audio.Codecs, config.Audio.PTime = decodable(description.Codecs), description.PTime
-		if len(config.Audio.Codecs) == 0 {
-			return nil, fmt.Errorf("%s: %w: %v", c.SDP, codec.ErrUnknown, description.Codecs)
-		}
+		err = c.described(config)
 	default:
-		if config.Local, err = parseAddr("listen", c.Listen); err != nil {
-			return nil, err
-		}
-		if config.Audio.Codecs, err = c.received(); err != nil {
-			return nil, err
-		}
+		err = c.named(config)
 	}
-	switch {
-	case c.Playout == "in-order", c.Playout == "" && c.Out != "":
-		config.Audio.Playout = stream.InOrder
-	case c.Playout == "fixed":
-		config.Audio.Playout = stream.Fixed
+	if err != nil {
+		return nil, err
+	}
+	if a := config.Audio; a != nil {
+		a.MinDelay, a.MaxDelay = c.MinDelay, c.MaxDelay
+		switch {
+		case c.Playout == "in-order", c.Playout == "" && c.Out != "":
+			a.Playout = stream.InOrder
+		case c.Playout == "fixed":
+			a.Playout = stream.Fixed
+		}
 	}
 	return config, nil
+}
+
+// named takes from the flags what is to be received.
+func (c *recvCommand) named(config *session.Config) (err error) {
+	if config.Local, err = parseAddr("listen", c.Listen); err != nil {
+		return err
+	}
+	var sound, pictures []string
+	for _, name := range c.Codec {
+		if isVideo(name) {
+			pictures = append(pictures, name)
+		} else {
+			sound = append(sound, name)
+		}
+	}
+	if len(sound) > 1 || len(pictures) > 1 {
+		return useError{fmt.Errorf("--codec %s: at most one of audio and one of video", strings.Join(c.Codec, ","))}
+	}
+	var params []codec.Params
+	if len(sound) > 0 || len(pictures) == 0 {
+		flags := codecFlags{PayloadType: c.PayloadType}
+		if len(sound) > 0 {
+			flags.Codec = sound[0]
+		}
+		if params, err = flags.received(); err != nil {
+			return err
+		}
+		config.Audio = &session.AudioConfig{Codecs: params}
+	} else if c.PayloadType >= 0 {
+		return useError{errors.New("--payload-type is that of audio; --video-payload-type is that of video")}
+	}
+	if len(pictures) == 0 {
+		if c.VideoListen != "" || c.VideoPayloadType >= 0 {
+			return useError{errors.New("--video-listen and --video-payload-type need a --codec of video")}
+		}
+		return nil
+	}
+	p, err := videoParams(pictures[0], c.VideoPayloadType, params...)
+	if err != nil {
+		return err
+	}
+	v := &session.VideoConfig{Codecs: []codec.Params{p}, Local: config.Local}
+	switch {
+	case c.VideoListen != "":
+		if v.Local, err = parseAddr("video-listen", c.VideoListen); err != nil {
+			return err
+		}
+	case config.Audio != nil && v.Local.Port() != 0:
+		if v.Local.Port() >= 65533 {
+			return useError{fmt.Errorf("--listen %s leaves no ports for the video; --video-listen names them", c.Listen)}
+		}
+		v.Local = netip.AddrPortFrom(v.Local.Addr(), v.Local.Port()+2)
+	}
+	if config.Audio == nil {
+		config.Local = netip.AddrPortFrom(v.Local.Addr(), 0)
+	}
+	config.Video = v
+	return nil
 }
 
 // writable returns why the named file cannot be written, which is better known
@@ -161,90 +224,6 @@ func writable(name string) error {
 		err = errors.Join(err, os.Remove(name))
 	}
 	return err
-}
-
-// decodable leaves out what this build cannot decode. Telephone events, comfort
-// noise and redundancy go behind the codecs.
-func decodable(all []codec.Params) []codec.Params {
-	var some, beside []codec.Params
-	for _, p := range all {
-		switch strings.ToLower(p.Name) {
-		case "telephone-event", "cn", "red":
-			beside = append(beside, p)
-			continue
-		}
-		if impl, err := codec.Lookup(p); err == nil && impl.NewDecoder != nil {
-			some = append(some, p)
-		}
-	}
-	if some == nil {
-		return nil
-	}
-	return append(some, beside...)
-}
-
-// recording reads a call to its end.
-type recording struct {
-	name  string
-	limit time.Duration
-	out   *output
-	wav   *file.WAVWriter // nil until the first audio tells the format
-}
-
-// run returns, in a word, why the call ended.
-func (r *recording) run(s *session.Session) (string, error) {
-	var f audio.Frame
-	var p *progress
-	var total time.Duration
-	for {
-		err := s.Audio().ReadFrame(&f)
-		if err == io.EOF {
-			err = s.Err()
-		}
-		if err != nil {
-			if p != nil {
-				p.stop()
-			}
-			return reasonOf(err)
-		}
-		if p == nil {
-			from := address(s.RemoteAddr())
-			r.out.emit(event{Event: "started", Address: from, Format: f.Format.String()}, fmt.Sprintf("Receiving from %s, %v.", from, f.Format))
-			p = newProgress(r.out, s.Call, r.limit)
-			defer p.stop()
-		}
-		if r.limit > 0 && total+f.Duration() > r.limit {
-			f.Samples = f.Samples[:f.Format.Samples(r.limit-total)]
-		}
-		if err := r.write(&f); err != nil {
-			return "", err
-		}
-		total += f.Duration()
-		p.advance(f.Duration())
-		if r.limit > 0 && total >= r.limit {
-			return "duration", nil
-		}
-	}
-}
-
-func (r *recording) write(f *audio.Frame) error {
-	if r.name == "" {
-		return nil
-	}
-	if r.wav == nil {
-		var err error
-		if r.wav, err = file.CreateWAV(r.name, f.Format); err != nil {
-			return err
-		}
-	}
-	return r.wav.WriteFrame(f)
-}
-
-func (r *recording) close() error {
-	if r.wav == nil {
-		return nil
-	}
-	return r.wav.Close()
 }
 
 // reasonOf returns the reason of an orderly end, or the error.

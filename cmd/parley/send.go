@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -20,14 +20,20 @@ import (
 )
 
 type sendCommand struct {
-	File string `arg:"" help:"WAV file to send." placeholder:"FILE"`
-	To   string `required:"" placeholder:"HOST:PORT" help:"Where to send RTP; RTCP goes to the next port."`
-	codecFlags
+	File             string `arg:"" help:"File to send: WAV, Ogg, WebM, Matroska, IVF, a byte stream of H.264, or what the ffmpeg program can take apart, such as MP4." placeholder:"FILE"`
+	To               string `required:"" placeholder:"HOST:PORT" help:"Where to send RTP, of the video if there is no audio; RTCP goes to the next port."`
+	VideoTo          string `placeholder:"HOST:PORT" help:"Where to send RTP of the video. The default is the port after RTCP of the audio."`
+	Codec            string `help:"Codec of the audio: pcmu, pcma, g722, opus or l16; for l16 rate and channels may follow, as in l16/16000/2. The default is opus for files that have it, which then goes as it is, and pcmu for others. Video always goes as it is." placeholder:"NAME"`
+	PayloadType      int    `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
+	VideoPayloadType int    `help:"RTP payload type of the video. The default is 96, or 97 if the audio has that." default:"-1" placeholder:"N"`
+	NoAudio          bool   `help:"Send the video alone."`
+	NoVideo          bool   `help:"Send the audio alone."`
 	networkFlags
 	DTMF       string        `name:"dtmf" placeholder:"DIGITS" help:"Send these digits as telephone events, once half a second of the file has been sent."`
-	PTime      time.Duration `name:"ptime" default:"20ms" placeholder:"D" help:"Audio in one packet."`
+	PTime      time.Duration `name:"ptime" default:"20ms" placeholder:"D" help:"Audio in one packet, if it is encoded."`
+	FPS        float64       `name:"fps" placeholder:"N" help:"Pictures per second of a byte stream of H.264. The default is what it tells, or 25."`
 	Local      string        `placeholder:"HOST:PORT" help:"Address to send from. The default is any."`
-	SSRC       uint32        `name:"ssrc" placeholder:"N" help:"Synchronisation source. The default is random."`
+	SSRC       uint32        `name:"ssrc" placeholder:"N" help:"Synchronisation source of the audio, or of the video if there is no audio. The default is random."`
 	Loop       bool          `help:"Send the file again and again, until interrupted."`
 	WriteSDP   string        `name:"write-sdp" placeholder:"FILE" help:"Write a session description that a player can open, before the first packet."`
 	StartAfter time.Duration `placeholder:"D" help:"Wait before the first packet, so that a player can be started."`
@@ -37,43 +43,23 @@ type sendCommand struct {
 const reportEvery = time.Second
 
 func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
-	if c.PTime < time.Millisecond || c.PTime > 120*time.Millisecond {
-		return useError{fmt.Errorf("--ptime %v is not between 1ms and 120ms", c.PTime)}
+	if err := c.check(); err != nil {
+		return err
 	}
-	to, err := parseAddr("to", c.To)
+	src, err := openSource(ctx, c.File, c.FPS)
 	if err != nil {
 		return err
 	}
-	if to.Port() == 0 || to.Port() == 65535 || to.Addr().IsUnspecified() { // RTCP needs the next port
-		return useError{fmt.Errorf("--to %s is nowhere to send to", c.To)}
-	}
-	var local netip.AddrPort
-	if c.Local != "" {
-		if local, err = parseAddr("local", c.Local); err != nil {
-			return err
-		}
-	}
-	in, err := file.OpenWAV(c.File)
-	if err != nil {
+	defer src.Close()
+	if err := src.drop(c.NoAudio, c.NoVideo); err != nil {
 		return err
 	}
-	defer func() { in.Close() }()
-	params, err := c.params(in.Format())
+	if len(src.passed) > 0 {
+		out.warn(fmt.Sprintf("%s: not sent, for want of a payload format or a decoder: %s", c.File, strings.Join(src.passed, ", ")))
+	}
+	config, err := c.config(src)
 	if err != nil {
 		return err
-	}
-	if impl, err := codec.Lookup(params); err == nil && impl.NewEncoder == nil {
-		return fmt.Errorf("%v cannot be encoded: %w", params, cmp.Or(libopus.Available(), codec.ErrUnknown))
-	}
-	for _, digit := range c.DTMF {
-		if _, err := dtmf.ParseDigit(digit); err != nil {
-			return useError{fmt.Errorf("--dtmf %s: %w", c.DTMF, err)}
-		}
-	}
-	config := &session.Config{
-		Local:  local,
-		Remote: to,
-		Audio:  &session.AudioConfig{Codecs: []codec.Params{params}, PTime: c.PTime, SSRC: c.SSRC},
 	}
 	done, err := c.apply(config)
 	if err != nil {
@@ -86,75 +72,198 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	}
 	defer s.Close()
 	if c.WriteSDP != "" {
-		description, err := s.Describe()
-		if err != nil {
-			return err
-		}
-		description.Addr = to // whoever reads it is to listen there
-		if c.DTMF == "" {     // ffmpeg, for one, cannot read a description with more
-			description.Codecs = []codec.Params{params}
-		}
-		if config.SRTP != nil {
-			description.Crypto = []session.Crypto{{Tag: 1, Key: config.SRTP.Local}}
-		}
-		text, err := description.Marshal()
-		if err == nil {
-			err = os.WriteFile(c.WriteSDP, text, 0o666)
-		}
-		if err != nil {
+		if err := c.describe(s, config); err != nil {
 			return err
 		}
 	}
-	out.emit(event{Event: "listening", Address: s.LocalAddr().String()}, "")
+	out.emit(listening(s, config), "")
 	if err := sleep(ctx, c.StartAfter); err != nil {
-		return c.finish(out, s.Call, "interrupted")
+		return c.finish(out, s.Call, config, "interrupted")
 	}
-	out.emit(event{Event: "started", Address: to.String(), Codec: params.String(), File: c.File, Format: in.Format().String()},
-		fmt.Sprintf("Sending %s (%v) to %v as %v.", c.File, in.Format(), to, params))
+	out.emit(c.started(src, config))
+	stop := context.AfterFunc(ctx, func() { s.EndWith(&parley.EndError{Reason: parley.Canceled}) }) // unblocks a write
+	defer stop()
+	digits := make(chan error, 1)
+	go func() { digits <- c.dial(ctx, s.Call, out) }()
+	err = c.play(ctx, out, s.Call, src, config)
+	if err == nil {
+		err = <-digits
+	}
+	if err == nil && config.Audio != nil {
+		err = s.Audio().Drain(ctx)
+	}
+	if err == nil && config.Video != nil {
+		err = s.Video().Drain(ctx)
+	}
+	if end, ok := errors.AsType[*parley.EndError](err); ok {
+		if end.Reason == parley.Canceled {
+			return c.finish(out, s.Call, config, "interrupted")
+		}
+		return c.finish(out, s.Call, config, string(end.Reason))
+	}
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if err != nil {
+		return c.finish(out, s.Call, config, "interrupted")
+	}
+	return c.finish(out, s.Call, config, "sent")
+}
 
-	duration, _ := in.Duration()
+// check finds mistakes in the flags that need no file.
+func (c *sendCommand) check() error {
+	if c.PTime < time.Millisecond || c.PTime > 120*time.Millisecond {
+		return useError{fmt.Errorf("--ptime %v is not between 1ms and 120ms", c.PTime)}
+	}
+	if c.FPS != 0 && !(c.FPS >= 0.1 && c.FPS <= 1000) {
+		return useError{fmt.Errorf("--fps %v is not between 0.1 and 1000", c.FPS)}
+	}
+	if c.NoAudio && c.NoVideo {
+		return useError{errors.New("--no-audio and --no-video leave nothing to send")}
+	}
+	for _, digit := range c.DTMF {
+		if _, err := dtmf.ParseDigit(digit); err != nil {
+			return useError{fmt.Errorf("--dtmf %s: %w", c.DTMF, err)}
+		}
+	}
+	_, err := destination("to", c.To)
+	return err
+}
+
+// destination returns the address in a flag that says where to send to.
+func destination(flag, s string) (netip.AddrPort, error) {
+	to, err := parseAddr(flag, s)
+	if err == nil && (to.Port() == 0 || to.Port() == 65535 || to.Addr().IsUnspecified()) { // RTCP needs the next port
+		err = useError{fmt.Errorf("--%s %s is nowhere to send to", flag, s)}
+	}
+	return to, err
+}
+
+// config turns the flags into those of a session for the file.
+func (c *sendCommand) config(src *source) (*session.Config, error) {
+	config := &session.Config{}
+	var err error
+	if c.Local != "" {
+		if config.Local, err = parseAddr("local", c.Local); err != nil {
+			return nil, err
+		}
+	}
+	to, err := destination("to", c.To)
+	if err != nil {
+		return nil, err
+	}
+	var sound []codec.Params
+	if src.hasAudio() {
+		p, err := c.sound(src)
+		if err != nil {
+			return nil, err
+		}
+		sound = []codec.Params{p}
+		config.Remote = to
+		config.Audio = &session.AudioConfig{Codecs: sound, PTime: c.PTime, SSRC: c.SSRC}
+	} else if c.DTMF != "" {
+		return nil, useError{fmt.Errorf("--dtmf needs audio, and %s has none to send", c.File)}
+	}
+	if src.picture == nil {
+		return config, nil
+	}
+	p, err := videoParams(string(src.picture.Codec), c.VideoPayloadType, sound...)
+	if err != nil {
+		return nil, err
+	}
+	v := &session.VideoConfig{Remote: to, Codecs: []codec.Params{src.described(p)}}
+	switch {
+	case c.VideoTo != "":
+		if v.Remote, err = destination("video-to", c.VideoTo); err != nil {
+			return nil, err
+		}
+	case config.Audio != nil:
+		if to.Port() >= 65533 {
+			return nil, useError{fmt.Errorf("--to %s leaves no ports for the video; --video-to names them", c.To)}
+		}
+		v.Remote = netip.AddrPortFrom(to.Addr(), to.Port()+2)
+	}
+	if config.Audio == nil {
+		v.SSRC, v.Local, config.Local = c.SSRC, config.Local, netip.AddrPortFrom(config.Local.Addr(), 0)
+	}
+	config.Video = v
+	return config, nil
+}
+
+// sound returns the payload format of the audio.
+func (c *sendCommand) sound(src *source) (codec.Params, error) {
+	flags := codecFlags{c.Codec, c.PayloadType}
+	if src.wav == nil && src.sound.Codec == file.Opus && c.Codec == "" {
+		flags.Codec = "opus"
+	}
+	p, err := flags.params(src.format())
+	if err != nil || src.coded(p) {
+		return p, err
+	}
+	if impl, err := codec.Lookup(p); err == nil && impl.NewEncoder == nil {
+		return p, fmt.Errorf("%v cannot be encoded: %w", p, cmp.Or(libopus.Available(), codec.ErrUnknown))
+	}
+	return p, nil
+}
+
+// started tells of what is sent.
+func (c *sendCommand) started(src *source, config *session.Config) (event, string) {
+	e := event{Event: "started", File: c.File}
+	var text []string
+	if config.Audio != nil {
+		e.Address, e.Codec, e.Format = config.Remote.String(), config.Audio.Codecs[0].String(), src.format().String()
+		text = append(text, fmt.Sprintf("(%s) to %s as %s", e.Format, e.Address, e.Codec))
+	}
+	if v := config.Video; v != nil {
+		e.VideoAddress, e.VideoCodec, e.VideoFormat = v.Remote.String(), v.Codecs[0].String(), size(src.picture.Width, src.picture.Height)
+		if config.Audio == nil {
+			e.Address = e.VideoAddress
+		}
+		text = append(text, fmt.Sprintf("(%s) to %s as %s", cmp.Or(e.VideoFormat, "video"), e.VideoAddress, e.VideoCodec))
+	}
+	return e, fmt.Sprintf("Sending %s %s.", c.File, strings.Join(text, ", and "))
+}
+
+// size returns that of a picture, or nothing if it is not known.
+func size(width, height int) string {
+	if width == 0 || height == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%dx%d", width, height)
+}
+
+// play sends the file.
+func (c *sendCommand) play(ctx context.Context, out *output, call *parley.Call, src *source, config *session.Config) error {
+	if src.wav == nil {
+		p := &player{call: call, src: src, loop: c.Loop}
+		if config.Audio != nil {
+			p.codec = config.Audio.Codecs[0]
+		}
+		progress := newProgress(out, call, config, 0)
+		progress.position = p.position
+		progress.start()
+		defer progress.stop()
+		return p.run(ctx)
+	}
+	duration, _ := src.wav.Duration()
 	if c.Loop {
 		duration = 0
 	}
-	progress := newProgress(out, s.Call, duration)
+	progress := newProgress(out, call, config, duration)
+	progress.start()
 	defer progress.stop()
-	go func() { // unblocks a write
-		select {
-		case <-ctx.Done():
-			s.EndWith(&parley.EndError{Reason: parley.Canceled})
-		case <-s.Done():
-		}
-	}()
-	digits := make(chan error, 1)
-	go func() { digits <- c.dial(ctx, s.Call, out) }()
 	for {
 		before := progress.done.Load()
-		err := copyFrames(s.Audio(), in, progress)
+		err := copyFrames(call.Audio(), src.wav, progress)
 		if err == nil && c.Loop && ctx.Err() == nil && progress.done.Load() > before {
-			var again *file.WAVReader
-			if again, err = file.OpenWAV(c.File); err == nil {
-				in.Close()
-				in = again
+			if err = src.rewind(ctx); err == nil {
 				continue
 			}
 		}
 		if err == nil {
-			err = <-digits
+			err = call.Audio().Drain(ctx)
 		}
-		if err == nil {
-			err = s.Audio().Drain(ctx)
-		}
-		progress.stop()
-		if end, ok := errors.AsType[*parley.EndError](err); ok {
-			if end.Reason == parley.Canceled {
-				return c.finish(out, s.Call, "interrupted")
-			}
-			return c.finish(out, s.Call, string(end.Reason))
-		}
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		return c.finish(out, s.Call, "sent")
+		return err
 	}
 }
 
@@ -178,10 +287,10 @@ func (c *sendCommand) dial(ctx context.Context, call *parley.Call, out *output) 
 }
 
 // finish says goodbye to the far end, and reports.
-func (c *sendCommand) finish(out *output, call *parley.Call, reason string) error {
-	stats := statsOf(call)
+func (c *sendCommand) finish(out *output, call *parley.Call, config *session.Config, reason string) error {
+	stats := statsOf(call, config)
 	call.Close()
-	out.emit(event{Event: "end", Reason: reason, statistics: stats}, summary(reason, stats))
+	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, summary(reason, stats))
 	return nil
 }
 

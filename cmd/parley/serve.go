@@ -114,7 +114,7 @@ func (a announced) ServeCall(ctx context.Context, c *parley.Call) error {
 		if end, ok := errors.AsType[*parley.EndError](c.Err()); ok {
 			reason = string(end.Reason)
 		}
-		a.out.emit(event{Event: "end", Reason: reason, statistics: statsOf(c)}, "")
+		a.out.emit(event{Event: "end", Reason: reason, statistics: measuresOf(c, true, false).audio}, "")
 	}()
 	return a.Handler.ServeCall(ctx, c)
 }
