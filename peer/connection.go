@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 
 	"github.com/pion/webrtc/v4"
@@ -35,7 +36,7 @@ type connection struct {
 	goroutines sync.WaitGroup
 }
 
-func newConnection(pc *webrtc.PeerConnection, c *CallConfig) *connection {
+func newConnection(pc *webrtc.PeerConnection, c *CallConfig, logger *slog.Logger) *connection {
 	n := &connection{
 		pc:     pc,
 		name:   rand.Text(),
@@ -46,7 +47,7 @@ func newConnection(pc *webrtc.PeerConnection, c *CallConfig) *connection {
 	if c != nil {
 		n.config = *c
 	}
-	n.channels = newChannels(pc)
+	n.channels = newChannels(pc, logger)
 	return n
 }
 
@@ -56,7 +57,7 @@ func (c *connection) open(e *Endpoint) (err error) {
 	if err != nil {
 		return err
 	}
-	c.channels.serve(c.call)
+	c.channels.attach(c.call)
 	c.watch()
 	return nil
 }

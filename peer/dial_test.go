@@ -291,3 +291,49 @@ func TestOfferNotAnswered(t *testing.T) {
 	}
 	p.Close()
 }
+
+// Channels open both ways, beside the media.
+func TestDialChannels(t *testing.T) {
+	caller, called := dial(t, &peer.CallConfig{})
+	for _, way := range [][2]*peer.Peer{{caller, called}, {called, caller}} {
+		out, err := way[0].OpenChannel(t.Context(), &parley.ChannelConfig{Label: "ping"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := out.WriteMessage(t.Context(), &parley.Message{Text: true, Data: []byte("hello")}); err != nil {
+			t.Fatal(err)
+		}
+		in, err := way[1].AcceptChannel(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m parley.Message
+		if err := in.ReadMessage(t.Context(), &m); err != nil || !m.Text || string(m.Data) != "hello" || in.Config().Label != "ping" {
+			t.Errorf("%q on %q, %v", m.Data, in.Config().Label, err)
+		}
+	}
+}
+
+// A call may be of channels alone.
+func TestDialChannelsOnly(t *testing.T) {
+	caller, called := dial(t, &peer.CallConfig{NoAudio: true})
+	out, err := caller.OpenChannel(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := out.WriteMessage(t.Context(), &parley.Message{Data: []byte{1, 2, 3}}); err != nil {
+		t.Fatal(err)
+	}
+	in, err := called.AcceptChannel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m parley.Message
+	if err := in.ReadMessage(t.Context(), &m); err != nil || m.Text || len(m.Data) != 3 {
+		t.Errorf("% x, %v", m.Data, err)
+	}
+	caller.Close()
+	if err := in.ReadMessage(t.Context(), &m); err == nil {
+		t.Error("a message after the end")
+	}
+}

@@ -177,6 +177,8 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 		cmp.Or(c.Timeouts.KeepAlive, time.Second),
 	)
 	s.SetFireOnTrackBeforeFirstRTP(true)
+	s.DetachDataChannels()
+	s.SetSCTPMaxMessageSize(maxMessage)
 	s.LoggerFactory = loggerFactory{c.Logger}
 	if c.Interface != nil {
 		s.SetInterfaceFilter(c.Interface)

@@ -76,7 +76,7 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	n := newConnection(pc, c)
+	n := newConnection(pc, c, e.logger)
 	if err := n.open(e); err != nil {
 		return nil, err
 	}

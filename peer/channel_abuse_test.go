@@ -1,0 +1,242 @@
+package peer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+)
+
+// A channel that nobody takes is closed when it fills up, and harms no other.
+func TestChannelUnaccepted(t *testing.T) {
+	p := newPair(t)
+	p.connect(t)
+	ch, f := p.accept(t, "used", nil)
+	await(t, "the open event", f.opened)
+	dc, err := p.browser.CreateDataChannel("unused", nil)
+	check(t, err)
+	flood := newFar(dc)
+	await(t, "the open event", flood.opened)
+	for i := range 100 {
+		if flood.Send(pattern(i, 64<<10)) != nil {
+			break
+		}
+	}
+	await(t, "the close of the flood", flood.closed)
+	exchange(t, ch, f)
+	late, err := p.call.AcceptChannel(soon(t))
+	check(t, err)
+	if err := late.ReadMessage(soon(t), &parley.Message{}); !errors.Is(err, errUnread) {
+		t.Errorf("the flooded channel: %v", err)
+	}
+	check(t, late.Close())
+	if n := strings.Count(p.logged(), "nobody takes"); n != 1 {
+		t.Errorf("%d log lines", n)
+	}
+}
+
+// A channel that is read slowly makes the far end wait, and loses nothing.
+func TestChannelSlowReader(t *testing.T) {
+	const message, count = 32 << 10, 200
+	p := newPair(t)
+	p.connect(t)
+	ch, f := p.accept(t, "slow", nil)
+	await(t, "the open event", f.opened)
+	var m parley.Message
+	check(t, f.SendText("first"))
+	check(t, ch.ReadMessage(soon(t), &m))
+	for i := range count {
+		check(t, f.Send(pattern(i, message)))
+	}
+	var before uint64
+	eventually(t, "the far end waits", func() bool {
+		<-time.After(300 * time.Millisecond)
+		now := f.BufferedAmount()
+		defer func() { before = now }()
+		return now == before
+	})
+	if taken := message*count - int(before); before == 0 || taken > 2<<20 {
+		t.Errorf("%d bytes were taken from the far end though nobody reads", taken)
+	}
+	begin := time.Now()
+	for i := range count {
+		check(t, ch.ReadMessage(t.Context(), &m))
+		if !bytes.Equal(m.Data, pattern(i, message)) {
+			t.Fatalf("message %d is another", i)
+		}
+	}
+	t.Logf("the rest of %d MB after %v", message*count>>20, time.Since(begin))
+}
+
+// Messages that are larger than ours may be end their channel only.
+func TestChannelTooLargeFromFarEnd(t *testing.T) {
+	p := newPairWith(t, 1<<30)
+	p.connect(t)
+	other, o := p.accept(t, "other", nil)
+	ch, f := p.accept(t, "large", nil)
+	await(t, "the open event", f.opened)
+	check(t, f.Send(make([]byte, maxMessage+1)))
+	if err := ch.ReadMessage(soon(t), &parley.Message{}); !errors.Is(err, errTooLong) {
+		t.Errorf("a message that is too large: %v", err)
+	}
+	await(t, "the close event", f.closed)
+	exchange(t, other, o)
+}
+
+// Invalid UTF-8 from the far end comes out as what a browser makes of it.
+func TestChannelInvalidText(t *testing.T) {
+	p := newPair(t)
+	p.connect(t)
+	ch, f := p.accept(t, "text", nil)
+	await(t, "the open event", f.opened)
+	check(t, f.SendText("a\xffb"))
+	var m parley.Message
+	check(t, ch.ReadMessage(soon(t), &m))
+	if !m.Text || string(m.Data) != "a\uFFFDb" {
+		t.Errorf("got %q", m.Data)
+	}
+}
+
+// A page that opens channels without end gets few, and costs little.
+func TestChannelFlood(t *testing.T) {
+	p := newPair(t)
+	p.connect(t)
+	ch, f := p.accept(t, "good", nil)
+	await(t, "the open event", f.opened)
+	exchange(t, ch, f)
+	label := strings.Repeat("x", 7000)
+	begin, most, opened := heap(), 0, 0
+	for f.ReadyState() == webrtc.DataChannelStateOpen && opened < 2*maxRefused {
+		var some []<-chan struct{}
+		for range 8 { // of many more at once pion ignores some, until they are sent again
+			if dc, err := p.browser.CreateDataChannel(fmt.Sprint(opened, label), nil); err == nil {
+				closed := make(chan struct{})
+				dc.OnClose(func() { close(closed) })
+				some = append(some, closed)
+				opened++
+			}
+		}
+		if opened <= 16 { // these wait for AcceptChannel
+			eventually(t, "the channels are known", func() bool { return p.theirs() == opened+1 })
+			continue
+		}
+		for _, closed := range some {
+			await(t, "the close of a channel too many", either(closed, f.closed))
+		}
+		if opened%200 == 0 {
+			most = max(most, ourGoroutines())
+		}
+	}
+	await(t, "the end of all channels", f.closed)
+	if most > maxTheirs {
+		t.Errorf("%d goroutines of ours", most)
+	}
+	if err := ch.ReadMessage(soon(t), &parley.Message{}); !errors.Is(err, errLost) {
+		t.Errorf("the good channel: %v", err)
+	}
+	if err := p.call.Err(); err != nil {
+		t.Errorf("the call: %v", err)
+	}
+	if n := strings.Count(p.logged(), "level=WARN"); n != 2 {
+		t.Errorf("%d warnings", n)
+	}
+	p.browser.GracefulClose()
+	more := heap() - begin // with all the labels, at the other end
+	if more > 16<<20 {
+		t.Errorf("%d bytes more on the heap", more)
+	}
+	t.Logf("%d opened; %d goroutines of ours at most; %d KiB more heap", opened, most, more>>10)
+}
+
+// theirs returns how many channels of the far end are open.
+func (p *pair) theirs() int {
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	return p.all.theirs
+}
+
+// heap returns the bytes that are in use.
+func heap() int64 {
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
+
+// ourGoroutines counts the goroutines that read a channel.
+func ourGoroutines() int {
+	buf := make([]byte, 16<<20)
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "peer.(*channel).run(")
+}
+
+// Many channels at a time are too many, and there is room again after some close.
+func TestChannelCount(t *testing.T) {
+	p := newPair(t)
+	p.connect(t)
+	var ends []*far
+	var ours []parley.Channel
+	for i := range maxTheirs {
+		ch, f := p.accept(t, fmt.Sprint(i), nil)
+		if ch.Config().Label != fmt.Sprint(i) {
+			t.Fatalf("channel %d is %q", i, ch.Config().Label)
+		}
+		ends, ours = append(ends, f), append(ours, ch)
+	}
+	dc, err := p.browser.CreateDataChannel("one too many", nil)
+	check(t, err)
+	await(t, "the close of one too many", newFar(dc).closed)
+	check(t, ends[3].Close())
+	if err := ours[3].ReadMessage(soon(t), &parley.Message{}); err != io.EOF {
+		t.Errorf("the closed channel: %v", err)
+	}
+	await(t, "the close event", ends[3].closed)
+	ch, f := p.accept(t, "again", nil)
+	exchange(t, ch, f)
+}
+
+// More channels than wait for AcceptChannel are closed, and the others wait in
+// order.
+func TestChannelsWaiting(t *testing.T) {
+	p := newPair(t)
+	p.connect(t)
+	p.accept(t, "first", nil)
+	const waiting = 16
+	for i := range waiting + 4 {
+		dc, err := p.browser.CreateDataChannel(fmt.Sprint(i), nil)
+		check(t, err)
+		f := newFar(dc)
+		if i < waiting {
+			await(t, "the open event", f.opened)
+		} else {
+			await(t, "the close event", f.closed)
+		}
+	}
+	for i := range waiting {
+		ch, err := p.call.AcceptChannel(soon(t))
+		check(t, err)
+		if ch.Config().Label != fmt.Sprint(i) {
+			t.Errorf("channel %d is %q", i, ch.Config().Label)
+		}
+	}
+}
+
+// either returns a channel that is closed when a or b is.
+func either(a, b <-chan struct{}) <-chan struct{} {
+	c := make(chan struct{})
+	go func() {
+		defer close(c)
+		select {
+		case <-a:
+		case <-b:
+		}
+	}()
+	return c
+}

@@ -1,0 +1,201 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+)
+
+const (
+	// maxMessage is the largest message that is received, in bytes; what the
+	// session description tells the far end. Browsers take as much.
+	maxMessage = 256 << 10
+
+	// maxTheirs bounds the channels that the far end has open at a time.
+	maxTheirs = 64
+
+	// maxRefused is after how many channels beyond that, or that nobody accepted,
+	// all of them end: each costs memory until the far end acknowledges its end.
+	maxRefused = 1024
+)
+
+// channels are the data channels of a peer connection (RFC 8831). Its methods
+// may be used from any goroutine.
+//
+// The SCTP association has one receive window for all of its channels (RFC 8831,
+// section 6.2): when a channel that is in use is not read, the others come to a
+// halt too in the end. So a channel that nobody has taken up is closed when it
+// would begin to do that.
+//
+// Limits, all of them pion's: a label and a protocol from the far end have about
+// 8000 bytes together. A message that comes on a negotiated channel before this
+// end has opened it, once connected, prevents the far end from opening more.
+// Negotiated channels send in order and until it arrives, whatever their
+// Config says. A message that is to be given up at once and does not fit in the
+// congestion window is lost as a rule. This end opens up to 32767 channels in the
+// life of a connection.
+type channels struct {
+	pc     *webrtc.PeerConnection
+	logger *slog.Logger
+
+	mu         sync.Mutex
+	call       *parley.Call // nil until attach
+	closed     bool
+	negotiated map[uint16]bool // IDs that are in use
+	theirs     int             // channels that the far end has opened
+	refused    int
+
+	big struct { // for messages that do not fit in a channel's own buffer
+		sync.Mutex
+		buf []byte
+	}
+	goroutines sync.WaitGroup
+}
+
+// newChannels makes the channels of pc, which has to be of an API with detached
+// data channels and a maximum message size of maxMessage. They need attach
+// before the connection is made.
+func newChannels(pc *webrtc.PeerConnection, logger *slog.Logger) *channels {
+	cs := &channels{pc: pc, logger: logger, negotiated: map[uint16]bool{}}
+	pc.OnDataChannel(cs.take)
+	pc.SCTP().OnError(func(err error) {
+		logger.Warn("the far end can open no more channels: it broke the rules", "error", err)
+	})
+	return cs
+}
+
+// attach says which call the channels belong to.
+func (cs *channels) attach(call *parley.Call) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.call = call
+}
+
+// OpenChannel opens a channel to the far end.
+func (cs *channels) OpenChannel(ctx context.Context, c *parley.ChannelConfig) (parley.Channel, error) {
+	init, err := channelInit(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	cs.mu.Lock()
+	call := cs.call
+	switch {
+	case call == nil || cs.closed:
+		err = fmt.Errorf("peer: %w", net.ErrClosed)
+	case c.Negotiated && cs.negotiated[c.ID]:
+		err = fmt.Errorf("%w: ID %d is in use", errChannelConfig, c.ID)
+	case c.Negotiated:
+		cs.negotiated[c.ID] = true
+	}
+	cs.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	ch := &channel{all: cs, call: call, config: *c}
+	if ch.dc, err = cs.pc.CreateDataChannel(c.Label, init); err != nil {
+		cs.release(ch)
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	ch.dc.OnOpen(ch.opened)
+	return ch, nil
+}
+
+// take is called by pion with a channel that the far end opens, and with the
+// next one only when it has returned.
+func (cs *channels) take(dc *webrtc.DataChannel) {
+	cs.mu.Lock()
+	call := cs.call
+	ok := call != nil && !cs.closed && cs.theirs < maxTheirs
+	if ok {
+		cs.theirs++
+	}
+	cs.mu.Unlock()
+	if !ok {
+		dc.OnOpen(func() { // pion forgets only a channel that has been open
+			if raw, err := dc.Detach(); err == nil {
+				raw.Close() //nolint:errcheck // the association may be gone
+			}
+		})
+		cs.refuse()
+		return
+	}
+	ch := &channel{all: cs, call: call, config: channelConfig(dc), dc: dc, theirs: true}
+	dc.OnOpen(ch.opened)
+	if !call.OfferChannel(ch) {
+		ch.giveUp(net.ErrClosed)
+		cs.refuse()
+	}
+}
+
+// refuse counts a channel that is closed at once.
+func (cs *channels) refuse() {
+	cs.mu.Lock()
+	cs.refused++
+	n := cs.refused
+	cs.mu.Unlock()
+	switch n {
+	case 1:
+		cs.logger.Warn("the far end opens more channels than are accepted: they are closed")
+	case maxRefused:
+		cs.logger.Warn("the far end opens channels without end: all of them are closed", "refused", n)
+		cs.start(cs.stop)
+	}
+}
+
+// start runs fn on a goroutine that Close waits for, unless it is too late.
+func (cs *channels) start(fn func()) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !cs.closed {
+		cs.goroutines.Go(fn)
+	}
+	return !cs.closed
+}
+
+// release forgets a channel that is over.
+func (cs *channels) release(ch *channel) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if ch.theirs {
+		cs.theirs--
+	}
+	if ch.config.Negotiated {
+		delete(cs.negotiated, ch.config.ID)
+	}
+}
+
+// stop ends the association, and so the reading of all channels.
+func (cs *channels) stop() {
+	if err := cs.pc.SCTP().Stop(); err != nil {
+		cs.logger.Debug("stopping the channels", "error", err)
+	}
+}
+
+// Close ends all channels at once, and waits for their goroutines. It is to be
+// called when the call has ended.
+func (cs *channels) Close() error {
+	cs.mu.Lock()
+	cs.closed = true
+	cs.mu.Unlock()
+	cs.stop()
+	cs.goroutines.Wait()
+	return nil
+}
+
+var (
+	errUnread    = errors.New("peer: channel closed: nobody took what the far end sent")
+	errTooLong   = errors.New("peer: channel closed: the far end sent a message that is too large")
+	errLost      = errors.New("peer: the channels are lost")
+	errFarClosed = fmt.Errorf("peer: the far end has closed the channel: %w", net.ErrClosed)
+	errOwnClosed = fmt.Errorf("peer: channel: %w", net.ErrClosed)
+)
