@@ -26,6 +26,11 @@ type VideoConfig struct {
 	Wait      time.Duration // how long a missing packet is waited for; 0: 200 ms
 	Direction Direction
 
+	// MaxPayload is how many bytes of a frame a packet has at most: less than the
+	// path's MTU by what IP, UDP, RTP and SRTP take, up to 80. 0:
+	// [payload.DefaultMaxPayload].
+	MaxPayload int
+
 	SSRC  uint32 // 0: random
 	CNAME string // "": that of the audio, or random (RFC 7022)
 	RTCP  RTCPConfig
@@ -77,11 +82,12 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 		return nil, err
 	}
 	v.sending = stream.VideoSenderConfig{
-		Codec:     c.Send,
-		Immediate: c.Immediate,
-		SSRC:      cmp.Or(c.SSRC, call.newSSRC()),
-		Sequence:  randomSequence(),
-		Timestamp: rand.Uint32(),
+		Codec:      c.Send,
+		Immediate:  c.Immediate,
+		MaxPayload: c.MaxPayload,
+		SSRC:       cmp.Or(c.SSRC, call.newSSRC()),
+		Sequence:   randomSequence(),
+		Timestamp:  rand.Uint32(),
 	}
 	v.sequence = v.sending.Sequence
 	if v.sender, err = stream.NewVideoSender(v.sending); err != nil {

@@ -538,3 +538,23 @@ func TestVideoPacketPathDoesNotAllocate(t *testing.T) {
 		t.Errorf("%+v", s.Video)
 	}
 }
+
+func TestVideoPayloadSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		largest := 0
+		x, y := videoPair(t, VideoConfig{MaxPayload: 300}, nil, func(b []byte) bool {
+			largest = max(largest, len(b))
+			return false
+		})
+		if err := x.Video().WriteFrame(picture(0, true, 3000)); err != nil {
+			t.Fatal(err)
+		}
+		var f video.Frame
+		if err := y.Video().ReadFrame(&f); err != nil || len(f.Data) != 3000 {
+			t.Errorf("a frame of %d bytes, %v", len(f.Data), err)
+		}
+		if largest != 12+300 {
+			t.Errorf("a packet of %d bytes", largest)
+		}
+	})
+}

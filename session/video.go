@@ -33,6 +33,11 @@ type VideoConfig struct {
 	Immediate bool          // send frames when written, not on the clock of their times
 	Direction parley.Direction
 
+	// MaxPayload is how many bytes of a frame a packet has at most: less than the
+	// path's MTU by what IP, UDP, RTP and SRTP take, up to 80. 0:
+	// [payload.DefaultMaxPayload].
+	MaxPayload int
+
 	SSRC  uint32 // 0: random
 	CNAME string // "": that of the audio, or random (RFC 7022)
 	RTCP  parley.RTCPConfig
@@ -61,15 +66,16 @@ func (s *Session) openVideo(p path) (*parley.VideoConfig, error) {
 	}
 	s.video.video, s.video.maxWaiting = true, maxWaitingVideo
 	return &parley.VideoConfig{
-		Leg:       s.video,
-		Send:      v.Codecs[0],
-		Receive:   v.Codecs,
-		Immediate: v.Immediate,
-		Wait:      v.Wait,
-		Direction: v.Direction,
-		SSRC:      v.SSRC,
-		CNAME:     v.CNAME,
-		RTCP:      v.RTCP,
+		Leg:        s.video,
+		Send:       v.Codecs[0],
+		Receive:    v.Codecs,
+		Immediate:  v.Immediate,
+		MaxPayload: v.MaxPayload,
+		Wait:       v.Wait,
+		Direction:  v.Direction,
+		SSRC:       v.SSRC,
+		CNAME:      v.CNAME,
+		RTCP:       v.RTCP,
 	}, nil
 }
 
