@@ -60,9 +60,10 @@ type VideoStats struct {
 	Arrived, Missing          int64 // packets that were sent, by transport-wide feedback; 0 without
 
 	stream.VideoReceiverStats
-	Unread         int   // frames received and not read yet
-	Dropped        int64 // frames that nobody read
-	KeyframesAsked int64 // requests to the far end
+	Unread         int           // frames received and not read yet
+	Behind         time.Duration // from the first of these to the last
+	Dropped        int64         // frames that nobody read
+	KeyframesAsked int64         // requests to the far end
 }
 
 // Stats fills in s without allocating.
@@ -108,7 +109,7 @@ func (v *Video) statsLocked(s *VideoStats) {
 	s.Queued = v.sender.Queued()
 	s.KeyframesWanted, s.Bandwidth = v.requests, v.bandwidth
 	s.Arrived, s.Missing = v.arrived, v.missing
-	s.Unread, s.Dropped = v.frames.count, v.frames.dropped
+	s.Unread, s.Behind, s.Dropped = v.frames.count, v.frames.span(), v.frames.dropped
 	s.KeyframesAsked = v.receiver.KeyFrames().Requests()
 }
 

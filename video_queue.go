@@ -1,6 +1,10 @@
 package parley
 
-import "github.com/parley-media/parley/video"
+import (
+	"time"
+
+	"github.com/parley-media/parley/video"
+)
 
 const (
 	maxPictures     = 64
@@ -58,6 +62,14 @@ func (q *pictureQueue) drop() {
 	}
 	q.first = (q.first + 1) % len(q.frames)
 	q.count--
+}
+
+// span returns the time from the first frame to the last.
+func (q *pictureQueue) span() time.Duration {
+	if q.count == 0 {
+		return 0
+	}
+	return q.at(q.count-1).Time - q.at(0).Time
 }
 
 // pop copies the first frame into f.

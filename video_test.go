@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/video"
@@ -556,5 +558,56 @@ func TestVideoPayloadSize(t *testing.T) {
 		if largest != 12+300 {
 			t.Errorf("a packet of %d bytes", largest)
 		}
+	})
+}
+
+// Lines that nobody reads cost no more after a minute than after a few seconds,
+// and whoever reads then is in the present.
+func TestUnreadForAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{}, &AudioConfig{}, nil)
+		var writing sync.WaitGroup
+		writing.Go(func() {
+			for x.Audio().WriteFrame(ramp(64)) == nil {
+			}
+		})
+		writing.Go(func() {
+			for n := 0; ; n++ {
+				if x.Video().WriteFrame(picture(n, n%30 == 0, 3000)) != nil {
+					return
+				}
+			}
+		})
+		heap := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		begin := time.Now()
+		time.Sleep(5 * time.Second)
+		before := heap()
+		time.Sleep(55 * time.Second)
+		if after := heap(); after > before+1<<20 {
+			t.Errorf("%d bytes after 5 s, %d after a minute", before, after)
+		}
+		var s Stats
+		y.Stats(&s)
+		if s.Video.Unread > maxPictures || s.Video.Behind < 0 || s.Video.Behind > 64*time.Second/30 || s.Video.Dropped < 1600 {
+			t.Errorf("%d frames over %v are unread, %d dropped", s.Video.Unread, s.Video.Behind, s.Video.Dropped)
+		}
+		var f video.Frame
+		if err := y.Video().ReadFrame(&f); err != nil || !f.Key || f.Time < 57*time.Second {
+			t.Errorf("first frame of %v, key %v, %v", f.Time, f.Key, err)
+		}
+		var a audio.Frame
+		if err := y.Audio().ReadFrame(&a); err != nil {
+			t.Fatal(err)
+		}
+		if late := time.Since(begin) - a.Time; late > time.Second {
+			t.Errorf("audio is %v late", late)
+		}
+		x.Close()
+		writing.Wait()
 	})
 }

@@ -195,7 +195,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, h parley.Handler)
 		fail(w, status, err.Error())
 		return
 	}
-	s.config.Logger.Info("call made", "from", r.RemoteAddr, "codec", p.Audio().Codec().String())
+	s.config.Logger.Info("call made", "from", r.RemoteAddr, "codecs", codecs(p.Call))
 	served = true
 	go func() {
 		err := parley.Serve(s.ctx, p.Call, h)
@@ -203,6 +203,17 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, h parley.Handler)
 		s.leave(stuck)
 	}()
 	writeJSON(w, http.StatusOK, description{SDP: answer, Type: "answer"})
+}
+
+// codecs returns what the call sends, by line.
+func codecs(c *parley.Call) (names []string) {
+	if a := c.Audio(); a != nil {
+		names = append(names, a.Codec().String())
+	}
+	for v := range c.Videos() {
+		names = append(names, v.Codec().String())
+	}
+	return names
 }
 
 // enter counts a new call, or says why there cannot be one.
