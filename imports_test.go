@@ -16,7 +16,7 @@ const module = "github.com/parley-media/parley"
 // own in this list, and those of its own layer that edges names. A package that
 // is named is not where a pattern would put it.
 var layers = [][]string{
-	{"audio", "audio/*", "video", "transport/netem", "internal/*"},
+	{"audio", "audio/*", "video", "video/*", "transport/netem", "internal/*"},
 	{"codec"},
 	{"codec/*", "codec/opus/libopus", "payload", "dtmf", "jitter", "rtcpctl"},
 	{"stream"},
@@ -37,6 +37,7 @@ var edges = []string{
 	"audio/tone -> audio",
 	"audio/vad -> audio",
 	"codec/opus/libopus -> codec/opus",
+	"video/vpx -> video",
 	"server -> server/page",
 }
 

@@ -1,8 +1,12 @@
 package payload
 
+import "slices"
+
 // VP9 is the [VideoFormat] of VP9 (RFC 9628). A frame is a picture: the layer
-// frames of all its spatial layers one after another, lowest first, as a decoder
-// takes them. A first packet is a [VideoPart.Start] if it is of spatial layer 0.
+// frames of all its spatial layers one after another, lowest first, and if there
+// are several, with an index behind them, as a superframe (VP9 bitstream
+// specification, annex B), of which a decoder shows the highest. A first packet is
+// a [VideoPart.Start] if it is of spatial layer 0.
 type VP9 struct{}
 
 // ParsePacket implements [VideoFormat].
@@ -32,6 +36,7 @@ func (VP9) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error)
 	var structure []byte
 	out := dst
 	begun, layer, layers := false, -1, 0
+	var sizes [8]int // of the layer frames
 	for _, p := range payloads {
 		d, data, err := ParseVP9Descriptor(p)
 		switch {
@@ -51,6 +56,7 @@ func (VP9) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error)
 				info.Width, info.Height = h.width, h.height
 			}
 		}
+		sizes[layers-1] += len(data)
 		layer, begun = int(d.SID), !d.End
 		if d.Structure != nil {
 			structure = d.Structure
@@ -63,7 +69,27 @@ func (VP9) AppendFrame(dst []byte, payloads [][]byte) ([]byte, VideoInfo, error)
 	if w, h := vp9LayerSize(structure, layer); w > 0 || layers > 1 {
 		info.Width, info.Height = w, h
 	}
+	if layers > 1 {
+		out = appendVP9Index(out, sizes[:layers])
+	}
 	return out, info, nil
+}
+
+// appendVP9Index makes a superframe of the frames that dst ends with.
+func appendVP9Index(dst []byte, sizes []int) []byte {
+	width := 1
+	for slices.Max(sizes)>>(8*width) > 0 {
+		width++
+	}
+	marker := byte(0xc0 | (width-1)<<3 | (len(sizes) - 1))
+	dst = append(dst, marker)
+	for _, size := range sizes {
+		for range width {
+			dst = append(dst, byte(size))
+			size >>= 8
+		}
+	}
+	return append(dst, marker)
 }
 
 // Info implements [VideoFormat].

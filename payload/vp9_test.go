@@ -208,7 +208,7 @@ func TestVP9AppendFrame(t *testing.T) {
 		{
 			"two layers are one frame",
 			[][]byte{concat([]byte{0x2a, 0x00, 0}, layers, key), {0x24, 0x00, 0, 9}, {0x28, 0x03, 0, 0x86, 1}, {0x24, 0x03, 0, 2}},
-			concat(key, []byte{9, 0x86, 1, 2}),
+			concat(key, []byte{9, 0x86, 1, 2}, []byte{0xc1, 15, 3, 0xc1}),
 			payload.VideoInfo{Key: true, Width: 640, Height: 480},
 		},
 		{
@@ -220,11 +220,17 @@ func TestVP9AppendFrame(t *testing.T) {
 		{
 			"two layers without sizes",
 			[][]byte{concat([]byte{0x2c, 0x00, 0}, key), {0x2c, 0x03, 0, 0x86}},
-			concat(key, []byte{0x86}),
+			concat(key, []byte{0x86}, []byte{0xc1, 14, 1, 0xc1}),
 			payload.VideoInfo{Key: true},
 		},
 		{"layer 2 alone, not predicted from below", [][]byte{{0x6c, 0x04, 0, 0x86}}, []byte{0x86}, payload.VideoInfo{}},
-		{"layers 0 and 2", [][]byte{{0x6c, 0x00, 0, 0x86}, {0x6c, 0x05, 0, 0x87}}, []byte{0x86, 0x87}, payload.VideoInfo{}},
+		{"layers 0 and 2", [][]byte{{0x6c, 0x00, 0, 0x86}, {0x6c, 0x05, 0, 0x87}}, []byte{0x86, 0x87, 0xc1, 1, 1, 0xc1}, payload.VideoInfo{}},
+		{
+			"a large layer",
+			[][]byte{append([]byte{0x6c, 0x00, 0}, make([]byte, 300)...), {0x6c, 0x05, 0, 0x87}},
+			concat(make([]byte, 300), []byte{0x87, 0xc9, 0x2c, 1, 1, 0, 0xc9}),
+			payload.VideoInfo{},
+		},
 
 		{name: "nothing"},
 		{name: "empty", in: [][]byte{{}}},

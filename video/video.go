@@ -1,11 +1,12 @@
-// Package video has coded pictures.
+// Package video has coded pictures, and raw ones, which are [image.YCbCr] with
+// 4:2:0. A [Decoder] and an [Encoder] lead from one to the other; those for VP8
+// and VP9 are in package vpx. A [Transform] draws a raw picture from another.
 package video
 
 import "time"
 
 // A Frame is what one RTP timestamp names: an access unit of H.264, a frame of
-// VP8, or a picture of VP9 with all its spatial layers. It is coded; nothing in
-// this module decodes it.
+// VP8, or a picture of VP9 with all its spatial layers. It is coded.
 type Frame struct {
 	// Data is the frame in the form that files and decoders take: H.264 in Annex
 	// B with start codes, VP8 and VP9 as they are, the layers of VP9 one behind
