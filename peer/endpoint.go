@@ -27,6 +27,8 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley/codec"
@@ -113,10 +115,8 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 			return nil, fmt.Errorf("peer: codec %s: %w", p, err)
 		}
 	}
-	// Reports and repair are this project's own; pion's interceptors would double
-	// them, but for the one that tells a browser how fast it may send.
-	feedback := &interceptor.Registry{}
-	if err := webrtc.ConfigureTWCCSender(media, feedback); err != nil {
+	feedback, err := congestion(media)
+	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
 	settings, err := config.settings()
@@ -141,6 +141,24 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 		webrtc.WithSettingEngine(settings),
 	)
 	return e, nil
+}
+
+// congestion tells browsers how fast they may send video. With audio they would
+// probe in its stream too, which needs no more than it has. Reports and repair are
+// this project's own; pion's interceptors for them would double them.
+func congestion(media *webrtc.MediaEngine) (*interceptor.Registry, error) {
+	media.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, webrtc.RTPCodecTypeVideo)
+	extension := webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
+	if err := media.RegisterHeaderExtension(extension, webrtc.RTPCodecTypeVideo); err != nil {
+		return nil, err
+	}
+	sender, err := twcc.NewSenderInterceptor()
+	if err != nil {
+		return nil, err
+	}
+	registry := &interceptor.Registry{}
+	registry.Add(sender)
+	return registry, nil
 }
 
 func isVideo(p codec.Params) bool {
