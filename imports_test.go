@@ -31,6 +31,7 @@ var layers = [][]string{
 // edges are the imports within a layer.
 var edges = []string{
 	"audio -> audio/resample",
+	"audio -> internal/fanout",
 	"audio/conceal -> audio",
 	"audio/mix -> audio",
 	"audio/stretch -> audio",
@@ -39,6 +40,7 @@ var edges = []string{
 	"codec/opus/libopus -> codec/opus",
 	"video/vpx -> video",
 	"server -> server/page",
+	"video -> internal/fanout",
 }
 
 // only are imports from outside that belong to few packages.

@@ -126,7 +126,7 @@ func (p *Pictures) Close() error {
 	p.closed = true
 	p.cond.Broadcast()
 	p.mu.Unlock()
-	d, ok := p.source.(deadliner)
+	d, ok := p.source.(interface{ SetReadDeadline(time.Time) })
 	if ok {
 		d.SetReadDeadline(time.Unix(1, 0))
 	}

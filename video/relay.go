@@ -2,11 +2,10 @@ package video
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"time"
+
+	"github.com/parley-media/parley/internal/fanout"
 )
 
 // RelayConfig describes a [Relay]. Its zero value is that of a call's video.
@@ -29,12 +28,6 @@ type RelayConfig struct {
 	KeyframeInterval time.Duration
 }
 
-const (
-	maxRelayQueue = 1 << 16
-	maxRelayBytes = 8 << 20   // of frames that wait for one subscriber
-	keptFrame     = 256 << 10 // memory of a frame that is kept for those to come
-)
-
 // A Relay lets many readers have what one source gives: each [Subscription] is a
 // [Reader] of its own, with a bounded queue, so that one that is slow or stuck
 // harms nobody. Its methods may be used from any goroutine.
@@ -56,218 +49,99 @@ const (
 // after what is queued for them. Who subscribes later makes the relay read the
 // source again. The relay does not close its source.
 type Relay struct {
-	source   Reader
-	queue    int
-	drain    bool
+	core     *fanout.Relay[Frame]
 	request  func() // nil: nobody to ask
 	interval time.Duration
-	err      error // of the configuration
+	awaited  bool // somebody waits for a key frame; for the one who reads the source
 
-	mu            sync.Mutex
-	stopped       sync.Cond // running has become false
-	subscriptions []*Subscription
-	running       bool // a goroutine reads the source
-	interrupted   bool // the source has a deadline of ours
-	begun, closed bool
-	asked         time.Time // when the source was asked for a key frame
+	mu    sync.Mutex
+	asked time.Time // when the source was asked for a key frame
 }
 
 // NewRelay returns a relay of what source gives. With a Queue out of range every
 // read of its subscriptions fails.
 func NewRelay(source Reader, c RelayConfig) *Relay {
-	r := &Relay{
-		source:   source,
-		queue:    cmp.Or(c.Queue, 64),
-		drain:    c.Drain,
-		request:  c.RequestKeyframe,
-		interval: cmp.Or(c.KeyframeInterval, 500*time.Millisecond),
-	}
+	r := &Relay{request: c.RequestKeyframe, interval: cmp.Or(c.KeyframeInterval, 500*time.Millisecond)}
 	if k, ok := source.(interface{ RequestKeyframe() }); ok && r.request == nil {
 		r.request = k.RequestKeyframe
 	}
-	if r.queue < 1 || r.queue > maxRelayQueue {
-		r.err = fmt.Errorf("video: a queue of %d frames is outside 1..%d", r.queue, maxRelayQueue)
-	}
-	r.stopped.L = &r.mu
+	r.core = fanout.New(source, fanout.Config[Frame]{
+		Name: "video", Frames: cmp.Or(c.Queue, 64), Queue: r.newQueue, Drain: c.Drain, Delivered: r.delivered,
+	})
 	return r
 }
 
 // Subscribe returns a reader of what the source gives from its next key frame
 // on. It must be closed.
 func (r *Relay) Subscribe() *Subscription {
-	s := &Subscription{relay: r, behind: true, asks: true}
-	if r.subscribe(s) {
-		r.request()
-	}
+	s := &Subscription{relay: r, core: r.core.Subscribe()}
+	r.RequestKeyframe()
 	return s
-}
-
-// subscribe reports whether a key frame is to be asked for.
-func (r *Relay) subscribe(s *Subscription) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.changed.L = &r.mu
-	switch {
-	case r.closed:
-		s.err = errRelayClosed
-		return false
-	case r.err != nil:
-		s.err = r.err
-		return false
-	}
-	s.ring = make([]Frame, r.queue)
-	r.begun = true
-	r.subscriptions = append(r.subscriptions, s)
-	if !r.running {
-		r.running = true
-		go r.run()
-	}
-	return r.asksLocked()
-}
-
-// asksLocked reports whether it is time to ask for a key frame that somebody
-// waits for, and takes note of it.
-func (r *Relay) asksLocked() bool {
-	now := time.Now()
-	if r.request == nil || !r.asked.IsZero() && now.Sub(r.asked) < r.interval {
-		return false
-	}
-	for _, s := range r.subscriptions {
-		if s.behind && s.asks {
-			r.asked = now
-			return true
-		}
-	}
-	return false
 }
 
 // RequestKeyframe asks the source for a key frame, as for a subscriber whose
 // decoder has failed. It is heeded as often as those of the relay itself.
 func (r *Relay) RequestKeyframe() {
-	r.mu.Lock()
-	now := time.Now()
-	ask := r.request != nil && !r.closed && (r.asked.IsZero() || now.Sub(r.asked) >= r.interval)
-	if ask {
-		r.asked = now
-	}
-	r.mu.Unlock()
-	if ask {
+	if r.request != nil && r.core.Err() == nil && r.due(time.Now()) {
 		r.request()
 	}
 }
 
-// Subscribers returns how many subscriptions there are.
-func (r *Relay) Subscribers() int {
+// due reports whether it is time to ask for a key frame, and takes note of it.
+func (r *Relay) due(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.subscriptions)
+	if !r.asked.IsZero() && now.Sub(r.asked) < r.interval {
+		return false
+	}
+	r.asked = now
+	return true
 }
+
+// delivered asks for the key frame that queues have missed.
+func (r *Relay) delivered() {
+	if r.awaited {
+		r.awaited = false
+		r.RequestKeyframe()
+	}
+}
+
+// Subscribers returns how many subscriptions there are.
+func (r *Relay) Subscribers() int { return r.core.Subscribers() }
 
 // Wait blocks until the relay does not read the source: after the last
 // subscription has been closed, or the source has failed, and with Drain after
 // Close.
-func (r *Relay) Wait() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.running {
-		r.stopped.Wait()
-	}
-}
+func (r *Relay) Wait() { r.core.Wait() }
 
 // Close ends all subscriptions, whose reads return [os.ErrClosed] at once. It
 // does not wait for the source: see [Relay.Wait].
-func (r *Relay) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed {
-		r.closed = true
-		for len(r.subscriptions) > 0 {
-			r.subscriptions[0].closeLocked()
-		}
-		r.releaseLocked()
-	}
-	return nil
+func (r *Relay) Close() error { return r.core.Close() }
+
+// A Subscription is a [Reader] of what the source of a [Relay] gives. Its
+// methods may be used from any goroutine.
+type Subscription struct {
+	relay *Relay
+	core  *fanout.Subscription[Frame]
 }
 
-var errRelayClosed = fmt.Errorf("video relay: %w", os.ErrClosed)
+// ReadFrame copies the next frame into f, reusing the memory of its data. It
+// blocks until there is one. The error is that of the source, once what was
+// queued has been read, or wraps [os.ErrClosed] or [os.ErrDeadlineExceeded].
+func (s *Subscription) ReadFrame(f *Frame) error { return s.core.ReadFrame(f) }
 
-// wantedLocked reports whether the source has to be read.
-func (r *Relay) wantedLocked() bool {
-	return len(r.subscriptions) > 0 || r.drain && r.begun && !r.closed
-}
+// RequestKeyframe asks the source for a key frame, as [Relay.RequestKeyframe]
+// does.
+func (s *Subscription) RequestKeyframe() { s.relay.RequestKeyframe() }
 
-// A deadliner can be interrupted.
-type deadliner interface{ SetReadDeadline(time.Time) }
+// SetReadDeadline makes reads that have not finished at t fail with
+// [os.ErrDeadlineExceeded]. The zero Time means no deadline.
+func (s *Subscription) SetReadDeadline(t time.Time) { s.core.SetReadDeadline(t) }
 
-// releaseLocked makes a read of the source return that nobody wants any more.
-func (r *Relay) releaseLocked() {
-	if d, ok := r.source.(deadliner); ok && r.running && !r.interrupted && !r.wantedLocked() {
-		r.interrupted = true
-		d.SetReadDeadline(time.Unix(1, 0))
-	}
-}
+// Dropped returns how many frames this subscriber did not get: those for which
+// there was no room, and those before a key frame.
+func (s *Subscription) Dropped() int64 { return s.core.Dropped() }
 
-// run reads the source while somebody wants it.
-func (r *Relay) run() {
-	var f Frame
-	for r.goesOn() {
-		err := r.source.ReadFrame(&f)
-		r.mu.Lock()
-		ask := false
-		switch {
-		case err == nil:
-			for _, s := range r.subscriptions {
-				s.pushLocked(&f)
-			}
-			ask = r.asksLocked()
-		case r.interrupted && errors.Is(err, os.ErrDeadlineExceeded):
-			// goesOn decides: somebody may have subscribed again.
-		default:
-			r.failLocked(err)
-			r.mu.Unlock()
-			return
-		}
-		r.mu.Unlock()
-		if ask {
-			r.request()
-		}
-	}
-}
-
-// goesOn reports whether the source is to be read once more. If not, the relay
-// has let go of it.
-func (r *Relay) goesOn() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.wantedLocked() {
-		r.restoreLocked()
-		return true
-	}
-	r.endLocked()
-	return false
-}
-
-// restoreLocked takes our deadline off the source.
-func (r *Relay) restoreLocked() {
-	if r.interrupted {
-		r.interrupted = false
-		r.source.(deadliner).SetReadDeadline(time.Time{})
-	}
-}
-
-func (r *Relay) endLocked() {
-	r.restoreLocked()
-	r.running = false
-	r.stopped.Broadcast()
-}
-
-// failLocked hands an error of the source to all.
-func (r *Relay) failLocked(err error) {
-	for _, s := range r.subscriptions {
-		s.err = err
-		s.changed.Broadcast()
-	}
-	clear(r.subscriptions)
-	r.subscriptions = r.subscriptions[:0]
-	r.endLocked()
-}
+// Close ends the subscription. Reads return [os.ErrClosed] from now on, also one
+// that waits, and what is queued is dropped.
+func (s *Subscription) Close() error { return s.core.Close() }

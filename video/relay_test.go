@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,65 +19,29 @@ import (
 
 const ms = time.Millisecond
 
-// A pipe is a source that gives what is sent to it, can be interrupted, and
+// A feed is a source that gives what is sent to it, until that is closed, and
 // counts how often it is asked for a key frame.
-type pipe struct {
+type feed struct {
 	frames chan video.Frame
-	ended  chan error
-
-	mu          sync.Mutex
-	interrupted chan struct{}
-	deadline    time.Time
-	asked       []time.Time
+	asked  atomic.Int32
 }
 
-func newPipe() *pipe {
-	return &pipe{frames: make(chan video.Frame), ended: make(chan error), interrupted: make(chan struct{})}
-}
+func newFeed() *feed { return &feed{frames: make(chan video.Frame)} }
 
-func (p *pipe) ReadFrame(f *video.Frame) error {
-	p.mu.Lock()
-	interrupted := p.interrupted
-	p.mu.Unlock()
-	select {
-	case <-interrupted:
-		return os.ErrDeadlineExceeded
-	default:
+func (c *feed) ReadFrame(f *video.Frame) error {
+	g, ok := <-c.frames
+	if !ok {
+		return io.EOF
 	}
-	select {
-	case <-interrupted:
-		return os.ErrDeadlineExceeded
-	case err := <-p.ended:
-		return err
-	case g := <-p.frames:
-		f.Data = append(f.Data[:0], g.Data...)
-		f.Key, f.Time = g.Key, g.Time
-		return nil
-	}
+	data := append(f.Data[:0], g.Data...)
+	*f = g
+	f.Data = data
+	return nil
 }
 
-// SetReadDeadline knows no other deadlines than the past and none.
-func (p *pipe) SetReadDeadline(t time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.deadline = t; !t.IsZero() {
-		close(p.interrupted)
-	} else {
-		p.interrupted = make(chan struct{})
-	}
-}
+func (c *feed) RequestKeyframe() { c.asked.Add(1) }
 
-func (p *pipe) RequestKeyframe() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.asked = append(p.asked, time.Now())
-}
-
-func (p *pipe) requests() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.asked)
-}
+func (c *feed) requests() int { return int(c.asked.Load()) }
 
 func picture(n int, key bool) video.Frame {
 	return video.Frame{Data: []byte{byte(n), byte(n >> 8)}, Key: key, Time: time.Duration(n) * 40 * ms}
@@ -96,7 +62,7 @@ func expect(t *testing.T, s *video.Subscription, want ...int) {
 
 func TestRelayBeginsAtKeyFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipe()
+		p := newFeed()
 		r := video.NewRelay(p, video.RelayConfig{})
 		a := r.Subscribe()
 		if p.requests() != 1 {
@@ -142,6 +108,7 @@ func TestRelayBeginsAtKeyFrames(t *testing.T) {
 			t.Errorf("%d requests after a reader's own, want 3", p.requests())
 		}
 		r.Close()
+		close(p.frames)
 		r.Wait()
 		r.RequestKeyframe()
 		time.Sleep(time.Second)
@@ -156,7 +123,7 @@ func TestRelayBeginsAtKeyFrames(t *testing.T) {
 // when it reads, and not before.
 func TestRelayDropsToKeyFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipe()
+		p := newFeed()
 		r := video.NewRelay(p, video.RelayConfig{Queue: 4})
 		fast, slow := r.Subscribe(), r.Subscribe()
 		key := map[int]bool{1: true, 4: true, 20: true}
@@ -169,7 +136,9 @@ func TestRelayDropsToKeyFrames(t *testing.T) {
 		}
 		give(1, 6) // 5 finds it full of 1 to 4, which leaves 4
 		expect(t, slow, 4, 5)
-		give(7, 12) // 10 finds it full of 6 to 9, and no key frame among them
+		give(7, 11) // 10 finds it full of 6 to 9, and no key frame among them
+		time.Sleep(500 * ms)
+		give(12, 12)
 		synctest.Wait()
 		if n := p.requests(); n != 1 {
 			t.Errorf("%d requests for one that does not read, want 1", n)
@@ -188,7 +157,7 @@ func TestRelayDropsToKeyFrames(t *testing.T) {
 		if d := slow.Dropped(); d != 3+4+10 {
 			t.Errorf("dropped %d frames, want 17", d)
 		}
-		p.ended <- io.EOF
+		close(p.frames)
 		var f video.Frame
 		for _, s := range []*video.Subscription{fast, slow} {
 			if err := s.ReadFrame(&f); err != io.EOF {
@@ -201,7 +170,7 @@ func TestRelayDropsToKeyFrames(t *testing.T) {
 
 func TestRelayBoundsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipe()
+		p := newFeed()
 		r := video.NewRelay(p, video.RelayConfig{})
 		s := r.Subscribe()
 		for n := 1; n <= 5; n++ {
@@ -215,110 +184,65 @@ func TestRelayBoundsMemory(t *testing.T) {
 		f.Data = append(f.Data, make([]byte, 9<<20)...)
 		p.frames <- f
 		expect(t, s, 6)
-		s.Close()
+		close(p.frames)
 		r.Wait()
 	})
 }
 
-func TestRelayLetsGoOfItsSource(t *testing.T) {
+// A subscription is a source like others, which can be let go, and asked for key
+// frames.
+func TestRelayOfARelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipe()
+		p := newFeed()
 		var hook int
-		r := video.NewRelay(p, video.RelayConfig{RequestKeyframe: func() { hook++ }})
-		a, b := r.Subscribe(), r.Subscribe()
+		outer := video.NewRelay(p, video.RelayConfig{Drain: true, KeyframeInterval: ms, RequestKeyframe: func() { hook++ }})
+		first := outer.Subscribe()
+		time.Sleep(ms)
+		inner := video.NewRelay(first, video.RelayConfig{})
+		a := inner.Subscribe()
 		p.frames <- picture(1, true)
 		expect(t, a, 1)
 		a.Close()
-		p.frames <- picture(2, false)
-		expect(t, b, 1, 2)
-		b.Close()
-		r.Wait() // without another frame
-		if !p.deadline.IsZero() {
-			t.Error("the source keeps a deadline")
+		inner.Wait()
+		for n := range 65 { // one more than wait by default
+			p.frames <- picture(n, true)
 		}
-		go func() { p.frames <- picture(3, false) }()
-		var f video.Frame
-		if err := p.ReadFrame(&f); err != nil || f.Data[0] != 3 {
-			t.Errorf("the source gives %v, %v after the relay has gone", f.Data, err)
+		synctest.Wait()
+		expect(t, first, 1)
+		if n := outer.Subscribers(); n != 1 {
+			t.Errorf("%d subscribers, want 1", n)
 		}
-		if hook != 1 || p.requests() != 0 {
-			t.Errorf("the hook was called %d times and the source %d, want 1 and 0", hook, p.requests())
+		first.Close()
+		p.frames <- picture(2, true) // it drains
+		p.frames <- picture(3, true)
+		if hook != 2 || p.requests() != 0 {
+			t.Errorf("the hook was called %d times and the source %d, want 2 and 0", hook, p.requests())
 		}
-		c := r.Subscribe()
-		p.frames <- picture(4, true)
-		expect(t, c, 4)
-		c.Close()
-		r.Wait()
-	})
-}
-
-func TestRelayUnblocksReads(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPipe()
-		r := video.NewRelay(p, video.RelayConfig{Drain: true})
-		a, b, c := r.Subscribe(), r.Subscribe(), r.Subscribe()
-		read := func(s *video.Subscription) chan error {
-			got := make(chan error, 1)
-			go func() {
-				var f video.Frame
-				got <- s.ReadFrame(&f)
-			}()
-			synctest.Wait()
-			return got
-		}
-		fromA, fromB := read(a), read(b)
-		a.Close()
-		if err := <-fromA; !errors.Is(err, os.ErrClosed) {
-			t.Errorf("Close of the subscription: %v", err)
-		}
+		last := outer.Subscribe()
+		outer.Close()
 		begin := time.Now()
-		c.SetReadDeadline(begin.Add(30 * ms))
-		if err := <-read(c); err != os.ErrDeadlineExceeded || time.Since(begin) != 30*ms {
-			t.Errorf("the deadline: %v after %v", err, time.Since(begin))
+		time.AfterFunc(time.Second, func() { close(p.frames) })
+		if outer.Wait(); time.Since(begin) != time.Second {
+			t.Error("Wait does not wait for a source that cannot be interrupted")
 		}
-		c.Close()
-		b.Close()
-		if err := <-fromB; !errors.Is(err, os.ErrClosed) {
-			t.Errorf("Close of the last: %v", err)
+		var f video.Frame
+		if err := last.ReadFrame(&f); !errors.Is(err, os.ErrClosed) || !strings.HasPrefix(err.Error(), "video relay: ") {
+			t.Errorf("a read after Close: %v", err)
 		}
-		p.frames <- picture(1, true) // it drains
-		r.Close()
-		r.Wait()
 	})
-}
-
-func TestRelayQueueRange(t *testing.T) {
-	var f video.Frame
-	for _, n := range []int{-1, 1 << 17} {
-		if err := video.NewRelay(newPipe(), video.RelayConfig{Queue: n}).Subscribe().ReadFrame(&f); err == nil {
-			t.Errorf("a queue of %d is taken", n)
-		}
-	}
-}
-
-type stepped struct {
-	tokens chan bool
-	n      int
-}
-
-func (s *stepped) ReadFrame(f *video.Frame) error {
-	if !<-s.tokens {
-		return io.EOF
-	}
-	f.Data = append(f.Data[:0], make([]byte, 20000)...)
-	f.Key = s.n%8 == 0
-	s.n++
-	return nil
 }
 
 func TestRelayDoesNotAllocate(t *testing.T) {
-	s := &stepped{tokens: make(chan bool)}
-	r := video.NewRelay(s, video.RelayConfig{Queue: 4})
+	p := newFeed()
+	r := video.NewRelay(p, video.RelayConfig{Queue: 4})
 	defer r.Wait()
+	defer close(p.frames)
 	a, stuck := r.Subscribe(), r.Subscribe()
+	n, data := 0, make([]byte, 20000)
 	var f video.Frame
 	next := func() {
-		s.tokens <- true
+		p.frames <- video.Frame{Data: data, Key: n%8 == 0}
+		n++
 		if err := a.ReadFrame(&f); err != nil {
 			t.Fatal(err)
 		}
@@ -332,13 +256,12 @@ func TestRelayDoesNotAllocate(t *testing.T) {
 	if stuck.Dropped() == 0 {
 		t.Error("nothing was dropped for the one that does not read")
 	}
-	s.tokens <- false
 }
 
 // Each reader begins at a key frame, and misses frames only up to one.
 func TestRelayProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := newPipe()
+		p := newFeed()
 		r := video.NewRelay(p, video.RelayConfig{Queue: rapid.IntRange(1, 5).Draw(t, "queue")})
 		first := r.Subscribe() // which reads everything, and so tells when a frame is with all
 		type reader struct {
@@ -359,15 +282,18 @@ func TestRelayProperty(t *testing.T) {
 			}
 		}
 		give(true)
+		pick := func(t *rapid.T) int {
+			if len(readers) == 0 {
+				t.Skip("nobody")
+			}
+			return rapid.IntRange(0, len(readers)-1).Draw(t, "reader")
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"subscribe": func(t *rapid.T) { readers = append(readers, &reader{s: r.Subscribe(), from: n, last: n}) },
 			"key":       func(t *rapid.T) { give(true) },
 			"delta":     func(t *rapid.T) { give(false) },
 			"read": func(t *rapid.T) {
-				if len(readers) == 0 {
-					t.Skip("nobody")
-				}
-				x := readers[rapid.IntRange(0, len(readers)-1).Draw(t, "reader")]
+				x := readers[pick(t)]
 				if int64(n-x.from) == x.read+x.s.Dropped() {
 					t.Skip("nothing")
 				}
@@ -386,59 +312,39 @@ func TestRelayProperty(t *testing.T) {
 				x.read++
 			},
 			"close": func(t *rapid.T) {
-				if len(readers) == 0 {
-					t.Skip("nobody")
-				}
-				i := rapid.IntRange(0, len(readers)-1).Draw(t, "reader")
+				i := pick(t)
 				readers[i].s.Close()
 				readers = append(readers[:i], readers[i+1:]...)
 			},
 		})
-		r.Close()
+		close(p.frames)
 		r.Wait()
 	})
 }
 
+// The source is asked for key frames by those who subscribe and by the one who
+// reads it, at the same time.
 func TestRelayInAnyOrder(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	p := newPipe()
-	r := video.NewRelay(p, video.RelayConfig{Queue: 2})
-	var feeding, using sync.WaitGroup
-	done := make(chan struct{})
-	feeding.Go(func() {
-		for n := 0; ; n++ {
-			select {
-			case p.frames <- picture(n, n%3 == 0):
-			case <-done:
-				return
-			}
-		}
-	})
-	for i := range 8 {
+	p := newFeed()
+	r := video.NewRelay(p, video.RelayConfig{Queue: 2, Drain: true, KeyframeInterval: 1})
+	var using sync.WaitGroup
+	for range 8 {
 		using.Go(func() {
 			var f video.Frame
-			for range 200 {
+			for err := error(nil); err != io.EOF; {
 				s := r.Subscribe()
-				var other sync.WaitGroup
-				if i%2 == 0 {
-					other.Go(func() { s.Close() })
-				}
-				for range 3 {
-					if err := s.ReadFrame(&f); err != nil && !errors.Is(err, os.ErrClosed) {
-						t.Error(err)
-					}
+				if err = s.ReadFrame(&f); err == nil && !f.Key {
+					t.Error("it does not begin at a key frame")
 				}
 				s.Close()
-				other.Wait()
 			}
 		})
 	}
+	for n := range 3000 {
+		p.frames <- picture(n, n%3 == 0)
+	}
+	close(p.frames)
 	using.Wait()
 	r.Wait()
-	if !p.deadline.IsZero() {
-		t.Error("the source keeps a deadline")
-	}
-	r.Close()
-	close(done)
-	feeding.Wait()
 }
