@@ -195,6 +195,7 @@ func TestAgreedFeedback(t *testing.T) {
 			}
 			film(x, 60)
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if got.NACK = got.NACK && !tt.want.PLI; got != tt.want {
 				t.Errorf("agreed on %+v, with FIR %v: sent %+v, want %+v", tt.agreed, tt.fir, got, tt.want)
 			}
