@@ -193,13 +193,13 @@ func TestSentTogether(t *testing.T) {
 		{"a pause in the times", 0, func(s *stage) {
 			both(func() { s.play(0, 2*time.Second); s.play(4*time.Second, 8*time.Second) }, func() { s.show(0, 8*time.Second) })
 		}},
-		{"a second recording", 0, func(s *stage) {
+		{"a second recording", 15, func(s *stage) {
 			both(func() { s.play(0, 5*time.Second) }, func() { s.show(0, 5*time.Second) })
 			s.drain()
 			time.Sleep(3 * time.Second)
 			both(func() { s.play(0, 5*time.Second) }, func() { s.show(0, 5*time.Second) })
 		}},
-		{"after a flush", 0, func(s *stage) {
+		{"after a flush", 15, func(s *stage) {
 			both(func() { s.play(0, 3*time.Second) }, func() { s.show(0, 3*time.Second) })
 			s.call.Audio().Flush(0)
 			s.call.Video().Flush()
