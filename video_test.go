@@ -179,7 +179,7 @@ func TestVideoBothWays(t *testing.T) {
 			t.Errorf("3 s of video left in %v", d)
 		}
 		reading.Wait()
-		time.Sleep(10 * time.Second) // for reports
+		time.Sleep(30 * time.Second) // for reports
 		if a, v := x.audio.rtcp.CNAME(), x.Video().rtcp.CNAME(); a != v {
 			t.Errorf("audio of %s, video of %s", a, v)
 		}

@@ -67,7 +67,7 @@ func TestCallWithoutAudio(t *testing.T) {
 			}))
 		}()
 		film(x, 90)
-		time.Sleep(10 * time.Second) // for reports
+		time.Sleep(30 * time.Second) // for reports
 		var s Stats
 		if x.Stats(&s); s.Video.FramesSent != 90 || s.Video.RoundTrip <= 0 || s.Audio != (AudioStats{}) {
 			t.Errorf("%+v", s)

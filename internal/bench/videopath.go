@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/pion/rtp"
@@ -53,6 +54,10 @@ type videoPath struct {
 	done     chan error
 	ended    chan struct{}
 	patience *time.Timer
+
+	// What is sent and received orders the two goroutines by itself, but Go does not
+	// know.
+	turn sync.Mutex
 }
 
 func openVideoPath(packets int) (*videoPath, error) {
@@ -96,9 +101,12 @@ func (p *videoPath) Close() error {
 
 // run sends n frames and returns when all have been received.
 func (p *videoPath) run(n int) error {
-	p.left = n
 	p.patience.Reset(10 * time.Second)
-	if err := p.send(); err != nil {
+	p.turn.Lock()
+	p.left = n
+	err := p.send()
+	p.turn.Unlock()
+	if err != nil {
 		return err
 	}
 	select {
@@ -141,6 +149,8 @@ func (p *videoPath) send() error {
 
 // receive takes a packet.
 func (p *videoPath) receive(arrival time.Time, _ netip.AddrPort, b []byte) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	if err := p.packet.Unmarshal(b); err != nil {
 		return
 	}
