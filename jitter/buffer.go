@@ -72,7 +72,7 @@ func (b *Buffer) Len() int { return b.count }
 func (b *Buffer) Bytes() int { return b.bytes }
 
 // Push stores a copy of p and its payload.
-func (b *Buffer) Push(p Packet) Verdict {
+func (b *Buffer) Push(p *Packet) Verdict {
 	maxPackets, maxBytes := b.limits()
 	switch {
 	case len(p.Payload) > maxBytes:
@@ -108,7 +108,7 @@ func (b *Buffer) Push(p Packet) Verdict {
 
 	e := &b.ring[b.index(p.Seq)]
 	payload := append(b.buffer(), p.Payload...)
-	*e = entry{used: true, Packet: p}
+	e.used, e.Packet = true, *p
 	e.Payload = payload
 	b.count++
 	b.bytes += len(payload)
@@ -139,15 +139,16 @@ func (b *Buffer) At(seq int64) *Packet {
 // Last returns the highest number in the buffer, which is not empty.
 func (b *Buffer) Last() int64 { return b.high }
 
-// Pop removes the packet with the lowest number. From then on packets up to
-// that number are late. The payload is valid until the next Pop or Push.
-func (b *Buffer) Pop() (Packet, bool) {
+// Pop removes the packet with the lowest number and returns it, or nil if there is
+// none. From then on packets up to that number are late. The packet and its payload
+// are valid until the next Pop or Push.
+func (b *Buffer) Pop() *Packet {
 	if b.count == 0 {
-		return Packet{}, false
+		return nil
 	}
 	e := &b.ring[b.index(b.low)]
-	p := e.Packet
-	*e = entry{}
+	e.used = false
+	p := &e.Packet
 	b.recycle(b.out)
 	b.out = p.Payload
 	b.count--
@@ -156,7 +157,7 @@ func (b *Buffer) Pop() (Packet, bool) {
 	for b.low++; b.count > 0 && !b.ring[b.index(b.low)].used; {
 		b.low++
 	}
-	return p, true
+	return p
 }
 
 // Reset empties the buffer and forgets which numbers are late.

@@ -14,7 +14,7 @@ func payload(seq int64) []byte { return fmt.Appendf(nil, "packet %d", seq) }
 func push(b *Buffer, seqs ...int64) []Verdict {
 	var verdicts []Verdict
 	for _, s := range seqs {
-		verdicts = append(verdicts, b.Push(Packet{Seq: s, Payload: payload(s)}))
+		verdicts = append(verdicts, b.Push(&Packet{Seq: s, Payload: payload(s)}))
 	}
 	return verdicts
 }
@@ -22,8 +22,8 @@ func push(b *Buffer, seqs ...int64) []Verdict {
 func drain(b *Buffer) []int64 {
 	var seqs []int64
 	for {
-		p, ok := b.Pop()
-		if !ok {
+		p := b.Pop()
+		if p == nil {
 			return seqs
 		}
 		seqs = append(seqs, p.Seq)
@@ -73,7 +73,7 @@ func TestVerdicts(t *testing.T) {
 	if got := push(&b, 3); got[0] != Stored {
 		t.Errorf("after Reset: %v, want Stored", got)
 	}
-	if got := b.Push(Packet{Payload: make([]byte, 1<<20)}); got != Oversize {
+	if got := b.Push(&Packet{Payload: make([]byte, 1<<20)}); got != Oversize {
 		t.Errorf("1 MiB: %v, want Oversize", got)
 	}
 }
@@ -86,7 +86,7 @@ func TestFullBufferDropsTheOldest(t *testing.T) {
 	}
 	b = Buffer{Limits: Limits{Bytes: 100}}
 	for s := range int64(10) {
-		b.Push(Packet{Seq: s, Payload: make([]byte, 30)})
+		b.Push(&Packet{Seq: s, Payload: make([]byte, 30)})
 	}
 	if b.Len() != 3 || b.Bytes() != 90 || b.Evicted != 7 {
 		t.Errorf("%d packets, %d bytes, %d evicted, want 3, 90, 7", b.Len(), b.Bytes(), b.Evicted)
@@ -114,7 +114,7 @@ func TestModel(t *testing.T) {
 				next = max(next, seq)
 				i, found := slices.BinarySearch(model, seq)
 				before := len(model)
-				got := b.Push(Packet{Seq: seq, Payload: payload(seq)})
+				got := b.Push(&Packet{Seq: seq, Payload: payload(seq)})
 				switch {
 				case begun && seq < floor:
 					if got != Late {
@@ -142,11 +142,11 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"pop": func(t *rapid.T) {
-				p, ok := b.Pop()
-				if ok != (len(model) > 0) {
-					t.Fatalf("pop: %v with %d in the model", ok, len(model))
+				p := b.Pop()
+				if (p != nil) != (len(model) > 0) {
+					t.Fatalf("pop: %v with %d in the model", p, len(model))
 				}
-				if !ok {
+				if p == nil {
 					return
 				}
 				if p.Seq != model[0] || !bytes.Equal(p.Payload, payload(p.Seq)) {
@@ -172,8 +172,8 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	pcm := make([]byte, 160)
 	seq := int64(0)
 	step := func() {
-		b.Push(Packet{Seq: seq + 1, Payload: pcm})
-		b.Push(Packet{Seq: seq, Payload: pcm})
+		b.Push(&Packet{Seq: seq + 1, Payload: pcm})
+		b.Push(&Packet{Seq: seq, Payload: pcm})
 		seq += 2
 		if b.Len() > 6 {
 			b.Pop()
@@ -195,7 +195,7 @@ func FuzzBuffer(f *testing.F) {
 		seq, last := int64(0), int64(-1<<62)
 		for _, op := range ops {
 			if op == 0 {
-				if p, ok := b.Pop(); ok {
+				if p := b.Pop(); p != nil {
 					if p.Seq <= last {
 						t.Fatalf("popped %d after %d", p.Seq, last)
 					}
@@ -204,7 +204,7 @@ func FuzzBuffer(f *testing.F) {
 				continue
 			}
 			seq += int64(int8(op)) * int64(op%7)
-			b.Push(Packet{Seq: seq, Payload: make([]byte, int(op)*8)})
+			b.Push(&Packet{Seq: seq, Payload: make([]byte, int(op)*8)})
 			if b.Len() > 32 || b.Bytes() > 4096 {
 				t.Fatalf("%d packets, %d bytes", b.Len(), b.Bytes())
 			}
@@ -214,10 +214,10 @@ func FuzzBuffer(f *testing.F) {
 
 func ExampleBuffer() {
 	var b Buffer
-	b.Push(Packet{Seq: 2, Payload: []byte("world")})
-	b.Push(Packet{Seq: 1, Payload: []byte("hello")})
+	b.Push(&Packet{Seq: 2, Payload: []byte("world")})
+	b.Push(&Packet{Seq: 1, Payload: []byte("hello")})
 	for b.Len() > 0 {
-		p, _ := b.Pop()
+		p := b.Pop()
 		fmt.Printf("%d %s\n", p.Seq, p.Payload)
 	}
 	// Output:
@@ -230,7 +230,7 @@ func BenchmarkPushPop(b *testing.B) {
 	pcm := make([]byte, 160)
 	seq := int64(0)
 	for b.Loop() {
-		buf.Push(Packet{Seq: seq, Payload: pcm})
+		buf.Push(&Packet{Seq: seq, Payload: pcm})
 		seq++
 		if buf.Len() > 5 {
 			buf.Pop()

@@ -67,7 +67,7 @@ type Estimator struct {
 	newest int64 // highest number so far
 
 	most      time.Duration // of the present interval
-	until     time.Time     // end of the present interval
+	until     time.Duration // end of the present interval, from origin
 	late      histogram     // of the largest delay of each interval
 	reordered histogram     // of each packet, those in order as 0
 	enough    time.Duration // target for packets in order
@@ -102,17 +102,18 @@ func (e *Estimator) Target() time.Duration { return e.target }
 func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time.Duration {
 	if !e.begun {
 		e.begun = true
-		e.origin, e.until = arrival, arrival.Add(interval)
+		e.origin, e.until = arrival, interval
 		e.newest = seq - 1
 		for i := range e.least {
 			e.least[i] = math.MaxInt64
 		}
 	}
-	transit := arrival.Sub(e.origin) - media
-	e.observe(arrival, transit)
+	now := arrival.Sub(e.origin)
+	transit := now - media
+	e.observe(now, transit)
 	delay := transit - e.base
-	if !arrival.Before(e.until) {
-		e.close(arrival, delay)
+	if now >= e.until {
+		e.close(now, delay)
 	}
 	if seq <= e.newest {
 		e.reordered.add(delay, keepReordered)
@@ -124,9 +125,9 @@ func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time
 	return delay
 }
 
-// observe keeps the least transit time of each span.
-func (e *Estimator) observe(arrival time.Time, transit time.Duration) {
-	span := int64(arrival.Sub(e.origin) / spanLength)
+// observe keeps the least transit time of each span. Now is from origin.
+func (e *Estimator) observe(now, transit time.Duration) {
+	span := int64(now / spanLength)
 	if span > e.span {
 		for n := min(span-e.span, spans); n > 0; n-- {
 			e.least[(span-n+1)%spans] = math.MaxInt64
@@ -145,15 +146,15 @@ func (e *Estimator) observe(arrival time.Time, transit time.Duration) {
 // close ends an interval and computes the target anew. If a packet ends a time in
 // which nothing came, the interval before it counts as well, but no more: one
 // outage, however long, is no reason to go far after it, a second one is.
-func (e *Estimator) close(now time.Time, delay time.Duration) {
+func (e *Estimator) close(now, delay time.Duration) {
 	e.late.add(e.most, keep)
 	e.most = 0
-	e.until = e.until.Add(interval)
-	if e.until.Before(now) {
+	e.until += interval
+	if e.until < now {
 		if delay > interval {
 			e.late.add(delay-interval, keep)
 		}
-		e.until = now.Add(interval)
+		e.until = now + interval
 	}
 	target := e.late.quantile(1 - e.lateShare())
 	if target > far {

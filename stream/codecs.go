@@ -89,22 +89,22 @@ func (r *AudioReceiver) newVoice(f audio.Format) *voice {
 func (r *AudioReceiver) forget(next *[128]*decoding) {
 	var kept []jitter.Packet
 	for {
-		p, ok := r.buffer.Pop()
-		if !ok {
+		p := r.buffer.Pop()
+		if p == nil {
 			break
 		}
 		if d := next[p.Type]; d == nil || d != r.decoders[p.Type] {
 			r.stats.Discarded++
 			continue
 		}
-		p.Payload = append([]byte(nil), p.Payload...)
-		kept = append(kept, p)
+		kept = append(kept, *p)
+		kept[len(kept)-1].Payload = append([]byte(nil), p.Payload...)
 	}
 	if len(kept) > 0 {
 		r.buffer.Reset()
 	}
 	for i := range kept {
-		r.buffer.Push(kept[i])
+		r.buffer.Push(&kept[i])
 	}
 }
 

@@ -19,7 +19,7 @@ func (r *AudioReceiver) nextInOrder() time.Time {
 	p := r.buffer.First()
 	switch {
 	case len(r.pending) > 0:
-		return r.line.lastArrival
+		return r.line.origin.Add(r.line.lastArrival)
 	case p == nil:
 		return time.Time{}
 	case r.ready(p):
@@ -51,12 +51,12 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		} else {
 			r.position = p.Time
 		}
-		next, _ := r.buffer.Pop()
-		if d := r.decoders[next.Type]; d.pause(&next) {
-			r.playPause(&next, d, format)
+		next := r.buffer.Pop()
+		if d := r.decoders[next.Type]; d.pause(next) {
+			r.playPause(next, d, format)
 			continue
 		}
-		if !r.decode(&next) {
+		if !r.decode(next) {
 			continue
 		}
 		r.delay(now.Sub(next.Arrival))

@@ -80,41 +80,44 @@ func (in *intake) Reception() *rtcpctl.Reception {
 	return &in.heard.reception
 }
 
-// take validates p, and calls accept for what is believed then: the packet,
-// perhaps with the one that was held back before it, or nothing. They are not on
-// the timeline yet. Only a clocked packet tells the clock rate of its source.
-func (in *intake) take(arrival time.Time, p *rtp.Packet, clockRate int, clocked bool, accept func(jitter.Packet) Verdict) Verdict {
+// A taken is a packet that intake.take has validated, with those that were held
+// back, which it proves right. They are not on the timeline yet.
+type taken struct {
+	packet        jitter.Packet
+	before, after *jitter.Packet // where they belong; nil: none
+}
+
+// take validates p. It reports false, with the verdict, if p is not to be heard,
+// and else puts it into t. Only a clocked packet tells the clock rate of its
+// source.
+func (in *intake) take(t *taken, arrival time.Time, p *rtp.Packet, clockRate int, clocked bool) (Verdict, bool) {
 	s := in.source(arrival, p.SSRC, clockRate)
 	if clocked {
 		s.reception.SetClockRate(clockRate)
 	}
 	order := s.reception.Update(p.SequenceNumber, p.Timestamp, arrival)
-	packet := jitter.Packet{
-		Seq:       s.reception.Seq(),
-		Arrival:   arrival,
-		Timestamp: p.Timestamp,
-		Type:      p.PayloadType,
-		Marker:    p.Marker,
-		Payload:   p.Payload,
-	}
+	packet := &t.packet
+	packet.Seq = s.reception.Seq()
+	packet.Arrival = arrival
+	packet.Timestamp = p.Timestamp
+	packet.Type = p.PayloadType
+	packet.Marker = p.Marker
+	packet.Payload = p.Payload
 	switch order {
-	case rtcpctl.Stray, rtcpctl.Probation:
-		if order == rtcpctl.Probation {
-			s.held, s.earlier = s.earlier, s.held
-		}
+	case rtcpctl.Stray:
 		s.hold(packet)
-		if order == rtcpctl.Stray {
-			return Stray
-		}
-		return Probation
+		return Stray, false
+	case rtcpctl.Probation:
+		s.held, s.earlier = s.earlier, s.held
+		s.hold(packet)
+		return Probation, false
 	case rtcpctl.Duplicate:
-		return DuplicateSeen
+		return DuplicateSeen, false
 	}
 	s.last = arrival
-	begins := order == rtcpctl.First || order == rtcpctl.Restarted
 	if s != in.heard {
 		if order != rtcpctl.First && in.heard != nil && arrival.Sub(in.heard.last) < switchBack {
-			return OtherSource
+			return OtherSource, false
 		}
 		in.heard = s
 		in.line.enter(s.ssrc)
@@ -122,32 +125,34 @@ func (in *intake) take(arrival time.Time, p *rtp.Packet, clockRate int, clocked 
 	} else if order == rtcpctl.Restarted {
 		in.line.enter(s.ssrc)
 	}
-	if !begins || s.held == nil {
-		return accept(packet)
+	if order == rtcpctl.First || order == rtcpctl.Restarted {
+		s.release(t)
 	}
-	// The packet that was held back belongs before this one, or behind it.
-	other := s.held.packet
-	first := s.first(&packet)
+	return Accepted, true
+}
+
+// release adds to t, whose packet makes s believed, those that were held back.
+func (s *source) release(t *taken) {
+	if s.held == nil {
+		return
+	}
+	packet, other := &t.packet, &s.held.packet
+	first := s.first(packet)
 	s.held, s.earlier = nil, nil
 	if first != nil {
 		first.Restart = true
-		accept(*first)
-		v := accept(packet)
-		accept(other)
-		return v
+		t.before, t.after = first, other
+		return
 	}
 	packet.Restart = true
 	switch {
 	case other.Type != packet.Type:
 	case other.Seq == packet.Seq-1:
 		other.Restart, packet.Restart = true, false
-		accept(other)
+		t.before = other
 	case other.Seq == packet.Seq+1:
-		v := accept(packet)
-		accept(other)
-		return v
+		t.after = other
 	}
-	return accept(packet)
 }
 
 // first returns the packet of probation that comes before p, if the network has
@@ -186,11 +191,11 @@ func (in *intake) source(now time.Time, ssrc uint32, clockRate int) *source {
 }
 
 // hold keeps a copy of a packet that the next one may prove right.
-func (s *source) hold(p jitter.Packet) {
+func (s *source) hold(p *jitter.Packet) {
 	if s.held == nil {
 		s.held = &held{}
 	}
 	s.held.payload = append(s.held.payload[:0], p.Payload...)
-	s.held.packet = p
+	s.held.packet = *p
 	s.held.packet.Payload = s.held.payload
 }

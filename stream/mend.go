@@ -72,13 +72,13 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 			r.mender.scratch = out[:0]
 		}
 	}
-	next, _ := r.buffer.Pop()
-	arrival := next.Arrival
-	if !r.decode(&next) {
+	next := r.buffer.Pop()
+	arrival := r.sinceOrigin(next.Arrival)
+	if !r.decode(next) {
 		return false
 	}
 	r.pendAt = at
-	r.delay(r.clock.next.Add(ahead).Sub(arrival))
+	r.delay(r.clock.next + ahead - arrival)
 	m := &r.mender
 	m.memory = d.voice.concealer.Bridge(m.memory[:0], n/format.Channels, r.pending)
 	m.made, m.joining = m.memory, true

@@ -18,7 +18,7 @@ const interruption = 150 * time.Millisecond
 // place.
 type clock struct {
 	started bool
-	next    time.Time // next tick
+	next    time.Duration // next tick, from the origin of the estimate
 
 	missing      time.Duration // audio made up or silent since the last media
 	waited       time.Duration // of that, what the position did not advance by
@@ -36,7 +36,7 @@ type clock struct {
 }
 
 // arrived tells the playout that p was stored.
-func (r *AudioReceiver) arrived(p jitter.Packet, d *decoding) {
+func (r *AudioReceiver) arrived(p *jitter.Packet, d *decoding) {
 	if r.config.Playout == InOrder {
 		return
 	}
@@ -45,7 +45,7 @@ func (r *AudioReceiver) arrived(p jitter.Packet, d *decoding) {
 	}
 	if c := &r.clock; !c.started {
 		c.started = true
-		c.next = p.Arrival.Add(r.estimate.Target())
+		c.next = r.estimate.Target() // p is the first that was pushed, and so the origin
 		r.position = p.Time
 	}
 }
@@ -58,9 +58,15 @@ func (r *AudioReceiver) Next() time.Time {
 		return time.Time{}
 	case r.config.Playout == InOrder:
 		return r.nextInOrder()
+	case !r.clock.started:
+		return time.Time{}
 	}
-	return r.clock.next
+	return r.estimate.Origin().Add(r.clock.next)
 }
+
+// sinceOrigin returns t on the scale of the clock: arithmetic on a time.Time
+// costs several times as much.
+func (r *AudioReceiver) sinceOrigin(t time.Time) time.Duration { return t.Sub(r.estimate.Origin()) }
 
 // Position returns the place on the media timeline of the sample after the last
 // one that was given out. The first packet is at 0.
@@ -89,20 +95,24 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 		return r.pullInOrder(now, f)
 	}
 	c := &r.clock
-	if !c.started || now.Before(c.next) {
+	if !c.started {
+		return false
+	}
+	behind := r.sinceOrigin(now) - c.next
+	if behind < 0 {
 		return false
 	}
 	r.give()
-	if behind := now.Sub(c.next); behind > r.config.MaxDelay {
+	if behind > r.config.MaxDelay {
 		ticks := behind / r.config.PTime
-		c.next = c.next.Add(ticks * r.config.PTime)
+		c.next += ticks * r.config.PTime
 		r.position += ticks * r.config.PTime
 		r.given += ticks * r.config.PTime
 		r.mender.made = nil
 		r.dropPending()
 	}
 	r.fill(f)
-	c.next = c.next.Add(r.config.PTime)
+	c.next += r.config.PTime
 	return true
 }
 
@@ -344,19 +354,19 @@ func (r *AudioReceiver) chooseFormat() {
 // decodeNext decodes the first packet of the buffer into pending, without what
 // lies before at. A packet that lies there as a whole is too late.
 func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Format) {
-	p, _ := r.buffer.Pop()
+	p := r.buffer.Pop()
 	d := r.decoders[p.Type]
 	c := &r.clock
-	if d.pause(&p) {
-		r.playPause(&p, d, format)
+	if d.pause(p) {
+		r.playPause(p, d, format)
 		return
 	}
-	if !r.decode(&p) {
+	if !r.decode(p) {
 		return
 	}
-	due := c.next
+	due, arrival := c.next, r.sinceOrigin(p.Arrival)
 	if filled > 0 {
-		due = due.Add(format.Duration(filled))
+		due += format.Duration(filled)
 	}
 	if over := at - p.Time; over > sampleTime(format) {
 		n := format.Samples(over)
@@ -365,7 +375,7 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 			if p.Time < c.skipped {
 				return
 			}
-			if due := due.Add(p.Time - at); p.Arrival.After(due) {
+			if arrival > due+p.Time-at {
 				r.stats.Late++
 			} else {
 				r.stats.Discarded++
@@ -374,7 +384,7 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 				// The network has become slower for good, or the timestamps have
 				// gone back.
 				c.lateRun, c.stretched = 0, 0
-				r.position = min(r.position, r.due(p.Arrival.Sub(r.estimate.Origin())-p.Time))
+				r.position = min(r.position, r.due(arrival-p.Time))
 			}
 			return
 		}
@@ -386,7 +396,7 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 		r.stats.Recovered++
 	}
 	r.join(r.current)
-	r.delay(due.Sub(p.Arrival))
+	r.delay(due - arrival)
 }
 
 // playPause takes a packet that says that there is a pause.

@@ -233,7 +233,17 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 	if d == nil {
 		return WrongType
 	}
-	v := r.take(arrival, p, d.params.ClockRate, d.kind == spoken || d.kind == redundancy, func(q jitter.Packet) Verdict { return r.accept(q, d) })
+	var t taken
+	v, ok := r.take(&t, arrival, p, d.params.ClockRate, d.kind == spoken || d.kind == redundancy)
+	if ok {
+		if t.before != nil {
+			r.accept(t.before, d)
+		}
+		v = r.accept(&t.packet, d)
+		if t.after != nil {
+			r.accept(t.after, d)
+		}
+	}
 	if (v == Accepted || v == TooLate) && r.heard.ssrc == p.SSRC {
 		r.level(p)
 	}
@@ -242,7 +252,7 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 
 // accept puts a validated packet of the source that is heard onto the timeline
 // and into the buffer or the queue.
-func (r *AudioReceiver) accept(p jitter.Packet, d *decoding) Verdict {
+func (r *AudioReceiver) accept(p *jitter.Packet, d *decoding) Verdict {
 	if len(p.Payload) == 0 { // padding, as a bandwidth probe
 		return Malformed
 	}
@@ -253,9 +263,9 @@ func (r *AudioReceiver) accept(p jitter.Packet, d *decoding) Verdict {
 	if d.kind == redundancy && r.queue == nil {
 		return r.acceptRedundant(p, d)
 	}
-	r.place(&p, d)
+	r.place(p, d)
 	if r.queue != nil {
-		r.enqueue(&p, d)
+		r.enqueue(p, d)
 		return Accepted
 	}
 	return r.store(p, d)
@@ -288,7 +298,7 @@ func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
 }
 
 // store puts a packet with its place on the timeline into the buffer.
-func (r *AudioReceiver) store(p jitter.Packet, d *decoding) Verdict {
+func (r *AudioReceiver) store(p *jitter.Packet, d *decoding) Verdict {
 	if d.kind == spoken && d.impl == nil {
 		return WrongType
 	}

@@ -10,7 +10,7 @@ import (
 // acceptRedundant takes a packet with copies of earlier ones (RFC 2198). The
 // copies get the numbers of the packets that they are copies of, so that they
 // are duplicates of those that were received.
-func (r *AudioReceiver) acceptRedundant(p jitter.Packet, d *decoding) Verdict {
+func (r *AudioReceiver) acceptRedundant(p *jitter.Packet, d *decoding) Verdict {
 	red, err := payload.ParseRED(p.Payload)
 	if err != nil {
 		return Malformed
@@ -26,7 +26,7 @@ func (r *AudioReceiver) acceptRedundant(p jitter.Packet, d *decoding) Verdict {
 	if of.kind == event {
 		return r.acceptEvent(p, of)
 	}
-	r.place(&p, d)
+	r.place(p, d)
 	back := int64(red.Len()) - 1
 	for b := range red.All() {
 		if back == 0 {
@@ -34,14 +34,14 @@ func (r *AudioReceiver) acceptRedundant(p jitter.Packet, d *decoding) Verdict {
 		}
 		of := r.decoders[b.PayloadType]
 		if of != nil && of.kind == spoken && len(b.Payload) > 0 && b.Offset > 0 {
-			c := p
+			c := *p
 			before := unitsToTime(int64(b.Offset), d.params.ClockRate)
 			c.Seq -= r.packetsIn(before, back)
 			c.Time -= before
 			c.Timestamp -= uint32(b.Offset)
 			c.Type, c.Payload, c.Marker, c.Restart, c.Copy = b.PayloadType, b.Payload, false, false, true
 			if c.Time >= 0 { // not from before the first packet
-				r.store(c, of)
+				r.store(&c, of)
 			}
 		}
 		back--

@@ -51,7 +51,7 @@ func (r *AudioReceiver) steer() {
 func (r *AudioReceiver) added() time.Duration { return r.addedAt(r.estimate.Base(), r.position) }
 
 func (r *AudioReceiver) addedAt(transit, position time.Duration) time.Duration {
-	return r.clock.next.Sub(r.estimate.Origin()) - transit - position
+	return r.clock.next - transit - position
 }
 
 // due returns the media time that is due now when playout is at its target
@@ -181,9 +181,9 @@ func (r *AudioReceiver) lookAhead(format audio.Format, n int) bool {
 		if d != r.current || d.pause(p) || p.Time-end > sampleTime(format) || end-p.Time > sampleTime(format) {
 			return false
 		}
-		next, _ := r.buffer.Pop()
-		r.delay(r.clock.next.Add(end - r.position).Sub(next.Arrival))
-		if !r.decodeAfter(&next) {
+		next := r.buffer.Pop()
+		r.delay(r.clock.next + end - r.position - r.sinceOrigin(next.Arrival))
+		if !r.decodeAfter(next) {
 			return false
 		}
 	}

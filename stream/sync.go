@@ -69,7 +69,7 @@ func (s *Sync) begin() time.Duration {
 	if s == nil || !s.video.line.begun {
 		return 0
 	}
-	return max(0, s.audio.line.fastest.zero().Sub(s.video.line.fastest.zero())+s.shift)
+	return max(0, s.audio.line.zero().Sub(s.video.line.zero())+s.shift)
 }
 
 // place returns the Time of a picture that is given out at now.
@@ -100,7 +100,7 @@ func (s *Sync) place(now time.Time, media time.Duration) time.Duration {
 // the sound that belongs to it.
 func (s *Sync) skewing(now time.Time) time.Duration {
 	sound, picture := &s.audio.intake, &s.video.intake
-	arrivals := picture.line.fastest.zero().Sub(sound.line.fastest.zero())
+	arrivals := picture.line.zero().Sub(sound.line.zero())
 	if s.sound != sound.line.id || s.picture != picture.line.id {
 		s.known, s.doubted = false, time.Time{}
 		s.sound, s.picture = sound.line.id, picture.line.id
@@ -171,26 +171,27 @@ func (in *intake) captured(media time.Duration) time.Time {
 }
 
 // fastest tells when media time 0 would have arrived with the fastest packets of
-// the last seconds.
+// the last seconds. All its times are from the origin of the timeline.
 type fastest struct {
-	since        time.Time // beginning of the window
-	here, before time.Time // earliest in this window, and in the one before
+	begun        bool
+	since        time.Duration // beginning of the window
+	here, before time.Duration // earliest in this window, and in the one before
 }
 
 // fastestWindow is so long that video of one picture in a second has several in
 // it, and so short that clocks of 200 ppm do not drift by more than 2 ms.
 const fastestWindow = 4 * time.Second
 
-func (f *fastest) add(arrival time.Time, media time.Duration) {
-	zero := arrival.Add(-media)
-	switch age := arrival.Sub(f.since); {
-	case f.since.IsZero() || age >= 2*fastestWindow:
-		*f = fastest{since: arrival, here: zero}
+func (f *fastest) add(arrival, media time.Duration) {
+	zero := arrival - media
+	switch age := arrival - f.since; {
+	case !f.begun || age >= 2*fastestWindow:
+		*f = fastest{begun: true, since: arrival, here: zero, before: zero}
 	case age >= fastestWindow:
-		*f = fastest{since: arrival, here: zero, before: f.here}
-	case zero.Before(f.here):
+		*f = fastest{begun: true, since: arrival, here: zero, before: f.here}
+	case zero < f.here:
 		f.here = zero
 	}
 }
 
-func (f *fastest) zero() time.Time { return sooner(f.here, f.before) }
+func (f *fastest) zero() time.Duration { return min(f.here, f.before) }

@@ -20,6 +20,7 @@ type timeline struct {
 	// video with B-frames.
 	unordered bool
 
+	origin    time.Time // arrival of the first packet of all
 	clockRate int
 	seqShift  int64         // added to extended sequence numbers
 	base      time.Duration // media time of the run's first packet
@@ -28,7 +29,7 @@ type timeline struct {
 
 	lastSeq     int64 // highest number placed, with its time and arrival
 	lastTime    time.Duration
-	lastArrival time.Time
+	lastArrival time.Duration // from origin
 
 	since   time.Time // arrival of the run's first packet
 	fastest fastest
@@ -50,32 +51,33 @@ func (l *timeline) enter(ssrc uint32) {
 func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if !l.begun {
 		*l = timeline{id: l.id, epoch: l.epoch, unordered: l.unordered, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
-		l.lastSeq, l.lastArrival = p.Seq, p.Arrival
-		l.since = p.Arrival
-		l.fastest.add(p.Arrival, 0)
+		l.lastSeq = p.Seq
+		l.origin, l.since = p.Arrival, p.Arrival
+		l.fastest.add(0, 0)
 		p.Time = 0
 		return
 	}
+	arrival := p.Arrival.Sub(l.origin)
 	if l.fresh || clockRate != l.clockRate {
-		l.restart(p, clockRate, l.fresh)
+		l.restart(p, arrival, clockRate, l.fresh)
 	}
 	p.Seq += l.seqShift
 	step := int64(int32(p.Timestamp - l.timestamp))
 	at := l.base + unitsToTime(l.units+step, l.clockRate)
-	if backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, p.Arrival) {
+	if backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, arrival) {
 		// An earlier number with a later timestamp is no reordered packet.
 		p.Seq -= l.seqShift
 		l.enter(uint32(l.id >> 32))
-		l.restart(p, clockRate, backwards)
+		l.restart(p, arrival, clockRate, backwards)
 		p.Seq += l.seqShift
 		step, at = 0, l.base
 	}
 	l.units += step
 	l.timestamp = p.Timestamp
 	p.Time = at
-	l.fastest.add(p.Arrival, at)
+	l.fastest.add(arrival, at)
 	if p.Seq > l.lastSeq {
-		l.lastSeq, l.lastTime, l.lastArrival = p.Seq, at, p.Arrival
+		l.lastSeq, l.lastTime, l.lastArrival = p.Seq, at, arrival
 	}
 }
 
@@ -91,7 +93,7 @@ func (l *timeline) follow(p *jitter.Packet, clockRate int) {
 	p.Time = l.lastTime
 	if ahead := int64(int32(p.Timestamp - l.timestamp)); clockRate == l.clockRate {
 		at := l.base + unitsToTime(l.units+ahead, l.clockRate)
-		if at > l.lastTime && !l.jumps(at, p.Arrival) {
+		if at > l.lastTime && !l.jumps(at, p.Arrival.Sub(l.origin)) {
 			p.Time = at
 		}
 	}
@@ -100,16 +102,16 @@ func (l *timeline) follow(p *jitter.Packet, clockRate int) {
 
 // jumps reports whether the step to media time at is not borne out by the time
 // of arrival.
-func (l *timeline) jumps(at time.Duration, arrival time.Time) bool {
+func (l *timeline) jumps(at, arrival time.Duration) bool {
 	moved := at - l.lastTime
-	diff := moved - arrival.Sub(l.lastArrival)
+	diff := moved - (arrival - l.lastArrival)
 	return (moved > jump || moved < -jump) && (diff > jump || diff < -jump)
 }
 
 // restart begins a run with p. With newSeq its sequence numbers have nothing to
-// do with those of before.
-func (l *timeline) restart(p *jitter.Packet, clockRate int, newSeq bool) {
-	elapsed := max(0, p.Arrival.Sub(l.lastArrival))
+// do with those of before. The arrival is from origin.
+func (l *timeline) restart(p *jitter.Packet, arrival time.Duration, clockRate int, newSeq bool) {
+	elapsed := max(0, arrival-l.lastArrival)
 	l.fresh = false
 	l.clockRate = clockRate
 	l.base = l.lastTime + elapsed
@@ -121,6 +123,10 @@ func (l *timeline) restart(p *jitter.Packet, clockRate int, newSeq bool) {
 	}
 	p.Restart = p.Restart || newSeq
 }
+
+// zero returns when media time 0 would have arrived with the fastest packets of
+// the last seconds.
+func (l *timeline) zero() time.Time { return l.origin.Add(l.fastest.zero()) }
 
 func unitsToTime(units int64, clockRate int) time.Duration {
 	whole, part := units/int64(clockRate), units%int64(clockRate)

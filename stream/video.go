@@ -175,11 +175,17 @@ func (r *VideoReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 		r.stats.Discarded++
 		return WrongType
 	}
-	v := r.take(arrival, p, f.params.ClockRate, true, func(q jitter.Packet) Verdict {
-		r.stats.Octets += int64(len(q.Payload))
-		r.line.place(&q, f.params.ClockRate)
-		return r.store(q)
-	})
+	var t taken
+	v, ok := r.take(&t, arrival, p, f.params.ClockRate, true)
+	if ok {
+		if t.before != nil {
+			r.accept(t.before, f.params.ClockRate)
+		}
+		v = r.accept(&t.packet, f.params.ClockRate)
+		if t.after != nil {
+			r.accept(t.after, f.params.ClockRate)
+		}
+	}
 	switch v {
 	case TooLate:
 		r.stats.Late++
@@ -189,8 +195,15 @@ func (r *VideoReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 	return v
 }
 
+// accept puts a validated packet onto the timeline and into the buffer.
+func (r *VideoReceiver) accept(p *jitter.Packet, clockRate int) Verdict {
+	r.stats.Octets += int64(len(p.Payload))
+	r.line.place(p, clockRate)
+	return r.store(p)
+}
+
 // store puts a packet with its number on the timeline into the buffer.
-func (r *VideoReceiver) store(p jitter.Packet) Verdict {
+func (r *VideoReceiver) store(p *jitter.Packet) Verdict {
 	if !r.begun {
 		r.begun, r.next = true, p.Seq
 		r.head.end = p.Seq

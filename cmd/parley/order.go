@@ -44,7 +44,7 @@ func (o *opusOrder) push(p *stream.Packet) {
 		o.runs = append(o.runs, opusRun{timeline: p.Timeline, buffer: &jitter.Buffer{}})
 		n++
 	}
-	o.runs[n-1].buffer.Push(jitter.Packet{Seq: p.Seq, Arrival: p.Arrival, Timestamp: p.Timestamp, Payload: p.Payload})
+	o.runs[n-1].buffer.Push(&jitter.Packet{Seq: p.Seq, Arrival: p.Arrival, Timestamp: p.Timestamp, Payload: p.Payload})
 }
 
 // end says that nothing more comes of what was pushed.
@@ -66,7 +66,7 @@ func (o *opusOrder) pop(now time.Time) (opusPacket, bool) {
 		case p == nil || r.begun && p.Seq != r.next && !r.over && now.Sub(p.Arrival) < o.wait:
 			return opusPacket{}, false
 		}
-		q, _ := r.buffer.Pop()
+		q := r.buffer.Pop()
 		switch {
 		case !o.begun:
 		case !r.begun: // what comes after a break has its place by its arrival

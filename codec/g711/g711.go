@@ -57,6 +57,12 @@ func appendPCM(dst []int16, payload []byte, samples *[256]int16) []int16 {
 	n := len(dst)
 	dst = slices.Grow(dst, len(payload))[:n+len(payload)]
 	out := dst[n:][:len(payload)]
+	for len(payload) >= 8 && len(out) >= 8 { // one at a time takes a third longer
+		from, to := (*[8]byte)(payload), (*[8]int16)(out)
+		to[0], to[1], to[2], to[3] = samples[from[0]], samples[from[1]], samples[from[2]], samples[from[3]]
+		to[4], to[5], to[6], to[7] = samples[from[4]], samples[from[5]], samples[from[6]], samples[from[7]]
+		payload, out = payload[8:], out[8:]
+	}
 	for i, c := range payload {
 		out[i] = samples[c]
 	}

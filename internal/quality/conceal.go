@@ -80,7 +80,7 @@ func Conceal(ctx context.Context, c Config, seed uint64, report func(*Concealmen
 			if m.fec && !strings.EqualFold(c.Codec.Name, "opus") {
 				continue
 			}
-			s := &simulation{config: c, trace: trace}
+			s := &simulation{config: c, trace: trace, began: began}
 			s.config.PTime = interval
 			if m.fec {
 				s.config.Codec.FMTP += ";useinbandfec=1"

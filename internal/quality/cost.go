@@ -56,7 +56,7 @@ func Costs(ctx context.Context, c Config, traces []*Trace) ([]Cost, error) {
 		if len(t.Arrivals) < 2 {
 			continue
 		}
-		s := &simulation{config: c, trace: t}
+		s := &simulation{config: c, trace: t, began: epoch}
 		if err := s.send(); err != nil {
 			return nil, fmt.Errorf("quality: %s: %w", t.Name, err)
 		}
@@ -80,6 +80,9 @@ type meter struct {
 // clock returns nanoseconds since some moment.
 func clock() int64 { return int64(time.Since(epoch)) }
 
+// epoch is also when the simulations begin that are measured. It has a reading of
+// the monotonic clock, as the times of a call have: arithmetic on others costs
+// several times as much.
 var epoch = time.Now()
 
 // mallocs returns how many objects the program has allocated.
@@ -130,7 +133,7 @@ func (m *meter) run(ctx context.Context, s *simulation, gauge func() int64, over
 		ok = s.receiver.Pull(at, &frame)
 		sum += gauge() - from - overhead
 		if !ok {
-			return fmt.Errorf("quality: %s: no frame at %v, when it was due", s.trace.Name, at.Sub(began))
+			return fmt.Errorf("quality: %s: no frame at %v, when it was due", s.trace.Name, at.Sub(s.began))
 		}
 		s.receiver.Stats(&s.stats)
 		kind, count := concealed, s.stats.Concealed-before.Concealed >= frame.Duration()/2

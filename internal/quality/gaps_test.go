@@ -11,7 +11,7 @@ import (
 // a frame, and a gap behind which the delay is another one has no measure.
 func TestGaps(t *testing.T) {
 	trace := path(200, map[int]float64{50: -1, 80: -1, 81: -1})
-	s := &simulation{config: fixed(), trace: trace}
+	s := &simulation{config: fixed(), trace: trace, began: began}
 	s.config.PTime = interval
 	if err := s.send(); err != nil {
 		t.Fatal(err)

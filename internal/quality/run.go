@@ -34,13 +34,14 @@ type Config struct {
 	Speech []int16
 }
 
-// began is when all simulations begin.
+// began is when simulations begin.
 var began = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // A simulation is one trace on its way through the sender and the receiver.
 type simulation struct {
 	config   Config
 	trace    *Trace
+	began    time.Time
 	format   audio.Format
 	packets  []*rtp.Packet
 	arrivals []Arrival
@@ -79,7 +80,7 @@ func Run(ctx context.Context, c Config, t *Trace) (*Result, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	s := &simulation{config: c, trace: t}
+	s := &simulation{config: c, trace: t, began: began}
 	if err := s.send(); err != nil {
 		return nil, fmt.Errorf("quality: %s: %w", t.Name, err)
 	}
@@ -152,7 +153,7 @@ func (s *simulation) send() error {
 		if s.sent, err = decoder.Decode(s.sent, packet.Payload); err != nil {
 			return err
 		}
-		b, err := out.AppendForward(nil, began.Add(time.Duration(i)*c.PTime), packet)
+		b, err := out.AppendForward(nil, s.began.Add(time.Duration(i)*c.PTime), packet)
 		if err != nil {
 			return err
 		}
@@ -183,7 +184,7 @@ func (s *simulation) open() error {
 	}
 	s.receiver.Stats(&s.stats)
 	s.rest = s.arrivals
-	s.end = began.Add(s.trace.leastTransit() + s.trace.sent(time.Duration(len(s.packets))*s.config.PTime))
+	s.end = s.began.Add(s.trace.leastTransit() + s.trace.sent(time.Duration(len(s.packets))*s.config.PTime))
 	return nil
 }
 
@@ -193,7 +194,7 @@ func (s *simulation) step() (packet *rtp.Packet, at time.Time, ok bool) {
 	due := s.receiver.Next()
 	if len(s.rest) > 0 {
 		a := s.rest[0]
-		if at := began.Add(a.At); due.IsZero() || !at.After(due) {
+		if at := s.began.Add(a.At); due.IsZero() || !at.After(due) {
 			s.rest = s.rest[1:]
 			s.newest = max(s.newest, a.Seq)
 			return s.packets[a.Seq], at, true
@@ -228,11 +229,11 @@ func (s *simulation) receive(ctx context.Context) error {
 		}
 		before := s.stats
 		if !s.receiver.Pull(at, &frame) || frame.Format != s.format || len(frame.Samples) != s.format.Samples(s.config.PTime) {
-			return fmt.Errorf("quality: %s: no frame of %v of %v at %v, when it was due", s.trace.Name, s.config.PTime, s.format, at.Sub(began))
+			return fmt.Errorf("quality: %s: no frame of %v of %v at %v, when it was due", s.trace.Name, s.config.PTime, s.format, at.Sub(s.began))
 		}
 		s.receiver.Stats(&s.stats)
 		t := tick{
-			at:     at.Sub(began),
+			at:     at.Sub(s.began),
 			length: frame.Duration(),
 			media:  min(s.stats.Media-before.Media, frame.Duration()),
 			target: s.stats.Target,
