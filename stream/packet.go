@@ -28,6 +28,44 @@ type Packet struct {
 	Payload []byte
 }
 
+// omitted closes the gaps that padding and telephone events leave in the numbers of
+// coded packets: whoever passes these on would take them for losses.
+type omitted struct {
+	timeline uint64
+	newest   int64 // number of a coded packet or an omission
+	first    int64 // of the last omissions in a row
+	before   int64 // omissions before these
+	all      int64
+}
+
+// add takes notice of a packet that is not passed on. One that comes late stays a
+// gap.
+func (o *omitted) add(seq int64, timeline uint64) {
+	if o.timeline != timeline {
+		return // nothing was passed on yet
+	}
+	if seq <= o.newest {
+		return
+	}
+	if seq != o.first+o.all-o.before {
+		o.first, o.before = seq, o.all
+	}
+	o.all++
+	o.newest = seq
+}
+
+// number returns the number to pass a packet on with.
+func (o *omitted) number(seq int64, timeline uint64) int64 {
+	if o.timeline != timeline {
+		*o = omitted{timeline: timeline, newest: seq}
+	}
+	o.newest = max(o.newest, seq)
+	if seq < o.first {
+		return seq - o.before
+	}
+	return seq - o.all
+}
+
 // set copies q into p, reusing the memory of p.Payload.
 func (p *Packet) set(q *Packet) {
 	payload := append(p.Payload[:0], q.Payload...)

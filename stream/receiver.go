@@ -123,8 +123,9 @@ type AudioReceiver struct {
 	events   []*decoding    // those of them that are telephone events
 
 	intake
-	buffer jitter.Buffer
-	queue  *PacketQueue // not nil when packets are taken coded
+	buffer  jitter.Buffer
+	queue   *PacketQueue // not nil when packets are taken coded
+	omitted omitted      // of those
 
 	// Playout, in playout.go and inorder.go.
 	clock    clock
@@ -254,10 +255,12 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 // and into the buffer or the queue.
 func (r *AudioReceiver) accept(p *jitter.Packet, d *decoding) Verdict {
 	if len(p.Payload) == 0 { // padding, as a bandwidth probe
+		r.omitted.add(p.Seq, r.line.id)
 		return Malformed
 	}
 	r.stats.Octets += int64(len(p.Payload))
 	if d.kind == event {
+		r.omitted.add(p.Seq, r.line.id)
 		return r.acceptEvent(p, d)
 	}
 	if d.kind == redundancy && r.queue == nil {
@@ -288,7 +291,7 @@ func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
 	r.queue.Push(&Packet{
 		Codec:     d.params,
 		Timeline:  r.line.id,
-		Seq:       p.Seq,
+		Seq:       r.omitted.number(p.Seq, r.line.id),
 		Timestamp: p.Timestamp,
 		Marker:    p.Marker,
 		Arrival:   p.Arrival,
