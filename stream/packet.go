@@ -28,8 +28,8 @@ type Packet struct {
 	Payload []byte
 }
 
-// omitted closes the gaps that padding and telephone events leave in the numbers of
-// coded packets: whoever passes these on would take them for losses.
+// omitted closes the gaps that padding leaves in the numbers of coded packets:
+// whoever passes these on would take them for losses.
 type omitted struct {
 	timeline uint64
 	newest   int64 // number of a coded packet or an omission

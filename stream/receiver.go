@@ -260,7 +260,6 @@ func (r *AudioReceiver) accept(p *jitter.Packet, d *decoding) Verdict {
 	}
 	r.stats.Octets += int64(len(p.Payload))
 	if d.kind == event {
-		r.omitted.add(p.Seq, r.line.id)
 		return r.acceptEvent(p, d)
 	}
 	if d.kind == redundancy && r.queue == nil {

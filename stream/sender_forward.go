@@ -22,10 +22,18 @@ type relay struct {
 // without redundancy. Differences between the numbers of one timeline are kept,
 // so that the far end sees the losses, the order and the pauses of the source.
 // After audio or digits of the sender's own they go on behind that. On hold, and
-// while a digit is sent, nothing is appended. The error wraps [audio.ErrFormat]
-// if p is not of the sender's codec.
+// while a digit is sent, nothing is appended, and telephone events are left out if
+// the far end does not take them. The error wraps [audio.ErrFormat] if p is not of
+// the sender's codec.
 func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byte, error) {
-	if !p.Codec.Same(s.config.Codec) {
+	payloadType := s.config.Codec.PayloadType
+	switch {
+	case p.Codec.Same(s.config.Codec):
+	case kindOf(p.Codec.Name) == event && p.Codec.Same(s.config.Event):
+		payloadType = s.config.Event.PayloadType
+	case kindOf(p.Codec.Name) == event:
+		return dst, nil
+	default:
 		return dst, fmt.Errorf("%w: packet is %s, the stream %s", audio.ErrFormat, p.Codec, s.config.Codec)
 	}
 	if s.muted(now) {
@@ -51,7 +59,7 @@ func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byt
 	s.marker, s.pause.next, s.history.count = false, time.Time{}, 0
 	dst = appendHeader(dst, rtp.Header{
 		Marker:         marker,
-		PayloadType:    s.config.Codec.PayloadType,
+		PayloadType:    payloadType,
 		SequenceNumber: seq,
 		Timestamp:      timestamp,
 		SSRC:           s.config.SSRC,

@@ -253,3 +253,26 @@ func TestPausesDoNotDrift(t *testing.T) {
 		}
 	}
 }
+
+// The digits of a call that is passed on go with it, if the far end takes them.
+func TestForwardDigits(t *testing.T) {
+	digit := codec.Params{Name: "telephone-event", PayloadType: 110, ClockRate: 48000}
+	for _, event := range []codec.Params{{}, {Name: "telephone-event", PayloadType: 99, ClockRate: 48000}} {
+		n := &near{t: t, begin: time.Now(), s: coded(t, SenderConfig{Codec: opus, Event: event, SSRC: 9})}
+		n.forward(0, 1, 1, 0, false)
+		b, err := n.s.AppendForward(nil, n.begin.Add(20*ms), &Packet{Codec: digit, Timeline: 1, Seq: 2, Timestamp: 960, Marker: true, Payload: []byte{5, 10, 3, 192}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.Name == "" {
+			if len(b) != 0 {
+				t.Errorf("a digit for a far end that takes none: % x", b)
+			}
+			continue
+		}
+		var p rtp.Packet
+		if err := p.Unmarshal(b); err != nil || p.PayloadType != 99 || !p.Marker || len(p.Payload) != 4 || p.SequenceNumber != 1 {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+}
