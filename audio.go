@@ -358,8 +358,8 @@ func (a *Audio) Played() stream.Played {
 }
 
 // WritePacket sends a coded packet at once, with the call's own SSRC, sequence
-// number and timestamp. The error wraps [audio.ErrFormat] if it is not of the
-// call's codec.
+// number and timestamp. Video of the same Time leaves with it, as with that of
+// WriteFrame. The error wraps [audio.ErrFormat] if it is not of the call's codec.
 func (a *Audio) WritePacket(p *stream.Packet) error {
 	buf := packets.Get().(*[packetSize]byte)
 	defer packets.Put(buf)

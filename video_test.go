@@ -458,6 +458,20 @@ func TestByeOnBothLines(t *testing.T) {
 	})
 }
 
+// A far end that only listens, and has reported on one of two lines so far, says
+// goodbye as one that sends.
+func TestByeOfAListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, _ := videoPair(t, VideoConfig{}, &AudioConfig{}, nil)
+		begin := time.Now()
+		x.Video().DeliverRTCP(begin, netip.AddrPort{}, bye(9))
+		<-x.Done()
+		if end, ok := errors.AsType[*EndError](x.Err()); !ok || end.Reason != Bye || time.Since(begin) != byeGrace {
+			t.Errorf("ended with %v after %v", x.Err(), time.Since(begin))
+		}
+	})
+}
+
 func bye(ssrc uint32) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{0x80, 201, 0, 1}, ssrc)
 	return rtcpctl.AppendBYE(b, ssrc, "")

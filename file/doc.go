@@ -26,13 +26,25 @@
 //	defer out.Close()
 //	err = out.WritePacket(&file.Packet{Track: 0, Time: at, Key: key, Data: frame})
 //
+// Calls are recorded and played to as they are: a [Recorder] writes what comes of
+// them, with sound and pictures in sync, to one file that calls may join and
+// leave, and a [Player] plays a file to any number of them, and pauses, seeks and
+// loops.
+//
+//	rec, err := file.CreateRecorder("call.webm", file.RecorderConfig{})
+//	if err != nil {
+//		return err
+//	}
+//	defer rec.Close()
+//	_, _, err = rec.AddCall(call)
+//
 // A file is playable while it is written, up to the last half second, or second
 // for MP4, and stays so if the process is killed. Sizes in files that are read
 // are never trusted: memory grows with what is there.
 //
 // Known limits: samples of WAV become 16 bits without dither, one or two channels
 // are read, big-endian files (RIFX) and compressed ones other than A-law and
-// mu-law are not. Nothing seeks. A track of H.264 keeps the parameter sets it
+// mu-law are not. No reader seeks: a [Player] reads forward from the beginning. A track of H.264 keeps the parameter sets it
 // began with in its header, and later ones in its stream, which players of MP4
 // need not look at. An Ogg file has one stream.
 package file

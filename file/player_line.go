@@ -261,12 +261,13 @@ func (l *playLine) write(moved int, at time.Duration) error {
 	return l.sound.WriteFrame(&l.frame)
 }
 
-// writeCoded writes a packet whose number and timestamp are those of its time.
+// writeCoded writes a packet with its time, and the timestamp of that.
 func (l *playLine) writeCoded(at time.Duration) error {
 	l.packet.Codec = opusParams
 	l.packet.Timeline = 1
 	l.packet.Seq++
 	l.packet.Timestamp = uint32(timeToSamples(at, opusRate))
+	l.packet.Time = at
 	l.packet.Arrival = time.Now()
 	l.packet.Payload = l.item.data
 	return l.coded.WritePacket(&l.packet)

@@ -43,7 +43,7 @@ type RecorderTrack struct {
 //		return err
 //	}
 //	defer rec.Close()
-//	err = rec.AddCall(call)
+//	_, _, err = rec.AddCall(call)
 //
 // The file's time begins with the first frame of any track. Each frame is where
 // its own time says, as long as that goes with the time of its arrival, to some

@@ -14,7 +14,8 @@ import (
 // and one for the video, as far as the call and the format of the file have them,
 // and reads both from now on, so that nobody else can. (Where somebody else has to,
 // the call's audio and video are the sources of an [audio.Relay] and a
-// [video.Relay], and the recorder has subscriptions of these.)
+// [video.Relay], and the recorder has subscriptions of these, in tracks whose
+// Timeline is the call.)
 //
 // Opus stays as it is coded (the call then gives packets for good, no frames), and what else can be heard becomes PCM; for a format
 // that has neither the error wraps [errors.ErrUnsupported]. The recording goes on
@@ -25,12 +26,12 @@ func (r *Recorder) AddCall(c *parley.Call) (*AudioRecording, *VideoRecording, er
 	var v *VideoRecording
 	var err error
 	if c.Audio() != nil && r.ext != ".ivf" && r.ext != ".h264" && r.ext != ".264" {
-		if a, err = r.AddAudio(RecorderTrack{Track: r.soundOf(c.Audio().Codec()), Timeline: timelineOf(c)}); err != nil {
+		if a, err = r.AddAudio(RecorderTrack{Track: r.soundOf(c.Audio().Codec()), Timeline: c}); err != nil {
 			return nil, nil, err
 		}
 	}
 	if c.Video() != nil && r.ext != ".wav" && r.ext != ".ogg" && r.ext != ".opus" {
-		v, err = r.AddVideo(RecorderTrack{Track: Track{Codec: picturesOf(c.Video().Codec().Name)}, Timeline: timelineOf(c)})
+		v, err = r.AddVideo(RecorderTrack{Track: Track{Codec: picturesOf(c.Video().Codec().Name)}, Timeline: c})
 		if err != nil {
 			if a != nil {
 				a.Close()
@@ -51,11 +52,6 @@ func (r *Recorder) AddCall(c *parley.Call) (*AudioRecording, *VideoRecording, er
 	}
 	return a, v, err
 }
-
-// timelineOf returns what the lines of a call have in common whose frames have
-// their times from one clock. They have not: each counts from its own first frame,
-// and the place of each is that of arrival.
-func timelineOf(*parley.Call) any { return nil }
 
 func isOpus(p codec.Params) bool { return strings.EqualFold(p.Name, string(Opus)) }
 

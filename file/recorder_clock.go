@@ -21,11 +21,12 @@ const (
 // time is that of arrival; the timeline is followed where it is believed, which
 // keeps the jitter of the arrival out of the file. Whatever a timeline does, what
 // arrives is never far from where it belongs, and the file grows no faster than
-// time goes by.
+// time goes by. Of the tracks of a timeline one of sound leads, if there is one,
+// since in a call the times of pictures are shifted to fit those of the sound.
 type recorderClock struct {
 	begun  bool
 	shift  time.Duration // from the timeline to the file
-	leader any           // the track by whose arrival the clock is corrected
+	leader *recording    // the track by whose arrival the clock is corrected
 
 	based bool          // base is known
 	base  time.Duration // the least delay at the beginning
@@ -34,10 +35,10 @@ type recorderClock struct {
 }
 
 // place returns the place in the file of what has time at on the timeline, and
-// arrived at the given time of the file. It reports false if a track that does
-// not lead has nothing to do with this clock.
-func (c *recorderClock) place(track any, arrival, at time.Duration) (time.Duration, bool) {
-	if c.leader == nil {
+// arrived at the given time of the file. It reports false if that of a track that
+// does not lead has nothing to do with this clock.
+func (c *recorderClock) place(track *recording, arrival, at time.Duration) (time.Duration, bool) {
+	if c.leader == nil || c.leader.codec.Video() && !track.codec.Video() {
 		c.leader, c.based = track, false
 		c.since, c.least = arrival, clockBehind
 	}
@@ -59,7 +60,7 @@ func (c *recorderClock) place(track any, arrival, at time.Duration) (time.Durati
 }
 
 // restart makes the time at on the timeline of the leader the present.
-func (c *recorderClock) restart(track any, arrival, at time.Duration) {
+func (c *recorderClock) restart(track *recording, arrival, at time.Duration) {
 	if c.leader != track {
 		return
 	}
@@ -86,7 +87,7 @@ func (c *recorderClock) watch(arrival, delay time.Duration) {
 }
 
 // leave makes way for another leader.
-func (c *recorderClock) leave(track any) {
+func (c *recorderClock) leave(track *recording) {
 	if c.leader == track {
 		c.leader = nil
 	}

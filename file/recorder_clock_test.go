@@ -62,9 +62,10 @@ func TestRecorderClock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c2 recorderClock
+			first := &recording{}
 			for at := time.Duration(0); at < 10*time.Minute; at += frame {
 				source, delay := c.source(at)
-				got, ok := c2.place(1, at+delay, source)
+				got, ok := c2.place(first, at+delay, source)
 				want, within := c.want(at)
 				if !ok || (got-want).Abs() > within {
 					t.Fatalf("what was sent at %v is at %v, want %v within %v", at, got, want, within)
@@ -78,19 +79,35 @@ func TestRecorderClock(t *testing.T) {
 // those that are.
 func TestRecorderClockOfOthers(t *testing.T) {
 	var c recorderClock
-	c.place(1, 0, 0)
-	if _, ok := c.place(2, time.Second, time.Hour); ok {
+	first, second := &recording{}, &recording{}
+	c.place(first, 0, 0)
+	if _, ok := c.place(second, time.Second, time.Hour); ok {
 		t.Error("a frame an hour away is placed")
 	}
-	if got, ok := c.place(2, time.Second, 990*time.Millisecond); !ok || got != 990*time.Millisecond {
+	if got, ok := c.place(second, time.Second, 990*time.Millisecond); !ok || got != 990*time.Millisecond {
 		t.Errorf("another's frame is at %v, %t", got, ok)
 	}
-	c.restart(2, 0, time.Hour)
-	if got, _ := c.place(1, time.Second, time.Second); got != time.Second {
+	c.restart(second, 0, time.Hour)
+	if got, _ := c.place(first, time.Second, time.Second); got != time.Second {
 		t.Errorf("the leader's frame is at %v", got)
 	}
-	c.leave(1)
-	if got, _ := c.place(2, 2*time.Second, time.Hour); got != 2*time.Second {
+	c.leave(first)
+	if got, _ := c.place(second, 2*time.Second, time.Hour); got != 2*time.Second {
 		t.Errorf("the new leader's frame is at %v", got)
+	}
+}
+
+// Pictures whose times move, to fit the sound, do not take the sound with them.
+func TestRecorderClockFollowsSound(t *testing.T) {
+	var c recorderClock
+	picture, sound := &recording{codec: VP8}, &recording{codec: Opus}
+	for at := time.Duration(0); at < 10*time.Second; at += 20 * time.Millisecond {
+		moved := min(at/8, 400*time.Millisecond)
+		if got, ok := c.place(picture, at, at-moved); !ok || got != at-moved {
+			t.Fatalf("a picture of %v is at %v", at-moved, got)
+		}
+		if got, ok := c.place(sound, at, at); !ok || got != at {
+			t.Fatalf("the sound of %v is at %v", at, got)
+		}
 	}
 }

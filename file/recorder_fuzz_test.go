@@ -16,6 +16,7 @@ func FuzzRecorderPackets(f *testing.F) {
 	f.Add([]byte{0, 1, 3, 192, 20, 0, 1, 3, 192, 20, 1, 1, 3, 192, 250})
 	f.Add([]byte{0, 1, 3, 192, 20, 0, 2, 7, 128, 20, 0, 255, 252, 64, 0, 0, 2, 7, 128, 40})
 	f.Add([]byte{2, 9, 255, 255, 200, 3, 0, 0, 0, 0, 2, 9, 255, 255, 200})
+	f.Add([]byte{4, 1, 0, 20, 20, 4, 1, 0, 20, 20, 4, 1, 255, 20, 20, 5, 1, 127, 255, 20, 0, 1, 0, 20, 20})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		in = in[:min(len(in), 5*400)]
 		r, path := recorder(t, "a.webm", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
@@ -36,6 +37,9 @@ func FuzzRecorderPackets(f *testing.F) {
 				p.Timestamp += step << 16
 			case 3:
 				p.Arrival = p.Arrival.Add(time.Duration(in[4]) * 20 * ms)
+			}
+			if in[0]&4 != 0 {
+				p.Time += time.Duration(int16(step)) * ms
 			}
 			if err := a.WritePacket(&p); err != nil && !errors.Is(err, file.ErrPacket) {
 				t.Fatal(err)

@@ -17,10 +17,11 @@ const (
 type packetOrder struct {
 	begun    bool
 	anew     bool // the next packet is the first of its run
+	timed    bool // packets of this run have a Time
 	timeline uint64
 	rate     int
 
-	// The times of a run count from its first packet.
+	// What times a run without them has counts from its first packet.
 	base        time.Duration
 	units       int64
 	stamp       uint32
@@ -39,7 +40,8 @@ type heldPacket struct {
 	data    []byte
 }
 
-// time returns the time of a packet on a timeline that goes on when that of the
+// time returns the time of a packet: its own, or if the packets of its run have
+// none, which are all 0 then, one on a timeline that goes on when that of the
 // packets begins anew. It is the one place where that is concluded from numbers
 // and arrival.
 func (o *packetOrder) time(p *stream.Packet, arrival time.Duration) time.Duration {
@@ -47,7 +49,7 @@ func (o *packetOrder) time(p *stream.Packet, arrival time.Duration) time.Duratio
 		if o.begun {
 			o.base = o.lastTime + max(arrival-o.lastArrival, 0)
 		}
-		o.begun, o.anew = true, true
+		o.begun, o.anew, o.timed = true, true, false
 		o.timeline, o.rate = p.Timeline, max(p.Codec.ClockRate, 1)
 		o.units, o.stamp = 0, p.Timestamp
 		o.lastTime, o.lastArrival = o.base, arrival
@@ -55,6 +57,9 @@ func (o *packetOrder) time(p *stream.Packet, arrival time.Duration) time.Duratio
 	o.units += int64(int32(p.Timestamp - o.stamp))
 	o.stamp = p.Timestamp
 	at := o.base + samplesToTime(o.units, o.rate)
+	if o.timed = o.timed || p.Time != 0; o.timed {
+		at = p.Time
+	}
 	if at >= o.lastTime {
 		o.lastTime, o.lastArrival = at, arrival
 	}

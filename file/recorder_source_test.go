@@ -3,12 +3,9 @@ package file_test
 import (
 	"errors"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,9 +13,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
-	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
-	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/g711"
 	"github.com/parley-media/parley/file"
 	pictures "github.com/parley-media/parley/video"
@@ -262,184 +257,6 @@ func TestRecorderTellsOfDisk(t *testing.T) {
 	}
 }
 
-// wire is a leg that delivers to a line of another call at once, in order.
-type wire struct {
-	to      atomic.Pointer[far]
-	packets chan func()
-	gone    chan struct{}
-	once    sync.Once
-	flying  sync.WaitGroup
-}
-
-type far struct {
-	line interface {
-		DeliverRTP(time.Time, netip.AddrPort, []byte)
-		DeliverRTCP(time.Time, netip.AddrPort, []byte)
-	}
-}
-
-func newWire() *wire {
-	w := &wire{packets: make(chan func(), 1024), gone: make(chan struct{})}
-	w.flying.Go(func() {
-		for {
-			select {
-			case deliver := <-w.packets:
-				deliver()
-			case <-w.gone:
-				return
-			}
-		}
-	})
-	return w
-}
-
-func (w *wire) send(b []byte, rtcp bool) error {
-	b = append([]byte(nil), b...)
-	select {
-	case w.packets <- func() {
-		if to := w.to.Load(); to != nil && rtcp {
-			to.line.DeliverRTCP(time.Now(), netip.AddrPort{}, b)
-		} else if to != nil {
-			to.line.DeliverRTP(time.Now(), netip.AddrPort{}, b)
-		}
-	}:
-		return nil
-	case <-w.gone:
-		return net.ErrClosed
-	}
-}
-
-func (w *wire) WriteRTP(b []byte) error  { return w.send(b, false) }
-func (w *wire) WriteRTCP(b []byte) error { return w.send(b, true) }
-func (w *wire) Close() error {
-	w.once.Do(func() { close(w.gone) })
-	return nil
-}
-
-// calls returns two calls that are connected.
-func calls(t testing.TB, sound codec.Params) (x, y *parley.Call) {
-	t.Helper()
-	vp8Codec := codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
-	var wires []*wire
-	open := func() *parley.Call {
-		a, v := newWire(), newWire()
-		wires = append(wires, a, v)
-		c, err := parley.New(parley.Config{
-			Audio: &parley.AudioConfig{Leg: a, Send: sound, Receive: []codec.Params{sound}},
-			Video: &parley.VideoConfig{Leg: v, Send: vp8Codec, Receive: []codec.Params{vp8Codec}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	x, y = open(), open()
-	wires[0].to.Store(&far{y.Audio()})
-	wires[1].to.Store(&far{y.Video()})
-	wires[2].to.Store(&far{x.Audio()})
-	wires[3].to.Store(&far{x.Video()})
-	x.Connected()
-	y.Connected()
-	t.Cleanup(func() {
-		x.Close()
-		y.Close()
-		for _, w := range wires {
-			w.Close()
-			w.flying.Wait()
-		}
-	})
-	return x, y
-}
-
-var pcmu = codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000}
-
-func TestRecordCall(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		sound codec.Params
-		want  []file.Codec
-	}{
-		{"a.webm", opusCodec, []file.Codec{file.Opus, file.VP8}},
-		{"a.mkv", opusCodec, []file.Codec{file.Opus, file.VP8}},
-		{"a.ogg", opusCodec, []file.Codec{file.Opus}},
-		{"a.ivf", opusCodec, []file.Codec{file.VP8}},
-		{"a.mkv", pcmu, []file.Codec{file.PCM, file.VP8}},
-		{"a.wav", pcmu, nil},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			x, y := calls(t, c.sound)
-			r, path := recorder(t, c.name, file.RecorderConfig{Error: func(err error) { t.Error(err) }})
-			if _, _, err := r.AddCall(y); err != nil {
-				t.Fatal(err)
-			}
-			for i := range 250 {
-				if c.sound == opusCodec {
-					if err := x.Audio().WritePacket(opusPacket(i)); err != nil {
-						t.Fatal(err)
-					}
-				} else if err := x.Audio().WriteFrame(level(1000, 0)); err != nil {
-					t.Fatal(err)
-				}
-				if i%2 == 0 {
-					if err := x.Video().WriteFrame(&pictures.Frame{Data: vp8(i%50 == 0, i), Key: i%50 == 0, Time: time.Duration(i) * 20 * ms}); err != nil {
-						t.Fatal(err)
-					}
-				}
-				time.Sleep(20 * ms)
-			}
-			time.Sleep(time.Second)
-			closed(t, r)
-			if c.want == nil {
-				if _, samples := wavOf(t, path); (mono8.Duration(len(samples)) - 6*time.Second).Abs() > 100*ms {
-					t.Errorf("%v in the file, want 6 s", mono8.Duration(len(samples)))
-				}
-				return
-			}
-			tracks, packets := packetsOf(t, path)
-			if len(tracks) != len(c.want) {
-				t.Fatalf("%d tracks, want %d", len(tracks), len(c.want))
-			}
-			for i, want := range c.want {
-				times := timesOf(packets, i)
-				if tracks[i].Codec != want {
-					t.Errorf("track %d is %s, want %s", i, tracks[i].Codec, want)
-				}
-				if first, last := times[0], times[len(times)-1]; first > 100*ms || last < 4900*ms || last > 6100*ms {
-					t.Errorf("track %d (%s) goes from %v to %v", i, want, first, last)
-				}
-			}
-			// The call can be read again.
-			got := make(chan error, 1)
-			go func() {
-				var f pictures.Frame
-				got <- y.Video().ReadFrame(&f)
-			}()
-			x.Video().WriteFrame(&pictures.Frame{Data: vp8(true, 0), Key: true, Time: time.Hour})
-			if err := <-got; err != nil {
-				t.Errorf("reading the call afterwards: %v", err)
-			}
-		})
-	}
-}
-
-func TestRecordCallRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, y := calls(t, pcmu)
-		r, _ := recorder(t, "a.webm", file.RecorderConfig{})
-		if _, _, err := r.AddCall(y); encodes() == errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("PCMU in WebM: %v", err)
-		}
-		r.Close()
-		y.Close()
-		r, _ = recorder(t, "a.wav", file.RecorderConfig{})
-		if _, _, err := r.AddCall(y); err != nil {
-			t.Errorf("a call that has ended: %v", err)
-		}
-		synctest.Wait()
-		closed(t, r)
-	})
-}
-
 func TestRecorderInAnyOrder(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	r, path := recorder(t, "a.mkv", file.RecorderConfig{})
@@ -482,6 +299,10 @@ func TestRecorderInAnyOrder(t *testing.T) {
 // those of arrival.
 func TestRecorderProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
+		var timeline any
+		if rapid.Bool().Draw(rt, "one timeline") {
+			timeline = "call"
+		}
 		var steps []func(*file.AudioRecording, *file.VideoRecording, *track)
 		rt.Repeat(map[string]func(*rapid.T){
 			"sound": func(rt *rapid.T) {
@@ -490,6 +311,9 @@ func TestRecorderProperty(t *testing.T) {
 					for range n {
 						p := opusPacket(0)
 						p.Seq, p.Timestamp, p.Timeline = s.seq, s.stamp, s.run
+						if s.timed {
+							p.Time = time.Since(s.begin) + s.off
+						}
 						s.seq++
 						s.stamp += 960
 						if err := a.WritePacket(p); err != nil {
@@ -518,6 +342,9 @@ func TestRecorderProperty(t *testing.T) {
 					s.stamp, s.off = stamp, off
 				})
 			},
+			"times": func(rt *rapid.T) {
+				steps = append(steps, func(_ *file.AudioRecording, _ *file.VideoRecording, s *track) { s.timed = !s.timed })
+			},
 			"source": func(rt *rapid.T) {
 				seq, stamp := rapid.Int64Range(-1<<40, 1<<40).Draw(rt, "seq"), rapid.Uint32().Draw(rt, "stamp")
 				steps = append(steps, func(_ *file.AudioRecording, _ *file.VideoRecording, s *track) {
@@ -528,7 +355,14 @@ func TestRecorderProperty(t *testing.T) {
 		})
 		synctest.Test(t, func(t *testing.T) {
 			r, path := recorder(t, "a.webm", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
-			a, v := addAudio(t, r, file.Track{Codec: file.Opus}), addVideo(t, r, file.Track{Codec: file.VP8})
+			a, err := r.AddAudio(file.RecorderTrack{Track: file.Track{Codec: file.Opus}, Timeline: timeline})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := r.AddVideo(file.RecorderTrack{Track: file.Track{Codec: file.VP8}, Timeline: timeline})
+			if err != nil {
+				t.Fatal(err)
+			}
 			s := &track{run: 1, begin: time.Now()}
 			for _, step := range steps {
 				step(a, v, s)
@@ -557,5 +391,6 @@ type track struct {
 	stamp uint32
 	run   uint64
 	off   time.Duration
+	timed bool // its packets have a Time
 	begin time.Time
 }

@@ -25,9 +25,6 @@ const (
 	// shown than the one that was decoded before it.
 	maxReorder = 500 * time.Millisecond
 
-	// maxShown is how long the last picture is shown at most.
-	maxShown = 100 * time.Millisecond
-
 	// silencePiece is how much silence is written at once.
 	silencePiece = 100 * time.Millisecond
 )
@@ -39,7 +36,8 @@ type recording struct {
 	index   int
 	codec   Codec
 	clock   *recorderClock
-	own     bool // no other track has the clock
+	own     bool           // no other track has the clock
+	aside   *recorderClock // of a time that is not on the timeline that it was said to be on
 	begun   bool
 	closed  bool
 	swapped bool          // the next frame has nothing to do with those before
@@ -70,10 +68,14 @@ func (t *recording) placeLocked(arrival, at time.Duration) time.Duration {
 		t.clock.restart(t, arrival, at)
 	}
 	place, ok := t.clock.place(t, arrival, at)
-	if !ok { // it is not on the timeline that it was said to be on
-		t.clock = &recorderClock{}
-		place, _ = t.clock.place(t, arrival, at)
+	if ok {
+		t.aside = nil
+		return place
 	}
+	if t.aside == nil {
+		t.aside = &recorderClock{}
+	}
+	place, _ = t.aside.place(t, arrival, at)
 	return place
 }
 
@@ -360,9 +362,6 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 			tick = v.tick + webmTick
 		}
 		at = tick
-	}
-	if v.rec.web != nil { // or a gap would be taken for how long the next frame is shown
-		v.packet.Duration = min(max(tick-v.tick, webmTick), maxShown)
 	}
 	v.tick, v.end = tick, max(v.end, tick)
 	v.last, v.begun = f.Time, true

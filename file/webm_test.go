@@ -374,3 +374,32 @@ func TestWebMTrimsTheEnd(t *testing.T) {
 	}
 	same(t, got, in, ms/2)
 }
+
+// The last picture lasts as long as others do, also after a gap.
+func TestWebMLastPicture(t *testing.T) {
+	for _, times := range [][]time.Duration{
+		{0, 40 * ms, 80 * ms, 120 * ms},
+		{0, 40 * ms, 80 * ms, 3240 * ms},
+		{0, 40 * ms, 3200 * ms, 3240 * ms},
+		{0, 120 * ms, 40 * ms, 80 * ms, 240 * ms, 160 * ms, 200 * ms},
+	} {
+		m := &memory{limit: math.MaxInt}
+		w, err := file.NewWebMWriter(m, []file.Track{{Codec: file.VP8}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in []file.Packet
+		for i, at := range times {
+			in = append(in, file.Packet{Time: at, Key: i == 0, Data: vp8(i == 0, i)})
+		}
+		write(t, w, in)
+		finish(t, w)
+		r, err := file.NewWebMReader(bytes.NewReader(m.b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := r.Duration(); !ok || d != slices.Max(times)+40*ms {
+			t.Errorf("pictures at %v: Duration is %v, %t", times, d, ok)
+		}
+	}
+}

@@ -64,8 +64,18 @@ type webmCue struct{ time, cluster int64 }
 
 // webmLast is what a track had last.
 type webmLast struct {
-	time, step time.Duration
-	any        bool
+	time  time.Duration
+	steps [2]time.Duration // from packet to packet, the last one first
+	any   bool
+}
+
+// step returns how long a packet lasts that does not say: as long as the last or
+// the one before, since one of the two may have been before a gap.
+func (l *webmLast) step() time.Duration {
+	if l.steps[1] == 0 {
+		return l.steps[0]
+	}
+	return min(l.steps[0], l.steps[1])
 }
 
 // NewWebMWriter returns a writer to w, at its current position. The error wraps
@@ -289,7 +299,7 @@ func (w *WebMWriter) write(p *Packet) error {
 
 	last := &w.last[p.Track]
 	if last.any && p.Time > last.time {
-		last.step = p.Time - last.time
+		last.steps = [2]time.Duration{p.Time - last.time, last.steps[0]}
 	}
 	last.time, last.any = p.Time, true
 	d := p.Duration
@@ -297,7 +307,7 @@ func (w *WebMWriter) write(p *Packet) error {
 		d = full
 	}
 	if d == 0 {
-		d = last.step
+		d = last.step()
 	}
 	w.end = max(w.end, p.Time+t.delay()+d)
 	return w.out.settle(p.Time)

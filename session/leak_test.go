@@ -36,10 +36,7 @@ func files() (open []string) {
 // nothing behind.
 func TestManySessionsLeaveNothing(t *testing.T) {
 	const sessions, workers = 500, 25
-	ports, err := transport.NewPorts(22000, 22000+4*workers)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := portsOf(t, 99, 99+4*workers)
 	capture := transport.NewCapture(io.Discard)
 	free, opened, goroutines := ports.Free(), files(), runtime.NumGoroutine()
 	ours, theirs := key(t), key(t)

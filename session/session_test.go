@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/rtcpctl"
+	"github.com/parley-media/parley/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,6 +36,19 @@ func open(t *testing.T, c Config) *Session {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// portsOf returns the ports from first to last, of 0 to 199, of those that this
+// process has for itself. If another that runs these tests had the same, what a far
+// end of its calls sends when they are over would come to ours.
+func portsOf(t *testing.T, first, last uint16) *transport.Ports {
+	t.Helper()
+	base := 10000 + uint16(os.Getpid()%100)*200
+	ports, err := transport.NewPorts(base+first, base+last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports
 }
 
 // tone returns 20 ms of a constant, which every codec here keeps.

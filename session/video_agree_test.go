@@ -10,7 +10,6 @@ import (
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/payload"
-	"github.com/parley-media/parley/transport"
 	"github.com/parley-media/parley/video"
 )
 
@@ -288,10 +287,7 @@ func TestVideoUpdateRefused(t *testing.T) {
 
 // A call of video alone takes one pair of ports.
 func TestPortsOfVideoAlone(t *testing.T) {
-	ports, err := transport.NewPorts(21050, 21060)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := portsOf(t, 50, 60)
 	free := ports.Free()
 	s := open(t, Config{Ports: ports, Video: &VideoConfig{Codecs: []codec.Params{vp8}}})
 	if got := ports.Free(); got != free-1 {

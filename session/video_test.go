@@ -8,7 +8,6 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/codec"
-	"github.com/parley-media/parley/transport"
 	"github.com/parley-media/parley/video"
 )
 
@@ -38,10 +37,7 @@ func TestAudioAndVideo(t *testing.T) {
 		{name: "encrypted", here: &SRTP{Local: ours, Remote: theirs}, there: &SRTP{Local: theirs, Remote: ours}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ports, err := transport.NewPorts(21000, 21020)
-			if err != nil {
-				t.Fatal(err)
-			}
+			ports := portsOf(t, 0, 20)
 			free := ports.Free()
 			v := VideoConfig{Codecs: []codec.Params{vp8}, RTCP: parley.RTCPConfig{NACK: true}}
 			a := open(t, Config{Ports: ports, Mux: tt.mux, SRTP: tt.here, Audio: &AudioConfig{}, Video: &v})
@@ -147,10 +143,7 @@ func TestVideoRefused(t *testing.T) {
 		"RTCP alone": {Codecs: []codec.Params{vp8}, RemoteRTCP: local},
 		"one SSRC":   {Codecs: []codec.Params{vp8}, SSRC: 7},
 	} {
-		ports, err := transport.NewPorts(21030, 21040)
-		if err != nil {
-			t.Fatal(err)
-		}
+		ports := portsOf(t, 30, 40)
 		free := ports.Free()
 		if s, err := Open(t.Context(), &Config{Local: local, Ports: ports, Video: v, Audio: &AudioConfig{SSRC: 7}}); err == nil {
 			t.Errorf("%s: no error", name)

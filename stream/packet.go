@@ -22,7 +22,8 @@ type Packet struct {
 	Arrival   time.Time
 
 	// Time is the position on the timeline that an [audio.Frame] of the same call
-	// would have, and [video.Frame] has.
+	// would have, and [video.Frame] has. Writers to whom it means nothing leave it
+	// at 0 in all packets.
 	Time time.Duration
 
 	Payload []byte

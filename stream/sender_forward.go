@@ -15,7 +15,29 @@ type relay struct {
 	timeline uint64
 	seq      uint16
 	stamp    uint32
+
+	origin  time.Time     // of the times in fastest
+	media   time.Duration // of the newest packet, from the first one on
+	fastest fastest
 }
+
+// clock returns when the newest packet, which leaves at now and is by step newer
+// than the one before, would leave without what has delayed it more than the
+// fastest of the last seconds. By that time a sender report is right, and video
+// leaves, however the network of the source and the machine delay each packet. It
+// is never after now.
+func (r *relay) clock(now time.Time, step time.Duration) time.Time {
+	r.media += step
+	next := r.origin.Add(r.fastest.zero() + r.media)
+	if !r.fastest.begun || now.Sub(next) > jump || r.media.Abs() > maxRelayed {
+		r.origin, r.media, r.fastest = now, 0, fastest{} // the timestamps have stood still, or run wild
+	}
+	r.fastest.add(now.Sub(r.origin), r.media)
+	return r.origin.Add(r.fastest.zero() + r.media)
+}
+
+// maxRelayed keeps the times of a source that runs wild from overflowing.
+const maxRelayed = 1000 * time.Hour
 
 // AppendForward appends to dst the RTP packet that carries p's payload with the
 // sender's own SSRC, payload type, sequence number and timestamp, at once and
@@ -39,7 +61,7 @@ func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byt
 	if s.muted(now) {
 		return dst, nil
 	}
-	marker := p.Marker
+	marker, before := p.Marker, s.clock.timestamp
 	if !s.relay.on || s.relay.timeline != p.Timeline {
 		s.running = false
 		if s.clock.next.IsZero() {
@@ -54,7 +76,9 @@ func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byt
 	timestamp := p.Timestamp + s.relay.stamp
 	if int16(seq+1-s.seq) > 0 {
 		s.seq = seq + 1
-		s.clock.timestamp, s.clock.next, s.running = timestamp, now, false
+		step := unitsToTime(int64(int32(timestamp-s.clock.timestamp)), s.clock.rate)
+		s.clock.timestamp, s.clock.next, s.running = timestamp, s.relay.clock(now, step), false
+		s.written.packet(p.Time, unitsToTime(int64(int32(timestamp-before)), s.clock.rate))
 	}
 	s.marker, s.pause.next, s.history.count = false, time.Time{}, 0
 	dst = appendHeader(dst, rtp.Header{

@@ -19,8 +19,9 @@ type written struct {
 }
 
 const (
-	timesSlack  = 40 * time.Millisecond // a smaller step is no pause
-	timesSteady = 3                     // so many frames make times of which a pause is believed
+	timesSlack  = 40 * time.Millisecond  // a smaller step is no pause
+	maxCoded    = 120 * time.Millisecond // the longest packet of Opus
+	timesSteady = 3                      // so many frames make times of which a pause is believed
 )
 
 // pause returns how much later than the end of the frame before one with time t
@@ -48,6 +49,23 @@ func (w *written) frame(t, length time.Duration) {
 		w.tied, w.steady = false, 0
 	}
 	w.until = t + length
+}
+
+// packet notes a coded packet that was forwarded, whose timestamp is by step behind
+// that of the one before. It is believed if its time says the same, or that it
+// follows closely, so that it was only put off.
+func (w *written) packet(t, step time.Duration) {
+	passed := t - w.until
+	follows := (passed - step).Abs() <= min(timesSlack, step.Abs()/4)
+	putOff := passed > 0 && passed <= maxCoded && step > passed
+	switch {
+	case !w.begun, (follows || putOff) && !w.tied:
+		w.begun, w.tied = true, true
+		w.run++
+	case !follows && !putOff:
+		w.tied = false
+	}
+	w.until, w.steady = t, 0
 }
 
 // forget makes the next frame be the first one again.

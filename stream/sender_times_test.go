@@ -141,3 +141,91 @@ func TestSendingTogetherDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", allocs)
 	}
 }
+
+// What is forwarded leaves when its network lets it. Reports, and pictures of the
+// same times, go by the packets that were delayed least.
+func TestTimesOfForwarded(t *testing.T) {
+	for _, timed := range []bool{true, false} {
+		s, err := NewAudioSender(SenderConfig{Codec: pcmu})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 1000 {
+			p := &Packet{Codec: pcmu, Seq: int64(i), Timestamp: uint32(i * 160), Payload: make([]byte, 160)}
+			if timed {
+				p.Time = 5*time.Second + time.Duration(i)*20*ms
+			}
+			sent := videoBegin.Add(time.Duration(i) * 20 * ms)
+			late := time.Duration(i*7%19) * ms // the first one is not
+			if _, err := s.AppendForward(nil, sent.Add(late), p); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := s.Timestamp(sent.Add(19*ms)), uint32(i*160+19*8); got != want {
+				t.Fatalf("packet %d, %v late: the timestamp is %d, want %d", i, late, got, want)
+			}
+			at, _, ok := s.due(6 * time.Second)
+			if want := videoBegin.Add(time.Second); timed && (!ok || !at.Equal(want)) {
+				t.Fatalf("packet %d: what has the time 6 s leaves at %v, %t, want 1 s", i, at.Sub(videoBegin), ok)
+			}
+			if !timed && ok && i > 0 {
+				t.Fatalf("packet %d: packets without times are believed", i)
+			}
+		}
+		// Timestamps that have stood still for long begin anew.
+		now := videoBegin.Add(time.Minute)
+		p := &Packet{Codec: pcmu, Seq: 1000, Timestamp: 160000, Payload: make([]byte, 160)}
+		if _, err := s.AppendForward(nil, now, p); err != nil || s.Timestamp(now) != 160000 {
+			t.Errorf("after a pause: %v, timestamp %d", err, s.Timestamp(now))
+		}
+	}
+}
+
+// After a stall of the machine, sound that is forwarded goes on later, and pictures
+// with it, with B-frames or without.
+func TestForwardedAfterStalls(t *testing.T) {
+	sound, err := NewAudioSender(SenderConfig{Codec: pcmu})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pictures := newVideoSender(t, VideoSenderConfig{Sound: sound})
+	var delay time.Duration
+	now := videoBegin
+	said, shown := 0, 0
+	for range 60 { // each second, then a stall of up to 6 s
+		for range 1000 {
+			now = now.Add(ms)
+			for {
+				at := time.Duration(said) * 20 * ms
+				due := videoBegin.Add(at + delay)
+				if now.Before(due) {
+					break
+				}
+				if late := now.Sub(due); late > 400*ms {
+					delay += late
+				}
+				p := &Packet{Codec: pcmu, Seq: int64(said), Timestamp: uint32((at + delay) / ms * 8), Time: at, Payload: make([]byte, 160)}
+				if _, err := sound.AppendForward(nil, now, p); err != nil {
+					t.Fatal(err)
+				}
+				said++
+			}
+			for pictures.Room(40) {
+				at := shown
+				if at > 0 {
+					at += [3]int{2, -1, -1}[(at-1)%3]
+				}
+				if err := pictures.Write(now, filmed(time.Duration(at)*40*ms, shown == 0, 40)); err != nil {
+					t.Fatal(err)
+				}
+				shown++
+			}
+			for _, ok := pictures.AppendPacket(nil, now); ok; _, ok = pictures.AppendPacket(nil, now) {
+			}
+		}
+		with, _, ok := pictures.sound(0)
+		if off := with - pictures.shift; !ok || off.Abs() > 2*ms {
+			t.Fatalf("after %v pictures are %v later than their sound, %t", now.Sub(videoBegin), -off, ok)
+		}
+		now = now.Add(time.Duration(said%7) * time.Second)
+	}
+}

@@ -154,10 +154,11 @@ func TestForward(t *testing.T) {
 		{81 * ms, 1, 504, 77 + 4*960, false, "2 2880"},
 		{1081 * ms, 1, 505, 77 + 54*960, true, "3 50880 M"}, // a pause of the source
 		{1101 * ms, 1, 505, 77 + 54*960, false, "3 50880"},  // a copy stays one
-		// Another source: the next number, and time as it went by.
-		{1181 * ms, 2, 9000, 5, false, fmt.Sprintf("4 %d M", 50880+100*48)},
-		{1201 * ms, 2, 9001, 965, false, fmt.Sprintf("5 %d", 50880+120*48)},
-		{1301 * ms, 3, 1 << 40, 1 << 31, true, fmt.Sprintf("6 %d M", 50880+220*48)},
+		// Another source: the next number, and time as it went by since the time of
+		// the last packet, which came 1 ms late.
+		{1181 * ms, 2, 9000, 5, false, fmt.Sprintf("4 %d M", 50880+101*48)},
+		{1201 * ms, 2, 9001, 965, false, fmt.Sprintf("5 %d", 50880+121*48)},
+		{1301 * ms, 3, 1 << 40, 1 << 31, true, fmt.Sprintf("6 %d M", 50880+221*48)},
 	} {
 		if got := n.forward(step.at, step.timeline, step.seq, step.timestamp, step.marker); got != step.want {
 			t.Errorf("step %d: sent %s, want %s", i, got, step.want)

@@ -72,8 +72,11 @@ func (s *studio) say(at time.Duration) {
 	}
 }
 
-func (s *studio) show(at time.Duration) {
-	now := videoBegin.Add(at + s.way[1])
+func (s *studio) show(at time.Duration) { s.leave(at, at) }
+
+// leave sends the picture of a time of the studio at another one.
+func (s *studio) leave(at, left time.Duration) {
+	now := videoBegin.Add(left + s.way[1])
 	p := rtp.Packet{Header: s.seen, Payload: append([]byte{0x10}, filmed(0, true, 40).Data...)}
 	p.Timestamp += uint32(at / ms * 90)
 	s.seen.SequenceNumber++
@@ -134,6 +137,40 @@ func TestSyncByReports(t *testing.T) {
 		s.play(at, at+5*time.Second) // over the wrap of the numbers and of the timestamps
 		s.report(at + 5*time.Second)
 		s.want(at, "0s")
+	}
+}
+
+// With B-frames, a picture leaves before its time when those that are shown before
+// it follow, which is no shorter way.
+func TestSyncReordered(t *testing.T) {
+	s := newStudio(t, InOrder)
+	for n := range 100 {
+		at := time.Duration(n) * 40 * ms
+		s.say(at)
+		s.say(at + 20*ms)
+		switch n % 3 {
+		case 0:
+			if n == 0 {
+				s.leave(at, at)
+			}
+		case 1:
+			s.leave(at+80*ms, at)
+			s.leave(at, at)
+		case 2:
+			s.leave(at, at)
+		}
+	}
+	for i, at := range s.times {
+		want := time.Duration(i) * 40 * ms
+		if i > 0 {
+			want += time.Duration([3]int{80, -40, -40}[(i-1)%3]) * ms
+		}
+		if at != want {
+			t.Fatalf("picture %d is at %v, want %v", i, at, want)
+		}
+	}
+	if len(s.times) != 100 {
+		t.Errorf("%d pictures", len(s.times))
 	}
 }
 

@@ -33,6 +33,9 @@ type timeline struct {
 
 	since   time.Time // arrival of the run's first packet
 	fastest fastest
+	waits   bool          // a picture has not been given to fastest yet
+	early   time.Duration // its arrival
+	shown   time.Duration // and its media time
 }
 
 // jump is the difference between what timestamps and arrival times say beyond
@@ -75,9 +78,23 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	l.units += step
 	l.timestamp = p.Timestamp
 	p.Time = at
-	l.fastest.add(arrival, at)
+	l.arrived(arrival, at)
 	if p.Seq > l.lastSeq {
 		l.lastSeq, l.lastTime, l.lastArrival = p.Seq, at, arrival
+	}
+}
+
+// arrived notes when what has media time at has come. A picture that is shown after
+// one that follows it has left before its own time, so each waits for the next one.
+func (l *timeline) arrived(arrival, at time.Duration) {
+	switch {
+	case !l.unordered || !l.fastest.begun:
+		l.fastest.add(arrival, at)
+	case !l.waits || at < l.shown:
+		l.waits, l.early, l.shown = true, arrival, at
+	case at > l.shown: // of one picture the first packet counts
+		l.fastest.add(l.early, l.shown)
+		l.early, l.shown = arrival, at
 	}
 }
 
@@ -117,7 +134,7 @@ func (l *timeline) restart(p *jitter.Packet, arrival time.Duration, clockRate in
 	l.base = l.lastTime + elapsed
 	l.units = 0
 	l.timestamp = p.Timestamp
-	l.since, l.fastest = p.Arrival, fastest{}
+	l.since, l.fastest, l.waits = p.Arrival, fastest{}, false
 	if newSeq {
 		l.seqShift = l.lastSeq + 1 - p.Seq
 	}

@@ -16,7 +16,9 @@ import (
 	"github.com/parley-media/parley/video"
 )
 
-// A player sends the tracks of a file, each packet at its time.
+// A player sends the tracks of a file, each packet at its time. What is late makes
+// the whole film later, of which nothing is left out: pictures leave with the
+// sound of their time.
 type player struct {
 	call  *parley.Call
 	src   *source
@@ -24,7 +26,7 @@ type player struct {
 	loop  bool
 
 	begin   time.Time    // when what has the time 0 would leave without a delay
-	delay   atomic.Int64 // by which all is later, because the machine had no time
+	delay   atomic.Int64 // by which all is later, because the machine had no time for some
 	written atomic.Int64 // the greatest time that was written, in nanoseconds
 	begun   atomic.Bool
 }
@@ -46,13 +48,16 @@ const (
 	// each other.
 	rounding = 10 * time.Millisecond
 
-	// Packets of audio leave as much as ptime after the end of the queue that they
-	// are put into, so that less than this says nothing.
+	// Samples leave as much as ptime after the end of the queue that they are put
+	// into, so that less than this says nothing.
 	early, late = -40 * time.Millisecond, 20 * time.Millisecond
 
-	// After such a stall the film goes on later: the pictures, of which none can be
-	// left out, and with them the sound.
+	// After such a stall what leaves by itself goes on later, and not all at once.
 	stall = 300 * time.Millisecond
+
+	// Packets leave with the timestamps of their times, so one that is late is early
+	// enough for whoever records. Only after such a stall they go on later.
+	longStall = 2 * time.Second
 
 	// A longer time without a picture is waited for here, because the call takes
 	// it for another recording.
@@ -197,7 +202,7 @@ func (p *player) position() time.Duration {
 	if !p.begun.Load() {
 		return 0
 	}
-	return min(time.Since(p.begin), time.Duration(p.written.Load()))
+	return min(time.Since(p.at(0)), time.Duration(p.written.Load()))
 }
 
 // coded sends packets of Opus as they are.
@@ -216,10 +221,14 @@ func (p *player) coded(ctx context.Context, pieces <-chan *piece) error {
 		if err := p.wait(ctx, q.Time); err != nil {
 			return err
 		}
+		if behind := time.Since(p.at(q.Time)); behind > longStall {
+			p.delay.Add(int64(behind))
+		}
 		err := p.call.Audio().WritePacket(&stream.Packet{
 			Codec:     p.codec,
 			Seq:       n,
 			Timestamp: uint32((int64(q.Time) + p.delay.Load()) * 48 / int64(time.Millisecond)),
+			Time:      q.Time,
 			Marker:    n == 0,
 			Payload:   q.Data,
 		})
@@ -232,8 +241,7 @@ func (p *player) coded(ctx context.Context, pieces <-chan *piece) error {
 	return p.wait(ctx, next)
 }
 
-// decoded sends samples, and silence where the file has a gap. What is late is
-// left out, or all that follows would be late, too.
+// decoded sends samples, and silence where the file has a gap.
 func (p *player) decoded(ctx context.Context, pieces <-chan *piece) error {
 	sound := p.src.sound
 	f := audio.Frame{Format: p.src.format()}
@@ -265,14 +273,13 @@ func (p *player) decoded(ctx context.Context, pieces <-chan *piece) error {
 				return err
 			}
 		} else if off := p.off(q.Time); off > late {
-			f.Samples = room
-			continue
+			p.delay.Add(int64(off))
 		} else if off < early {
 			if err := p.silence(ctx, f.Format, q.Time+off, -off); err != nil {
 				return err
 			}
 		}
-		f.Time = q.Time + time.Duration(p.delay.Load())
+		f.Time = q.Time
 		if err := p.call.Audio().WriteFrame(&f); err != nil {
 			return err
 		}
@@ -292,7 +299,7 @@ func (p *player) off(t time.Duration) time.Duration {
 // silence writes d of it, from t on.
 func (p *player) silence(ctx context.Context, format audio.Format, t, d time.Duration) error {
 	const piece = 20 * time.Millisecond
-	f := audio.Frame{Format: format, Samples: make([]int16, format.Samples(piece)), Time: t + time.Duration(p.delay.Load())}
+	f := audio.Frame{Format: format, Samples: make([]int16, format.Samples(piece)), Time: t}
 	for ; d > 0; d -= piece {
 		if d < piece {
 			f.Samples = f.Samples[:format.Samples(d)]
@@ -321,14 +328,14 @@ func (p *player) pictures(ctx context.Context, pieces <-chan *piece) error {
 				return err
 			}
 		}
-		if behind := time.Since(p.at(max(last, q.Time))); behind > stall {
+		if behind := time.Since(p.at(max(last, q.Time))); behind > stall && p.src.sound == nil {
 			p.delay.Add(int64(behind))
 		}
 		if !first && q.Time > last {
 			step = min(q.Time-last, longPicture)
 		}
 		first, last = false, max(last, q.Time)
-		f := video.Frame{Data: q.Data, Key: q.Key, Time: q.Time + time.Duration(p.delay.Load())}
+		f := video.Frame{Data: q.Data, Key: q.Key, Time: q.Time}
 		if err := p.call.Video().WriteFrame(&f); err != nil {
 			return fmt.Errorf("%s: at %v: %w", p.src.name, q.Time, err)
 		}

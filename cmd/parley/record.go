@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
-	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
 	"github.com/parley-media/parley/stream"
@@ -36,7 +33,8 @@ type recording struct {
 	adapter  *audio.Adapter
 
 	mu      sync.Mutex
-	sync    lipsync
+	placed  bool
+	zero    time.Duration // what the beginning of the recording is on the timeline of the call
 	wav     *file.WAVWriter
 	film    file.PacketWriter // nil until the first media
 	shape   audio.Format      // of its samples
@@ -99,9 +97,6 @@ func (r *recording) check(playout string) error {
 // run returns, in a word, why the call ended.
 func (r *recording) run(s *session.Session) (string, error) {
 	r.progress = newProgress(r.out, s.Call, r.config, r.limit)
-	if r.config.Video != nil && r.config.Audio != nil {
-		r.sync.hold = holdLines
-	}
 	var lines []func(*session.Session) error
 	switch {
 	case r.config.Audio == nil:
@@ -172,12 +167,19 @@ func (r *recording) heard(e event, text string) {
 	r.begin.Do(r.progress.start)
 }
 
-// at returns the place in the recording of what came at arrival, as far as it is
-// known.
-func (r *recording) at(track int, t time.Duration, arrival time.Time) time.Duration {
+// at returns the place in the recording of what has the time t on the timeline of
+// the call. That begins with the first packet of audio or video; a recording of
+// one of them begins with what is recorded first.
+func (r *recording) at(t time.Duration) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.sync.at(track, t, arrival)
+	if !r.placed {
+		r.placed = true
+		if r.config.Audio == nil || r.config.Video == nil {
+			r.zero = t
+		}
+	}
+	return max(0, t-r.zero)
 }
 
 // samples records frames of audio.
@@ -187,16 +189,15 @@ func (r *recording) samples(s *session.Session) error {
 		if err := s.Audio().ReadFrame(&f); err != nil {
 			return err
 		}
-		now := time.Now()
 		if first {
 			from := address(s.RemoteAddr())
 			r.heard(event{Address: from, Format: f.Format.String()}, fmt.Sprintf("Receiving from %s, %v.", from, f.Format))
 		}
-		at := r.at(trackSound, f.Time, now)
+		at := r.at(f.Time)
 		if left := r.limit - at; r.limit > 0 && f.Duration() > left {
 			f.Samples = f.Samples[:max(0, f.Format.Samples(left))]
 		}
-		if err := r.writeSamples(&f, now); err != nil {
+		if err := r.writeSamples(&f, at); err != nil {
 			return err
 		}
 		at += f.Duration()
@@ -210,7 +211,7 @@ func (r *recording) samples(s *session.Session) error {
 // packets records packets of Opus.
 func (r *recording) packets(s *session.Session) error {
 	var p stream.Packet
-	o := opusOrder{wait: r.config.Audio.MaxDelay}
+	o := packetOrder{wait: r.config.Audio.MaxDelay}
 	for first := true; ; {
 		err := s.Audio().ReadPacket(&p)
 		if err == nil && !strings.EqualFold(p.Codec.Name, "opus") {
@@ -223,18 +224,16 @@ func (r *recording) packets(s *session.Session) error {
 		}
 		if err == nil {
 			o.push(&p)
-		} else {
-			o.end()
 		}
-		for q, ok := o.pop(p.Arrival); ok; q, ok = o.pop(p.Arrival) {
-			at := r.at(trackSound, q.time, q.arrival)
+		for q := o.pop(p.Arrival, err != nil); q != nil; q = o.pop(p.Arrival, err != nil) {
+			at := r.at(q.Time)
 			if r.limit > 0 && at >= r.limit {
 				return errLimit
 			}
-			if err := r.write(&file.Packet{Track: trackSound, Time: q.time, Data: q.data}, q.arrival); err != nil {
+			if err := r.write(&file.Packet{Track: trackSound, Time: at, Data: q.Payload}); err != nil {
 				return err
 			}
-			r.progress.reach(at + opusDuration(q.data))
+			r.progress.reach(at + opusDuration(q.Payload))
 		}
 		if err != nil {
 			return err
@@ -249,171 +248,22 @@ func (r *recording) pictures(s *session.Session) error {
 		if err := s.Video().ReadFrame(&f); err != nil {
 			return err
 		}
-		now := time.Now()
 		if first {
 			from := address(s.RemoteVideo())
 			p := r.config.Video.Codecs[0]
 			e := event{Media: "video", Address: from, VideoCodec: p.String(), VideoFormat: size(f.Width, f.Height)}
 			r.heard(e, fmt.Sprintf("Receiving video from %s, %v %s.", from, p, e.VideoFormat))
 		}
-		at := r.at(trackPicture, f.Time, now)
+		at := r.at(f.Time)
 		if r.limit > 0 && at >= r.limit {
 			return errLimit
 		}
 		r.mu.Lock()
 		r.width, r.height = f.Width, f.Height
 		r.mu.Unlock()
-		if err := r.write(&file.Packet{Track: trackPicture, Time: f.Time, Key: f.Key, Data: f.Data}, now); err != nil {
+		if err := r.write(&file.Packet{Track: trackPicture, Time: at, Key: f.Key, Data: f.Data}); err != nil {
 			return err
 		}
 		r.progress.reach(at)
 	}
-}
-
-// writeSamples writes a frame that came at arrival.
-func (r *recording) writeSamples(f *audio.Frame, arrival time.Time) error {
-	switch {
-	case r.name == "":
-		return nil
-	case !r.tracks:
-		if r.wav == nil {
-			var err error
-			if r.wav, err = file.CreateWAV(r.name, f.Format); err != nil {
-				return err
-			}
-		}
-		return r.wav.WriteFrame(f)
-	}
-	r.mu.Lock()
-	if r.shape.Rate == 0 {
-		r.shape = f.Format
-	}
-	r.mu.Unlock()
-	samples := f.Samples
-	if f.Format != r.shape || r.adapter != nil {
-		var err error
-		if r.adapter == nil {
-			if r.adapter, err = audio.NewAdapter(r.shape); err != nil {
-				return err
-			}
-		}
-		if samples, err = r.adapter.Append(nil, f); err != nil {
-			return err
-		}
-	}
-	if len(samples) == 0 {
-		return nil
-	}
-	data := make([]byte, 0, 2*len(samples))
-	for _, v := range samples {
-		data = binary.LittleEndian.AppendUint16(data, uint16(v))
-	}
-	return r.write(&file.Packet{Track: trackSound, Time: f.Time, Data: data}, arrival)
-}
-
-// Tracks of a recording; in the file the first is that of video, if there is one.
-const (
-	trackPicture = iota
-	trackSound
-)
-
-// write takes a packet of audio or video with the time of its line.
-func (r *recording) write(p *file.Packet, arrival time.Time) error {
-	if r.name == "" {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.sync.hands(p, arrival, r.put)
-}
-
-// put writes a packet that has its place.
-func (r *recording) put(p *file.Packet) error {
-	if r.film == nil {
-		if err := r.create(); err != nil {
-			return err
-		}
-	}
-	d := p.Duration
-	if p.Track == trackSound {
-		p.Track = r.sound
-		d = r.length(p.Data)
-	}
-	err := r.film.WritePacket(p)
-	if errors.Is(err, file.ErrPacket) {
-		if r.refused++; r.refused == 1 {
-			r.out.warn(fmt.Sprintf("left out of %s: %v", r.name, err))
-		}
-		return nil
-	}
-	r.end = max(r.end, p.Time+d)
-	return err
-}
-
-// length returns how long the data of a packet of audio lasts.
-func (r *recording) length(data []byte) time.Duration {
-	if r.coded {
-		return opusDuration(data)
-	}
-	return r.shape.Duration(len(data) / 2)
-}
-
-// create creates the file, video first.
-func (r *recording) create() error {
-	var tracks []file.Track
-	if v := r.config.Video; v != nil {
-		tracks = append(tracks, file.Track{Codec: file.Codec(strings.ToUpper(v.Codecs[0].Name))})
-	}
-	r.sound = len(tracks)
-	switch a := r.config.Audio; {
-	case a == nil:
-	case r.coded:
-		tracks = append(tracks, file.Track{Codec: file.Opus})
-	default:
-		if r.shape.Rate == 0 { // video is first
-			impl, err := codec.Lookup(a.Codecs[0])
-			if err == nil {
-				r.shape, err = impl.Format(a.Codecs[0])
-			}
-			if err != nil {
-				return err
-			}
-		}
-		tracks = append(tracks, file.Track{Codec: file.PCM, Rate: r.shape.Rate, Channels: r.shape.Channels})
-	}
-	var err error
-	r.film, err = file.Create(r.name, tracks...)
-	return err
-}
-
-// wrote says what is in the file, or nothing if there is none.
-func (r *recording) wrote() string {
-	switch {
-	case r.wav != nil:
-		return fmt.Sprintf("%s of %v", r.wav.Duration().Round(time.Millisecond), r.wav.Format())
-	case r.film == nil:
-		return ""
-	}
-	var parts []string
-	if v := r.config.Video; v != nil {
-		parts = append(parts, strings.TrimSpace(v.Codecs[0].Name+" "+size(r.width, r.height)))
-	}
-	if r.coded {
-		parts = append(parts, "Opus")
-	} else if r.config.Audio != nil {
-		parts = append(parts, r.shape.String())
-	}
-	return fmt.Sprintf("%s of %s", r.end.Round(time.Millisecond), strings.Join(parts, " and "))
-}
-
-// close completes the file.
-func (r *recording) close() error {
-	err := r.sync.settle(r.put)
-	if r.film != nil {
-		err = cmp.Or(err, r.film.Close())
-	}
-	if r.wav != nil {
-		err = cmp.Or(err, r.wav.Close())
-	}
-	return err
 }

@@ -1,0 +1,205 @@
+package file_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/file"
+	pictures "github.com/parley-media/parley/video"
+)
+
+// wire is a leg that delivers to a line of another call, in order.
+type wire struct {
+	to      atomic.Pointer[far]
+	way     time.Duration // how long that takes
+	packets chan func()
+	gone    chan struct{}
+	once    sync.Once
+	flying  sync.WaitGroup
+}
+
+type far struct {
+	line interface {
+		DeliverRTP(time.Time, netip.AddrPort, []byte)
+		DeliverRTCP(time.Time, netip.AddrPort, []byte)
+	}
+}
+
+func newWire() *wire {
+	w := &wire{packets: make(chan func(), 1024), gone: make(chan struct{})}
+	w.flying.Go(func() {
+		for {
+			select {
+			case deliver := <-w.packets:
+				deliver()
+			case <-w.gone:
+				return
+			}
+		}
+	})
+	return w
+}
+
+func (w *wire) send(b []byte, rtcp bool) error {
+	b = append([]byte(nil), b...)
+	arrival := time.Now().Add(w.way)
+	select {
+	case w.packets <- func() {
+		time.Sleep(time.Until(arrival))
+		if to := w.to.Load(); to != nil && rtcp {
+			to.line.DeliverRTCP(time.Now(), netip.AddrPort{}, b)
+		} else if to != nil {
+			to.line.DeliverRTP(time.Now(), netip.AddrPort{}, b)
+		}
+	}:
+		return nil
+	case <-w.gone:
+		return net.ErrClosed
+	}
+}
+
+func (w *wire) WriteRTP(b []byte) error  { return w.send(b, false) }
+func (w *wire) WriteRTCP(b []byte) error { return w.send(b, true) }
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.gone) })
+	return nil
+}
+
+// calls returns two calls that are connected.
+func calls(t testing.TB, sound codec.Params) (x, y *parley.Call) {
+	return callsOver(t, sound, 0, 0)
+}
+
+// callsOver does that over ways of a length for sound and one for pictures, in
+// virtual time.
+func callsOver(t testing.TB, sound codec.Params, heard, seen time.Duration) (x, y *parley.Call) {
+	t.Helper()
+	vp8Codec := codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
+	var wires []*wire
+	open := func() *parley.Call {
+		a, v := newWire(), newWire()
+		a.way, v.way = heard, seen
+		wires = append(wires, a, v)
+		c, err := parley.New(parley.Config{
+			Audio: &parley.AudioConfig{Leg: a, Send: sound, Receive: []codec.Params{sound}},
+			Video: &parley.VideoConfig{Leg: v, Send: vp8Codec, Receive: []codec.Params{vp8Codec}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	x, y = open(), open()
+	wires[0].to.Store(&far{y.Audio()})
+	wires[1].to.Store(&far{y.Video()})
+	wires[2].to.Store(&far{x.Audio()})
+	wires[3].to.Store(&far{x.Video()})
+	x.Connected()
+	y.Connected()
+	t.Cleanup(func() {
+		x.Close()
+		y.Close()
+		for _, w := range wires {
+			w.Close()
+			w.flying.Wait()
+		}
+	})
+	return x, y
+}
+
+var pcmu = codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000}
+
+func TestRecordCall(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sound codec.Params
+		want  []file.Codec
+	}{
+		{"a.webm", opusCodec, []file.Codec{file.Opus, file.VP8}},
+		{"a.mkv", opusCodec, []file.Codec{file.Opus, file.VP8}},
+		{"a.ogg", opusCodec, []file.Codec{file.Opus}},
+		{"a.ivf", opusCodec, []file.Codec{file.VP8}},
+		{"a.mkv", pcmu, []file.Codec{file.PCM, file.VP8}},
+		{"a.wav", pcmu, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y := calls(t, c.sound)
+			r, path := recorder(t, c.name, file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+			if _, _, err := r.AddCall(y); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 250 {
+				if c.sound == opusCodec {
+					if err := x.Audio().WritePacket(opusPacket(i)); err != nil {
+						t.Fatal(err)
+					}
+				} else if err := x.Audio().WriteFrame(level(1000, 0)); err != nil {
+					t.Fatal(err)
+				}
+				if i%2 == 0 {
+					if err := x.Video().WriteFrame(&pictures.Frame{Data: vp8(i%50 == 0, i), Key: i%50 == 0, Time: time.Duration(i) * 20 * ms}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(20 * ms)
+			}
+			time.Sleep(time.Second)
+			closed(t, r)
+			if c.want == nil {
+				if _, samples := wavOf(t, path); (mono8.Duration(len(samples)) - 6*time.Second).Abs() > 100*ms {
+					t.Errorf("%v in the file, want 6 s", mono8.Duration(len(samples)))
+				}
+				return
+			}
+			tracks, packets := packetsOf(t, path)
+			if len(tracks) != len(c.want) {
+				t.Fatalf("%d tracks, want %d", len(tracks), len(c.want))
+			}
+			for i, want := range c.want {
+				times := timesOf(packets, i)
+				if tracks[i].Codec != want {
+					t.Errorf("track %d is %s, want %s", i, tracks[i].Codec, want)
+				}
+				if first, last := times[0], times[len(times)-1]; first > 100*ms || last < 4900*ms || last > 6100*ms {
+					t.Errorf("track %d (%s) goes from %v to %v", i, want, first, last)
+				}
+			}
+			// The call can be read again.
+			got := make(chan error, 1)
+			go func() {
+				var f pictures.Frame
+				got <- y.Video().ReadFrame(&f)
+			}()
+			x.Video().WriteFrame(&pictures.Frame{Data: vp8(true, 0), Key: true, Time: time.Hour})
+			if err := <-got; err != nil {
+				t.Errorf("reading the call afterwards: %v", err)
+			}
+		})
+	}
+}
+
+func TestRecordCallRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, y := calls(t, pcmu)
+		r, _ := recorder(t, "a.webm", file.RecorderConfig{})
+		if _, _, err := r.AddCall(y); encodes() == errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("PCMU in WebM: %v", err)
+		}
+		r.Close()
+		y.Close()
+		r, _ = recorder(t, "a.wav", file.RecorderConfig{})
+		if _, _, err := r.AddCall(y); err != nil {
+			t.Errorf("a call that has ended: %v", err)
+		}
+		synctest.Wait()
+		closed(t, r)
+	})
+}
