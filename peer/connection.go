@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pion/webrtc/v4"
 
@@ -64,17 +65,16 @@ func (c *connection) open(e *Endpoint) (err error) {
 
 // watch connects the callbacks of the peer connection to the call.
 func (c *connection) watch() {
-	doubt := false
+	var doubt atomic.Bool // pion calls each callback on a goroutine of its own
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
 		case webrtc.PeerConnectionStateConnected:
 			c.call.Connected()
-			if doubt {
+			if doubt.Swap(false) {
 				c.call.Emit(parley.Event{Kind: parley.Reconnected})
 			}
-			doubt = false
 		case webrtc.PeerConnectionStateDisconnected:
-			doubt = true
+			doubt.Store(true)
 			c.call.Emit(parley.Event{Kind: parley.Unreachable})
 		case webrtc.PeerConnectionStateFailed:
 			c.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"})

@@ -27,48 +27,49 @@ const maxLines = 32
 // call has not ended.
 func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err error) {
 	c := p.c
-	c.signalling.Lock()
-	defer c.signalling.Unlock()
-	if err := p.Err(); err != nil {
+	if err := c.settle(ctx); err != nil {
 		return "", err
 	}
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
 	if c.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
 		return "", fmt.Errorf("%w: %w", ErrOffer, ErrGlare)
 	}
-	if err := c.answer(offer); err != nil {
+	made, err := c.answer(offer)
+	if err != nil {
 		if c.pc.SignalingState() != webrtc.SignalingStateStable { // there is no way back
 			c.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 		}
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
-	return c.described(ctx)
+	return c.described(ctx, made)
 }
 
-func (c *connection) answer(offer string) error {
+func (c *connection) answer(offer string) (made string, err error) {
 	wanted, err := parse(offer)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(wanted) == 0 {
-		return errNoMedia
+		return "", errNoMedia
 	}
 	if len(wanted) > maxLines {
-		return fmt.Errorf("%d media sections are too many", len(wanted))
+		return "", fmt.Errorf("%d media sections are too many", len(wanted))
 	}
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return err
+		return "", err
 	}
 	if err := c.attach(wanted); err != nil {
-		return err
+		return "", err
 	}
 	if err := c.follow(wanted); err != nil {
-		return err
+		return "", err
 	}
 	answer, err := c.pc.CreateAnswer(nil)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return c.pc.SetLocalDescription(answer)
+	return answer.SDP, c.pc.SetLocalDescription(answer)
 }
 
 // OfferOptions say what an offer in a call that goes on is for.
@@ -80,11 +81,11 @@ type OfferOptions struct {
 // one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused.
 func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err error) {
 	c := p.c
-	c.signalling.Lock()
-	defer c.signalling.Unlock()
-	if err := p.Err(); err != nil {
+	if err := c.settle(ctx); err != nil {
 		return "", err
 	}
+	c.signalling.Lock()
+	defer c.signalling.Unlock()
 	if o == nil {
 		o = &OfferOptions{}
 	}
@@ -95,7 +96,7 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
 	}
-	return c.described(ctx)
+	return c.described(ctx, description.SDP)
 }
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps
@@ -172,20 +173,38 @@ func (c *connection) newLeg(kind webrtc.RTPCodecType) *leg {
 	return l
 }
 
-// described returns the local description with the candidates that are there in
-// time.
-func (c *connection) described(ctx context.Context) (string, error) {
-	if patience := c.config.Gather; patience >= 0 {
-		late := time.NewTimer(cmp.Or(patience, 500*time.Millisecond))
-		defer late.Stop()
-		select {
-		case <-webrtc.GatheringCompletePromise(c.pc):
-		case <-late.C:
-		case <-c.call.Done():
-			return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
-		case <-ctx.Done():
-			return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
-		}
+// settle waits until this end looks for addresses no more, since pion reads the
+// credentials meanwhile, which a restart of ICE changes. The error is that of the
+// call if it has ended.
+func (c *connection) settle(ctx context.Context) error {
+	if c.pc.ICEGatheringState() != webrtc.ICEGatheringStateGathering {
+		return c.call.Err()
+	}
+	select {
+	case <-webrtc.GatheringCompletePromise(c.pc):
+		return c.call.Err()
+	case <-c.call.Done():
+		return c.call.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
+	}
+}
+
+// described returns the description that was made with the candidates that are there
+// in time.
+func (c *connection) described(ctx context.Context, made string) (string, error) {
+	if c.config.Gather < 0 {
+		return made, nil
+	}
+	late := time.NewTimer(cmp.Or(c.config.Gather, 500*time.Millisecond))
+	defer late.Stop()
+	select {
+	case <-webrtc.GatheringCompletePromise(c.pc):
+	case <-late.C:
+	case <-c.call.Done():
+		return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
 	}
 	if d := c.pc.LocalDescription(); d != nil {
 		return d.SDP, nil

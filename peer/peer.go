@@ -127,7 +127,9 @@ func (e *Endpoint) Offer(ctx context.Context, c *CallConfig) (_ *Peer, offer str
 type Exchange func(ctx context.Context, offer string) (answer string, err error)
 
 // Dial calls a far end that answers offers, such as a server of this project or
-// one that speaks WHIP, and returns the call once it is connected.
+// one that speaks WHIP, and returns the call once it is connected. Of two endpoints
+// with one port each, there can be one call at a time between them: a program that
+// makes many to one server has a range of ports (PortMin of [Config]).
 func (e *Endpoint) Dial(ctx context.Context, exchange Exchange, c *CallConfig) (*Peer, error) {
 	p, offer, err := e.Offer(ctx, c)
 	if err != nil {

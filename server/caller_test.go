@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,11 +160,29 @@ func (c *caller) call(t *testing.T, s *server.Server, path string) {
 // say sends n packets at once.
 func (c *caller) say(n int) {
 	for i := range n {
+		c.sayAt(uint16(i), 1)
+	}
+}
+
+// sayAt sends n packets from sequence number seq on.
+func (c *caller) sayAt(seq uint16, n int) {
+	for i := seq; i < seq+uint16(n); i++ {
 		c.track.WriteRTP(&rtp.Packet{
-			Header:  rtp.Header{Version: 2, SequenceNumber: uint16(i), Timestamp: uint32(i) * 960},
+			Header:  rtp.Header{Version: 2, SequenceNumber: i, Timestamp: uint32(i) * 960},
 			Payload: make([]byte, 40),
 		})
 	}
+}
+
+// chromium returns an offer of Chromium, for calls of which nobody waits for
+// more than an answer.
+func chromium(t testing.TB) string {
+	t.Helper()
+	offer, err := os.ReadFile("../peer/testdata/offer-chromium.sdp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(offer)
 }
 
 // chat talks until it hears an echo.

@@ -6,21 +6,18 @@
 //	http.ListenAndServe("127.0.0.1:8080", s)
 //
 // An application is reached by a POST of {"sdp": …, "type": "offer"} to its
-// path; the answer is {"sdp": …, "type": "answer"}. Everything else is the
-// page. Errors are {"error": …} in words.
+// path; the answer is {"sdp": …, "type": "answer", "pc_id": …} and a Location.
+// There the call can be changed while it goes on: see [Server.Handle]. Encoders
+// and players come by WHIP and WHEP: see [Server.HandleWHIP]. Everything else is
+// the page. Errors are {"error": …} in words.
 package server
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +33,20 @@ type Config struct {
 	Deadlines parley.Deadlines // zero fields: 15 s to connect, 15 s to the first media, 30 s of silence; negative: none
 	MaxCalls  int              // calls at one time; 0: 1000
 	Logger    *slog.Logger     // nil: no log
+
+	// Authorize says whether a request that is about a call may go on; nothing has
+	// been done for it before. See [BearerToken]. An error that wraps [ErrForbidden]
+	// is answered with status 403, any other with 401, and its text. nil: all may.
+	Authorize func(*http.Request) error
+
+	// Origins are the other sites whose pages may make calls, as
+	// "https://example.com"; "*" is any. nil: none.
+	Origins []string
+
+	// ICEServers are what helps a client of WHIP or WHEP to reach this server. They
+	// are told to each one that was let in, so that their passwords can be good for
+	// a short time and for one client. nil: none.
+	ICEServers func(*http.Request) []peer.Server
 }
 
 // A Server is an [http.Handler] with the calls that were made through it.
@@ -47,17 +58,13 @@ type Server struct {
 	ctx      context.Context // of all calls
 	cancel   context.CancelCauseFunc
 
-	mu     sync.Mutex
-	calls  int
-	closed bool
-	stuck  int64
-	served sync.WaitGroup
+	mu       sync.Mutex
+	calls    int
+	sessions map[string]*session // by id
+	closed   bool
+	stuck    int64
+	served   sync.WaitGroup
 }
-
-const (
-	maxBody       = 256 << 10
-	answerTimeout = 10 * time.Second
-)
 
 // New opens the UDP port and returns a server without applications.
 func New(c *Config) (*Server, error) {
@@ -75,42 +82,22 @@ func New(c *Config) (*Server, error) {
 	if config.Peer.Logger == nil {
 		config.Peer.Logger = config.Logger
 	}
-	endpoint, err := peer.Listen(&config.Peer)
-	if err != nil {
+	s := &Server{config: config, mux: http.NewServeMux(), sessions: map[string]*session{}}
+	var err error
+	if s.handler, err = guard(s.mux, config.Origins); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, endpoint: endpoint, mux: http.NewServeMux()}
+	if s.endpoint, err = peer.Listen(&config.Peer); err != nil {
+		return nil, err
+	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.mux.Handle("/", allow(pages(), http.MethodGet, http.MethodHead))
-	origins := http.NewCrossOriginProtection()
-	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, http.StatusForbidden, "the request comes from a page of another site")
-	}))
-	s.handler = origins.Handler(s.mux)
+	files := pages()
+	s.mux.Handle("/", methods{http.MethodGet: files, http.MethodHead: files})
 	return s, nil
 }
 
 func deadline(d, otherwise time.Duration) time.Duration {
 	return max(0, cmp.Or(d, otherwise))
-}
-
-// Handle makes h the application for offers that are posted to path, as
-// "/offer". It must be called before the server is used.
-func (s *Server) Handle(path string, h parley.Handler) {
-	offers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.offer(w, r, h) })
-	s.mux.Handle(path, allow(offers, http.MethodPost))
-}
-
-// allow refuses other methods than those given.
-func allow(h http.Handler, methods ...string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.Contains(methods, r.Method) {
-			h.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Allow", strings.Join(methods, ", "))
-		fail(w, http.StatusMethodNotAllowed, r.Method+" is not for "+r.URL.Path)
-	})
 }
 
 // ServeHTTP answers a request.
@@ -156,131 +143,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.endpoint.Close()
 }
 
-// description is a session description as browsers write it.
-type description struct {
-	SDP  string `json:"sdp"`
-	Type string `json:"type"`
-}
-
-func (s *Server) offer(w http.ResponseWriter, r *http.Request, h parley.Handler) {
-	var offer description
-	if err := readJSON(w, r, &offer); err != nil {
-		fail(w, err.status, err.message)
-		return
-	}
-	if offer.Type != "offer" || offer.SDP == "" {
-		fail(w, http.StatusBadRequest, `the request has to be {"sdp": "…", "type": "offer"}`)
-		return
-	}
-	if err := s.enter(); err != nil {
-		w.Header().Set("Retry-After", "5")
-		fail(w, http.StatusServiceUnavailable, err.Error())
-		return
-	}
-	served := false
-	defer func() { // also if answering panics, which net/http survives
-		if !served {
-			s.leave(false)
-		}
-	}()
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
-	defer cancel()
-	p, answer, err := s.endpoint.Answer(ctx, offer.SDP, &peer.CallConfig{Deadlines: s.config.Deadlines})
-	if err != nil {
-		s.config.Logger.Info("offer refused", "error", err, "from", r.RemoteAddr)
-		status := http.StatusServiceUnavailable
-		if errors.Is(err, peer.ErrOffer) {
-			status = http.StatusBadRequest
-		}
-		fail(w, status, err.Error())
-		return
-	}
-	s.config.Logger.Info("call made", "from", r.RemoteAddr, "codecs", codecs(p.Call))
-	served = true
-	go func() {
-		err := parley.Serve(s.ctx, p.Call, h)
-		_, stuck := errors.AsType[*parley.StuckError](err)
-		s.leave(stuck)
-	}()
-	writeJSON(w, http.StatusOK, description{SDP: answer, Type: "answer"})
-}
-
-// codecs returns what the call sends, by line.
-func codecs(c *parley.Call) (names []string) {
-	if a := c.Audio(); a != nil {
-		names = append(names, a.Codec().String())
-	}
-	for v := range c.Videos() {
-		names = append(names, v.Codec().String())
-	}
-	return names
-}
-
-// enter counts a new call, or says why there cannot be one.
-func (s *Server) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return errShutdown
-	case s.calls >= s.config.MaxCalls:
-		return fmt.Errorf("all %d calls are taken", s.config.MaxCalls)
-	}
-	s.calls++
-	s.served.Add(1)
-	return nil
-}
-
-func (s *Server) leave(stuck bool) {
-	s.mu.Lock()
-	s.calls--
-	if stuck {
-		s.stuck++
-	}
-	s.mu.Unlock()
-	s.served.Done()
-}
-
-type requestError struct {
-	status  int
-	message string
-}
-
-// readJSON reads the body of r into v.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) *requestError {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return &requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d kB", maxBody>>10)}
-	}
-	if err != nil {
-		return &requestError{http.StatusBadRequest, "the request did not arrive whole"}
-	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return &requestError{http.StatusBadRequest, "the request is not JSON as expected: " + err.Error()}
-	}
-	return nil
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) //nolint:errcheck // the browser may be gone
-}
-
-func fail(w http.ResponseWriter, status int, message string) {
-	writeJSON(w, status, map[string]string{"error": message})
-}
-
 // pages serves the page, which loads nothing from elsewhere.
-func pages() http.Handler {
+func pages() http.HandlerFunc {
 	files := http.FileServerFS(page.Files())
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "frame-ancestors 'none'") // the rest is in the page
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
 		files.ServeHTTP(w, r)
-	})
+	}
 }

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/parley-media/parley"
+)
+
+// Handle makes h the application for offers that are posted to path, as
+// "/offer". It must be called before the server is used.
+//
+// The answer has a Location. What is asked there is about that call, and of no
+// effect on others:
+//
+//   - PATCH with a candidate as browsers write it, or a list of them, takes
+//     addresses of the browser (204). null, or one that is empty, says that there
+//     are no more.
+//   - PATCH with {"sdp": …, "type": "offer"} is another offer, as for one more
+//     video or an ICE restart, and is answered as the first one.
+//   - GET of Location/candidates?since=0 waits for addresses of this end and
+//     returns {"candidates": […], "next": n}; n is the next "since". It may come
+//     back with none.
+//   - DELETE ends the call (204).
+//
+// An answer has the addresses of this end, so that it need not ask for them,
+// unless the offer has "trickle": true, which gets its answer at once.
+//
+// Clients that know the call by its "pc_id" may post their next offer with it to
+// path, with "restart_pc": true to end that call and make another, and PATCH path
+// with {"pc_id": …, "candidates": […]}.
+func (s *Server) Handle(path string, h parley.Handler) {
+	const accepts = "application/json"
+	s.resource(path, accepts, methods{
+		http.MethodPost:  func(w http.ResponseWriter, r *http.Request) { s.offer(w, r, path, h) },
+		http.MethodPatch: func(w http.ResponseWriter, r *http.Request) { s.change(w, r, path) },
+	})
+	below := strings.TrimSuffix(path, "/") + "/{id}"
+	s.resource(below, accepts, methods{
+		http.MethodPatch:  func(w http.ResponseWriter, r *http.Request) { s.change(w, r, path) },
+		http.MethodDelete: func(w http.ResponseWriter, r *http.Request) { s.end(w, r, path, http.StatusNoContent) },
+	})
+	s.resource(below+"/candidates", accepts, methods{
+		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.candidates(w, r, path) },
+	})
+}
+
+// description is a session description as browsers write it, and what clients
+// add to it.
+type description struct {
+	SDP     string `json:"sdp"`
+	Type    string `json:"type"`
+	ID      string `json:"pc_id"`
+	Restart bool   `json:"restart_pc,omitempty"`
+	Trickle bool   `json:"trickle,omitempty"`
+}
+
+func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, h parley.Handler) {
+	var offer description
+	body, no := readBody(w, r)
+	if no == nil {
+		no = parseJSON(body, &offer)
+	}
+	if no == nil && (offer.Type != "offer" || offer.SDP == "") {
+		no = refuse(http.StatusBadRequest, `the request has to be {"sdp": "…", "type": "offer"}`)
+	}
+	if no == nil && s.find(offer.ID, path) != nil {
+		if !offer.Restart {
+			s.again(w, r, path, &offer)
+			return
+		}
+		no = s.replace(r.Context(), offer.ID, path)
+	}
+	if no != nil {
+		no.write(w)
+		return
+	}
+	var gather time.Duration
+	if offer.Trickle {
+		gather = -1
+	}
+	c, answer, no := s.begin(r, path, offer.SDP, gather, h)
+	if no != nil {
+		no.write(w)
+		return
+	}
+	w.Header().Set("Location", c.location(r))
+	writeJSON(w, http.StatusOK, description{SDP: answer, Type: "answer", ID: c.id})
+}
+
+// replace ends a call and waits until its place is free.
+func (s *Server) replace(ctx context.Context, id, path string) *refusal {
+	c, no := s.known(id, path)
+	if no != nil {
+		return no
+	}
+	c.hangUp()
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	select {
+	case <-c.released:
+		return nil
+	case <-ctx.Done():
+		return refuse(http.StatusServiceUnavailable, "the call before takes long to end")
+	}
+}
+
+// again answers another offer in a call that goes on.
+func (s *Server) again(w http.ResponseWriter, r *http.Request, path string, offer *description) {
+	c, no := s.known(offer.ID, path)
+	var answer string
+	if no == nil {
+		answer, no = c.answer(r.Context(), offer.SDP)
+	}
+	if no != nil {
+		no.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, description{SDP: answer, Type: "answer", ID: c.id})
+}
+
+// change takes candidates or another offer for a call, which the path or the body
+// names.
+func (s *Server) change(w http.ResponseWriter, r *http.Request, path string) {
+	body, no := readBody(w, r)
+	var p patch
+	if no == nil {
+		p, no = parsePatch(body)
+	}
+	if no != nil {
+		no.write(w)
+		return
+	}
+	named := r.PathValue("id")
+	if named != "" {
+		p.offer.ID = named
+	}
+	if p.offer.SDP != "" {
+		s.again(w, r, path, &p.offer)
+		return
+	}
+	c, no := s.known(p.offer.ID, path)
+	if no == nil {
+		no = c.hear(p.candidates)
+	}
+	switch {
+	case no != nil:
+		no.write(w)
+	case named != "":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		writeJSON(w, http.StatusOK, map[string]string{"status": "success"})
+	}
+}
+
+// end hangs up.
+func (s *Server) end(w http.ResponseWriter, r *http.Request, path string, status int) {
+	c := s.find(r.PathValue("id"), path)
+	if c == nil {
+		noCall().write(w)
+		return
+	}
+	c.hangUp()
+	w.WriteHeader(status)
+}
