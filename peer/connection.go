@@ -33,6 +33,7 @@ type connection struct {
 	closed     bool
 	found      []Candidate
 	complete   bool          // there are no more
+	reachable  bool          // there was one
 	news       chan struct{} // closed when one of the two changes
 	goroutines sync.WaitGroup
 }
@@ -65,7 +66,7 @@ func (c *connection) open(e *Endpoint) (err error) {
 
 // watch connects the callbacks of the peer connection to the call.
 func (c *connection) watch() {
-	var doubt atomic.Bool // pion calls each callback on a goroutine of its own
+	var doubt atomic.Bool // pion calls from goroutines that may overlap
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
 		case webrtc.PeerConnectionStateConnected:
@@ -84,10 +85,10 @@ func (c *connection) watch() {
 	})
 	c.pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		c.signalling.Lock()
-		l := c.legs[receiver.RTPTransceiver()]
-		c.signalling.Unlock()
-		if l != nil {
-			l.listen(track, receiver)
+		defer c.signalling.Unlock()
+		if l := c.legs[receiver.RTPTransceiver()]; l != nil {
+			l.remote, l.receiver = track, receiver
+			l.listen()
 		}
 	})
 	c.pc.OnICECandidate(c.candidate)
@@ -120,8 +121,11 @@ func (c *connection) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	err := errors.Join(c.channels.Close(), c.pc.GracefulClose())
+	err := c.channels.Close()
+	// pion does not look at its end in the middle of an exchange, and would go on
+	// to open what nobody closes any more.
 	c.signalling.Lock()
+	err = errors.Join(err, c.pc.GracefulClose())
 	for _, l := range c.legs { // of which some were never part of the call
 		l.Close()
 		<-l.sent
@@ -141,16 +145,23 @@ const maxFound = 256
 // candidate keeps a candidate of ours, nil for the end, until it is read.
 func (c *connection) candidate(found *webrtc.ICECandidate) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch {
 	case found == nil:
 		c.complete = true
 	case len(c.found) < maxFound:
 		c.found = append(c.found, found.ToJSON())
 	}
+	c.reachable = c.reachable || found != nil
+	alone := c.complete && !c.reachable
 	close(c.news)
 	c.news = make(chan struct{})
+	c.mu.Unlock()
+	if alone && c.config.RelayOnly {
+		c.call.EndWith(&parley.EndError{Reason: parley.NotConnected, Err: errNoRelay})
+	}
 }
+
+var errNoRelay = errors.New("peer: no relay that can be reached and takes the credentials")
 
 // ReadCandidate returns the next address of this end, to be sent to the far end,
 // and blocks until there is one. After the last one the error is [io.EOF]; those

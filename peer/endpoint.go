@@ -12,7 +12,7 @@
 // [Endpoint.Dial].
 //
 // Known limits: no simulcast, no retransmission in a stream of its own (RTX), no
-// ICE over TCP; a line that the far end made inactive stays so.
+// ICE over TCP.
 package peer
 
 import (

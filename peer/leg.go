@@ -23,7 +23,10 @@ type leg struct {
 	kind   webrtc.RTPCodecType
 	id     string // of the track
 	sender *webrtc.RTPSender
-	line   line // what packets are delivered to; set before the first one comes
+	line   line // what packets are delivered to; nil if the call has none for the leg
+
+	remote   *webrtc.TrackRemote // what the far end sends; nil: nothing so far
+	receiver *webrtc.RTPReceiver
 
 	direction parley.Direction // as agreed last
 	codecs    []codec.Params
@@ -72,21 +75,26 @@ func read(next func([]byte) (int, error), deliver func(time.Time, netip.AddrPort
 	}
 }
 
-// listen reads what the far end sends on the track, until it is stopped.
-func (l *leg) listen(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+// listen reads what the far end sends, until it is stopped, once there is a line
+// for it.
+func (l *leg) listen() {
+	track, receiver, line := l.remote, l.receiver, l.line
+	if track == nil || line == nil {
+		return
+	}
 	l.c.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, l.line.DeliverRTP)
+		read(func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, line.DeliverRTP)
 	})
 	l.c.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := receiver.Read(b); return n, err }, l.line.DeliverRTCP)
+		read(func(b []byte) (int, error) { n, _, err := receiver.Read(b); return n, err }, line.DeliverRTCP)
 	})
 }
 
 // heed reads what the far end reports of what we send.
 func (l *leg) heed() {
-	sender := l.sender
+	sender, line := l.sender, l.line
 	l.c.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := sender.Read(b); return n, err }, l.line.DeliverRTCP)
+		read(func(b []byte) (int, error) { n, _, err := sender.Read(b); return n, err }, line.DeliverRTCP)
 	})
 }
 

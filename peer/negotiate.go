@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
@@ -35,41 +34,44 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 	if c.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
 		return "", fmt.Errorf("%w: %w", ErrOffer, ErrGlare)
 	}
-	made, err := c.answer(offer)
+	wanted, err := c.answer(offer)
 	if err != nil {
 		if c.pc.SignalingState() != webrtc.SignalingStateStable { // there is no way back
 			c.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 		}
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
-	return c.described(ctx, made)
+	if answer, err = c.described(ctx); err != nil {
+		return "", err
+	}
+	return directed(answer, wanted)
 }
 
-func (c *connection) answer(offer string) (made string, err error) {
-	wanted, err := parse(offer)
+func (c *connection) answer(offer string) (wanted []section, err error) {
+	wanted, opened, err := parse(offer)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(wanted) == 0 {
-		return "", errNoMedia
+		return nil, errNoMedia
 	}
 	if len(wanted) > maxLines {
-		return "", fmt.Errorf("%d media sections are too many", len(wanted))
+		return nil, fmt.Errorf("%d media sections are too many", len(wanted))
 	}
-	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
-		return "", err
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: opened}); err != nil {
+		return nil, err
 	}
 	if err := c.attach(wanted); err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := c.follow(wanted); err != nil {
-		return "", err
+		return nil, err
 	}
 	answer, err := c.pc.CreateAnswer(nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return answer.SDP, c.pc.SetLocalDescription(answer)
+	return wanted, c.pc.SetLocalDescription(answer)
 }
 
 // OfferOptions say what an offer in a call that goes on is for.
@@ -96,7 +98,7 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
 	}
-	return c.described(ctx, description.SDP)
+	return c.described(ctx)
 }
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps
@@ -108,9 +110,9 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	wanted, err := parse(answer)
+	wanted, opened, err := parse(answer)
 	if err == nil {
-		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: opened})
 	}
 	if err == nil {
 		err = c.follow(wanted)
@@ -177,49 +179,55 @@ func (c *connection) newLeg(kind webrtc.RTPCodecType) *leg {
 // credentials meanwhile, which a restart of ICE changes. The error is that of the
 // call if it has ended.
 func (c *connection) settle(ctx context.Context) error {
-	if c.pc.ICEGatheringState() != webrtc.ICEGatheringStateGathering {
-		return c.call.Err()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for c.pc.ICEGatheringState() == webrtc.ICEGatheringStateGathering {
+		select {
+		case <-look.C: // pion tells the end to one listener only
+		case <-c.call.Done():
+			return c.call.Err()
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
+		}
 	}
-	select {
-	case <-webrtc.GatheringCompletePromise(c.pc):
-		return c.call.Err()
-	case <-c.call.Done():
-		return c.call.Err()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
-	}
+	return c.call.Err()
 }
 
-// described returns the description that was made with the candidates that are there
-// in time.
-func (c *connection) described(ctx context.Context, made string) (string, error) {
-	if c.config.Gather < 0 {
-		return made, nil
+// described returns the local description with the candidates that are there in
+// time.
+func (c *connection) described(ctx context.Context) (string, error) {
+	patience := c.config.Gather
+	if patience >= 0 {
+		late := time.NewTimer(cmp.Or(patience, 500*time.Millisecond))
+		defer late.Stop()
+		select {
+		case <-webrtc.GatheringCompletePromise(c.pc):
+		case <-late.C:
+		case <-c.call.Done():
+			return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
+		case <-ctx.Done():
+			return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
+		}
 	}
-	late := time.NewTimer(cmp.Or(c.config.Gather, 500*time.Millisecond))
-	defer late.Stop()
-	select {
-	case <-webrtc.GatheringCompletePromise(c.pc):
-	case <-late.C:
-	case <-c.call.Done():
-		return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
-	case <-ctx.Done():
-		return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
-	}
-	if d := c.pc.LocalDescription(); d != nil {
+	if d, end := c.pc.LocalDescription(), c.call.Err(); d != nil && end == nil {
+		if patience < 0 {
+			return bare(d.SDP), nil
+		}
 		return d.SDP, nil
 	}
 	return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
 }
 
-// A section is what a description of the far end says of one line.
-type section struct {
-	mid       string
-	label     string
-	kind      webrtc.RTPCodecType
-	direction parley.Direction // seen from this end
-	feedback  parley.VideoFeedback
-	off       bool // turned down
+// bare returns a description without its candidates, of which some may have been
+// found at once.
+func bare(text string) string {
+	var kept strings.Builder
+	for l := range strings.Lines(text) {
+		if !strings.HasPrefix(l, "a=candidate:") && !strings.HasPrefix(l, "a=end-of-candidates") {
+			kept.WriteString(l)
+		}
+	}
+	return kept.String()
 }
 
 var (
@@ -227,46 +235,7 @@ var (
 	errNoCodec = errors.New("no codec that this end has too")
 )
 
-// parse returns the sections of a description.
-func parse(text string) ([]section, error) {
-	var d sdp.SessionDescription
-	if err := d.UnmarshalString(text); err != nil {
-		return nil, err
-	}
-	var all []section
-	for _, m := range d.MediaDescriptions {
-		_, bundled := m.Attribute("bundle-only")
-		s := section{
-			kind: webrtc.NewRTPCodecType(m.MediaName.Media),
-			off:  m.MediaName.Port.Value == 0 && !bundled,
-		}
-		for _, a := range m.Attributes {
-			switch a.Key {
-			case "mid":
-				s.mid = a.Value
-			case "msid":
-				_, track, _ := strings.Cut(a.Value, " ")
-				s.label = cmp.Or(track, a.Value)
-			case "sendonly":
-				s.direction = parley.RecvOnly
-			case "recvonly":
-				s.direction = parley.SendOnly
-			case "inactive":
-				s.direction = parley.Inactive
-			case "rtcp-fb":
-				_, what, _ := strings.Cut(a.Value, " ")
-				s.feedback.NACK = s.feedback.NACK || what == "nack"
-				s.feedback.PLI = s.feedback.PLI || what == "nack pli"
-				s.feedback.FIR = s.feedback.FIR || what == "ccm fir"
-			}
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-// attach gives each line that the far end wants to hear something of a sender,
-// whether or not there is something to send yet.
+// attach gives each line a sender, whether or not there is something to send yet.
 func (c *connection) attach(wanted []section) error {
 	for _, s := range wanted {
 		t := c.transceiver(s.mid)
@@ -278,7 +247,7 @@ func (c *connection) attach(wanted []section) error {
 			l = c.newLeg(t.Kind())
 			c.legs[t] = l
 		}
-		if l.sender != nil || !s.direction.Sends() {
+		if l.sender != nil {
 			continue
 		}
 		sender, err := c.pc.AddTrack(l) // to the first line that has none, which is this one
@@ -300,10 +269,11 @@ func (c *connection) transceiver(mid string) *webrtc.RTPTransceiver {
 	return nil
 }
 
-// follow makes the lines of the call those that were agreed on.
+// follow makes the lines of the call those that were agreed on, and turns down
+// those that cannot be.
 func (c *connection) follow(wanted []section) error {
 	usable := 0
-	for _, s := range wanted {
+	for i, s := range wanted {
 		t := c.transceiver(s.mid)
 		if t == nil {
 			if s.kind == 0 && !s.off {
@@ -322,8 +292,9 @@ func (c *connection) follow(wanted []section) error {
 			}
 			continue
 		}
-		codecs := negotiated(t)
+		codecs := negotiated(t, s.formats)
 		if len(codecs) == 0 {
+			wanted[i].off = true
 			continue
 		}
 		if err := c.agree(l, s, codecs); err != nil {
@@ -356,7 +327,6 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 	case *parley.Video:
 		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
 	}
-	var heeds bool
 	if l.kind == webrtc.RTPCodecTypeAudio {
 		if c.call.Audio() != nil {
 			return nil // a second one
@@ -379,7 +349,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		if err != nil {
 			return err
 		}
-		l.line, heeds = a, l.sender != nil
+		l.line = a
 	} else {
 		v, err := c.call.AddVideo(parley.VideoConfig{
 			Leg:       l,
@@ -395,17 +365,17 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		if err != nil {
 			return err
 		}
-		l.line, heeds = v, l.sender != nil
+		l.line = v
 	}
-	if heeds {
-		l.heed()
-	}
+	l.heed()
+	l.listen()
 	return nil
 }
 
 // negotiated returns the codecs of a line that both ends know, in the order of
-// the far end and with its payload types.
-func negotiated(t *webrtc.RTPTransceiver) []codec.Params {
+// the far end and with its payload types, which are formats. pion has those of
+// other lines where there are none.
+func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 	var all []webrtc.RTPCodecParameters
 	if s := t.Sender(); s != nil {
 		all = s.GetParameters().Codecs
@@ -415,7 +385,7 @@ func negotiated(t *webrtc.RTPTransceiver) []codec.Params {
 	var codecs []codec.Params
 	for _, p := range all {
 		kind, name, ok := strings.Cut(p.MimeType, "/")
-		if !ok || !strings.EqualFold(kind, t.Kind().String()) || p.PayloadType > 127 {
+		if !ok || !strings.EqualFold(kind, t.Kind().String()) || p.PayloadType > 127 || !slices.Contains(formats, strconv.Itoa(int(p.PayloadType))) {
 			continue
 		}
 		c := codec.Params{Name: name, PayloadType: uint8(p.PayloadType), ClockRate: int(p.ClockRate), FMTP: p.SDPFmtpLine}

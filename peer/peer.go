@@ -28,7 +28,7 @@ type CallConfig struct {
 	Gather time.Duration
 
 	Servers   []Server // nil: those of Config
-	RelayOnly bool     // reach the far end through a relay (TURN) only
+	RelayOnly bool     // reach the far end through a relay (TURN) only; without one the call ends
 
 	// What an offer of this end asks for; what the far end offers is taken anyway.
 	NoAudio bool
@@ -65,7 +65,7 @@ var (
 	ErrGlare = errors.New("peer: the offer crossed one of this end")
 )
 
-var errNotAnswered = errors.New("peer: offer not answered in time")
+var errNotAnswered = errors.New("peer: offer not answered")
 
 // dial makes a connection with its call.
 func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {

@@ -3,6 +3,7 @@ package browser
 import (
 	"net/url"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -12,6 +13,18 @@ import (
 func Chromium(t testing.TB, address string) *Process {
 	t.Helper()
 	return startChromium(t, address, address, nil)
+}
+
+// fakeGrant lets each page use what it asks for.
+const fakeGrant = "--use-fake-ui-for-media-stream"
+
+// Ungranted is [Chromium] for a page that nobody has allowed anything, so that
+// it may play only, and does not tell the addresses of the computer.
+func Ungranted(t testing.TB, address string) *Process {
+	t.Helper()
+	profile := newProfile(t, "chromium")
+	args := slices.DeleteFunc(chromiumFlags(t, address, profile), func(flag string) bool { return flag == fakeGrant })
+	return start(t, "chromium", "chromium", profile, append(args, address), nil, nil)
 }
 
 func startChromium(t testing.TB, host, address string, files []*os.File, more ...string) *Process {
@@ -34,7 +47,7 @@ func chromiumFlags(t testing.TB, address, profile string) []string {
 		"--disable-dev-shm-usage",
 		"--user-data-dir=" + profile,
 		"--use-fake-device-for-media-stream",
-		"--use-fake-ui-for-media-stream",
+		fakeGrant,
 		"--autoplay-policy=no-user-gesture-required",
 		// A page without focus must not have its timers and audio slowed down.
 		"--disable-background-timer-throttling",

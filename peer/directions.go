@@ -1,0 +1,131 @@
+package peer
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+)
+
+// The directions of lines (RFC 3264, section 5.1) are kept from pion: it would
+// stop for good what the far end makes inactive, and answer other changes wrongly.
+// For pion all lines go both ways, all the time. What the far end said is put
+// into the answer, and the call keeps to it.
+
+// A section is what a description of the far end says of one line.
+type section struct {
+	mid       string
+	label     string
+	kind      webrtc.RTPCodecType
+	direction parley.Direction // seen from this end
+	formats   []string         // payload types
+	feedback  parley.VideoFeedback
+	off       bool // turned down, by either end
+}
+
+// parse returns the sections of a description, and the same description with all
+// lines open both ways.
+func parse(text string) (all []section, opened string, err error) {
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(text); err != nil {
+		return nil, "", err
+	}
+	usual := parley.SendRecv
+	for _, a := range d.Attributes {
+		if way, ok := reversed(a.Key); ok {
+			usual = way
+		}
+	}
+	for _, m := range d.MediaDescriptions {
+		s := newSection(m, usual)
+		switch {
+		case s.kind == 0: // channels
+		case s.off: // whatever it says
+			direct(m, parley.Inactive)
+		default:
+			direct(m, parley.SendRecv)
+		}
+		all = append(all, s)
+	}
+	b, err := d.Marshal()
+	return all, string(b), err
+}
+
+func newSection(m *sdp.MediaDescription, direction parley.Direction) section {
+	_, bundled := m.Attribute("bundle-only")
+	s := section{
+		kind:      webrtc.NewRTPCodecType(m.MediaName.Media),
+		formats:   m.MediaName.Formats,
+		off:       m.MediaName.Port.Value == 0 && !bundled,
+		direction: direction,
+	}
+	for _, a := range m.Attributes {
+		if way, ok := reversed(a.Key); ok {
+			s.direction = way
+		}
+		switch a.Key {
+		case "mid":
+			s.mid = a.Value
+		case "msid":
+			_, track, _ := strings.Cut(a.Value, " ")
+			s.label = cmp.Or(track, a.Value)
+		case "rtcp-fb":
+			_, what, _ := strings.Cut(a.Value, " ")
+			s.feedback.NACK = s.feedback.NACK || what == "nack"
+			s.feedback.PLI = s.feedback.PLI || what == "nack pli"
+			s.feedback.FIR = s.feedback.FIR || what == "ccm fir"
+		}
+	}
+	return s
+}
+
+// reversed returns the direction that an attribute of the far end means for this
+// end.
+func reversed(key string) (d parley.Direction, ok bool) {
+	switch key {
+	case "sendrecv":
+		return parley.SendRecv, true
+	case "sendonly":
+		return parley.RecvOnly, true
+	case "recvonly":
+		return parley.SendOnly, true
+	case "inactive":
+		return parley.Inactive, true
+	}
+	return 0, false
+}
+
+// direct makes d the direction of a line.
+func direct(m *sdp.MediaDescription, d parley.Direction) {
+	for i := range m.Attributes {
+		if _, ok := reversed(m.Attributes[i].Key); ok {
+			m.Attributes[i].Key = d.String()
+			return
+		}
+	}
+	m.Attributes = append(m.Attributes, sdp.Attribute{Key: d.String()})
+}
+
+// directed returns an answer with the directions that the offer left to it, and
+// without the lines that were turned down (RFC 3264, sections 6 and 6.1).
+func directed(answer string, offered []section) (string, error) {
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(answer); err != nil {
+		return "", err
+	}
+	for i, m := range d.MediaDescriptions {
+		switch {
+		case i >= len(offered) || offered[i].kind == 0:
+		case offered[i].off:
+			m.MediaName.Port.Value = 0
+			direct(m, parley.Inactive)
+		case m.MediaName.Port.Value != 0:
+			direct(m, offered[i].direction)
+		}
+	}
+	b, err := d.Marshal()
+	return string(b), err
+}
