@@ -61,7 +61,7 @@ func TestChannelSlowReader(t *testing.T) {
 		<-time.After(300 * time.Millisecond)
 		now := f.BufferedAmount()
 		defer func() { before = now }()
-		return now == before
+		return before > 0 && before-now < 64<<10 // a message may pass now and then, as a probe
 	})
 	if taken := message*count - int(before); before == 0 || taken > 2<<20 {
 		t.Errorf("%d bytes were taken from the far end though nobody reads", taken)
