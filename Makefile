@@ -4,7 +4,7 @@
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test tools check unit race interop soak
+.PHONY: test tools check unit race interop browsers network soak
 
 test: tools check race interop
 
@@ -27,15 +27,23 @@ race:
 	CGO_ENABLED=1 go test -race ./...
 
 # All tests, those with other programs too. The packages that measure tones and
-# times run one at a time, since they share two cores. Screenshots and what
-# failing tests leave behind go to artifacts/.
-TIMED   = ./cmd/... ./internal/bench ./internal/browser ./peer ./server/... ./session ./stream ./transport/...
-INTEROP = CGO_ENABLED=0 go test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
+# times run one at a time, since they share two cores: those with browsers on one,
+# the others on the other. Screenshots and what failing tests leave behind go to
+# artifacts/.
+BROWSERS = ./internal/browser ./peer ./server/...
+NETWORK  = ./cmd/... ./internal/bench ./session ./stream ./transport/...
+INTEROP  = CGO_ENABLED=0 go test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
 interop:
 	mkdir -p artifacts
 	CGO_ENABLED=0 go build ./...
-	$(INTEROP) $$(go list ./... | grep -vxF "$$(go list $(TIMED))")
-	$(INTEROP) -p 1 $(TIMED)
+	$(INTEROP) $$(go list ./... | grep -vxF "$$(go list $(BROWSERS) $(NETWORK))")
+	$(MAKE) -j2 --output-sync=target browsers network
+
+browsers:
+	$(INTEROP) -p 1 $(BROWSERS)
+
+network:
+	$(INTEROP) -p 1 $(NETWORK)
 
 # What takes longer than "make test" may: a call of a simulated day, bad networks
 # beside Chromium and GStreamer, and every fuzz target for FUZZTIME.

@@ -200,7 +200,8 @@ func phoneCalls(t *testing.T, account string, rate int) {
 	s.Stats(&after)
 	// After a new offer with the same keys baresip counts its reports from 0 again,
 	// so the next one looks like a replay.
-	if a := after.Audio; a.Lost != 0 || a.Malformed != 0 || network.Unauthenticated > 2 {
+	// On a busy machine it may leave a packet out.
+	if a := after.Audio; a.Lost > 1 || a.Malformed != 0 || network.Unauthenticated > 2 {
 		t.Errorf("%d packets lost, %d malformed, %d not authenticated", a.Lost, a.Malformed, network.Unauthenticated)
 	}
 	time.Sleep(300 * time.Millisecond) // it closes its file
