@@ -231,15 +231,16 @@ function cameraTrack(name, id, width = 320, height = 240) {
   return (c.track = canvas.captureStream(20).getVideoTracks()[0]);
 }
 
-// camera adds a picture that is numbered and has the number id, 0 to 7.
-function camera(name, id, { direction = 'sendrecv', codec, add = 'transceiver' } = {}) {
-  const track = direction === 'recvonly' ? 'video' : cameraTrack(name, id);
+// camera adds a picture that is numbered and has the number id, 0 to 7. With a mode,
+// as 'L2T2', it is coded in layers.
+function camera(name, id, { direction = 'sendrecv', codec, add = 'transceiver', mode, width, height } = {}) {
+  const track = direction === 'recvonly' ? 'video' : cameraTrack(name, id, width, height);
   let t;
   if (add === 'track') {
     const sender = pc.addTrack(track, new MediaStream([track]));
     t = pc.getTransceivers().find((x) => x.sender === sender);
   } else {
-    t = pc.addTransceiver(track, { direction });
+    t = pc.addTransceiver(track, { direction, ...(mode && { sendEncodings: [{ scalabilityMode: mode, maxBitrate: 2e6 }] }) });
   }
   if (codec) force(t, 'video', codec);
   return '';
