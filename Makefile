@@ -45,10 +45,11 @@ browsers:
 network:
 	$(INTEROP) -p 1 $(NETWORK)
 
-# What takes longer than "make test" may: a call of a simulated day, bad networks
-# beside Chromium and GStreamer, and every fuzz target for FUZZTIME.
+# What takes longer than "make test" may, or needs an idle machine: a call of a
+# simulated day, bad networks beside Chromium and GStreamer, films of five minutes,
+# video in layers, and every fuzz target for FUZZTIME.
 FUZZTIME = 60s
 soak: tools
 	go test -tags soak -v -run Soak -timeout 30m ./stream
-	go test -tags 'interop soak' -v -run Live -timeout 60m ./cmd/parley
+	go test -tags 'interop soak' -v -run Live -timeout 60m ./cmd/parley ./peer
 	scripts/fuzz $(FUZZTIME)
