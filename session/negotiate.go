@@ -158,8 +158,8 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 	var beside []codec.Params // theirs: what is no codec
 	var preferred codec.Params
 	for _, p := range answer.Codecs {
-		q, ok := match(ours.Codecs, p)
-		r, ok2 := match(theirs.Codecs, p)
+		q, ok := match(ours.Codecs, p, compatible)
+		r, ok2 := match(theirs.Codecs, p, compatible)
 		if !ok || !ok2 {
 			continue // an answer may have formats that were not offered (RFC 3264, section 6.1)
 		}

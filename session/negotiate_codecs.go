@@ -22,11 +22,11 @@ func isMedia(p codec.Params) bool {
 // clashes reports whether packets of p look like RTCP (RFC 5761, section 4).
 func clashes(p codec.Params) bool { return p.PayloadType >= 64 && p.PayloadType <= 95 }
 
-// match returns the entry of a list that stands for the same format as p, the
-// one with its payload type if there are several.
-func match(list []codec.Params, p codec.Params) (found codec.Params, ok bool) {
+// match returns the entry of a list that stands for the same format as p, by the
+// rule of its medium, the one with its payload type if there are several.
+func match(list []codec.Params, p codec.Params, same func(p, q codec.Params) bool) (found codec.Params, ok bool) {
 	for _, q := range list {
-		if !compatible(p, q) {
+		if !same(p, q) {
 			continue
 		}
 		if q.PayloadType == p.PayloadType {
@@ -68,7 +68,7 @@ func parameter(fmtp, name string) string {
 func answerCodecs(offered, local []codec.Params) (answer []codec.Params) {
 	var seen [256]bool
 	for _, o := range offered {
-		l, ok := match(local, o)
+		l, ok := match(local, o, compatible)
 		if !ok || seen[o.PayloadType] {
 			continue
 		}

@@ -73,8 +73,8 @@ func agreeVideo(ours, theirs, answer *VideoDescription) (*AgreedVideo, error) {
 	}
 	var seen [256]bool
 	for _, p := range answer.Codecs {
-		q, ok := matchVideo(ours.Codecs, p)
-		r, ok2 := matchVideo(theirs.Codecs, p)
+		q, ok := match(ours.Codecs, p, sameVideo)
+		r, ok2 := match(theirs.Codecs, p, sameVideo)
 		if !ok || !ok2 || seen[q.PayloadType] {
 			continue
 		}
@@ -116,7 +116,7 @@ func answerVideoCodecs(offered, local []codec.Params) (answer []codec.Params) {
 		if isH264(o) {
 			candidates = inMode(local, o)
 		}
-		l, ok := matchVideo(candidates, o)
+		l, ok := match(candidates, o, sameVideo)
 		if !ok || seen[o.PayloadType] {
 			continue
 		}
@@ -171,23 +171,6 @@ func answerH264(offered, local string) string {
 }
 
 func statesProfile(f payload.H264FMTP) bool { return f.Profile|f.Constraints|f.Level != 0 }
-
-// matchVideo returns the entry of a list that stands for the same format as p,
-// the one with its payload type if there are several.
-func matchVideo(list []codec.Params, p codec.Params) (found codec.Params, ok bool) {
-	for _, q := range list {
-		if !sameVideo(p, q) {
-			continue
-		}
-		if q.PayloadType == p.PayloadType {
-			return q, true
-		}
-		if !ok {
-			found, ok = q, true
-		}
-	}
-	return found, ok
-}
 
 // sameVideo reports whether p and q are the same format, of those that a call can
 // have.
