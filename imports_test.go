@@ -41,6 +41,7 @@ var edges = []string{
 	"video/vpx -> video",
 	"server -> server/page",
 	"video -> internal/fanout",
+	"video/vpx -> internal/bits",
 }
 
 // only are imports from outside that belong to few packages.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/parley-media/parley/internal/bits"
 )
 
 const (
@@ -43,7 +45,7 @@ type AnnexBReader struct {
 // differ, and that can be read without parameter sets (H.264 section 7.4.1.2.4).
 type sliceHeader struct {
 	idr, reference bool
-	pps            int
+	pps            uint32
 }
 
 // NewAnnexBReader reads up to the first access unit of the stream in r, for the
@@ -175,10 +177,10 @@ func (r *AnnexBReader) begins(nal []byte) bool {
 	kind := nal[0] & 31
 	switch {
 	case kind == nalSlice, kind == nalPartitionA, kind == nalIDR:
-		b := bitReader{b: nal[1:]}
-		first := b.ue()
-		b.ue()
-		h := sliceHeader{idr: kind == nalIDR, reference: nal[0]&0x60 != 0, pps: b.ue()}
+		b := bits.Reader{Data: nal[1:]} // without regard to emulation prevention
+		first := b.Golomb()
+		b.Golomb()
+		h := sliceHeader{idr: kind == nalIDR, reference: nal[0]&0x60 != 0, pps: b.Golomb()}
 		if r.vcl && (first == 0 || h != r.slice) {
 			return true
 		}

@@ -200,35 +200,3 @@ func parseSPS(nal []byte) (payload.H264Sequence, bool) {
 	s, err := payload.ParseH264SPS(nal)
 	return s, err == nil
 }
-
-// A bitReader reads numbers of a NAL unit without emulation prevention (H.264
-// section 7.2 and 9.1). After its end all are 0 and it is bad.
-type bitReader struct {
-	b   []byte
-	pos int
-	bad bool
-}
-
-func (r *bitReader) bits(n int) int {
-	v := 0
-	for range n {
-		if r.pos >= 8*len(r.b) {
-			r.bad = true
-			return 0
-		}
-		v = v<<1 | int(r.b[r.pos/8]>>(7-r.pos%8)&1)
-		r.pos++
-	}
-	return v
-}
-
-func (r *bitReader) ue() int {
-	zeros := 0
-	for r.bits(1) == 0 {
-		if zeros++; r.bad || zeros > 31 {
-			r.bad = true
-			return 0
-		}
-	}
-	return 1<<zeros - 1 + r.bits(zeros)
-}

@@ -1,6 +1,10 @@
 package payload
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/parley-media/parley/internal/bits"
+)
 
 // VP9 is the [VideoFormat] of VP9 (RFC 9628). A frame is a picture: the layer
 // frames of all its spatial layers one after another, lowest first, and if there
@@ -116,71 +120,50 @@ type vp9Header struct {
 
 // parseVP9Header reads the beginning of a frame, or of a superframe.
 func parseVP9Header(data []byte) vp9Header {
-	r := bits{data: data}
+	r := bits.Reader{Data: data}
 	const marker = 2
-	if r.read(2) != marker {
+	if r.Read(2) != marker {
 		return vp9Header{}
 	}
-	profile := r.read(1) | r.read(1)<<1
-	if profile == 3 && r.read(1) != 0 {
+	profile := r.Read(1) | r.Read(1)<<1
+	if profile == 3 && r.Read(1) != 0 {
 		return vp9Header{}
 	}
-	if r.read(1) != 0 { // show_existing_frame
-		return vp9Header{valid: !r.short}
+	if r.Read(1) != 0 { // show_existing_frame
+		return vp9Header{valid: !r.Short}
 	}
-	key := r.read(1) == 0
-	shown := r.read(1) != 0
-	r.read(1) // error_resilient_mode
-	if r.short {
+	key := r.Read(1) == 0
+	shown := r.Read(1) != 0
+	r.Read(1) // error_resilient_mode
+	if r.Short {
 		return vp9Header{}
 	}
 	if !key {
-		return vp9Header{valid: true, intra: !shown && r.read(1) != 0}
+		return vp9Header{valid: true, intra: !shown && r.Read(1) != 0}
 	}
 	h := vp9Header{valid: true, key: true, intra: true}
 	const sync = 0x498342
-	if r.read(24) != sync {
-		if r.short {
+	if r.Read(24) != sync {
+		if r.Short {
 			return h
 		}
 		return vp9Header{}
 	}
 	if profile >= 2 {
-		r.read(1) // ten_or_twelve_bit
+		r.Read(1) // ten_or_twelve_bit
 	}
 	const sRGB = 7
-	if r.read(3) != sRGB {
-		r.read(1) // color_range
+	if r.Read(3) != sRGB {
+		r.Read(1) // color_range
 		if profile&1 != 0 {
-			r.read(3) // subsampling_x, subsampling_y, reserved_zero
+			r.Read(3) // subsampling_x, subsampling_y, reserved_zero
 		}
 	} else if profile&1 != 0 {
-		r.read(1) // reserved_zero
+		r.Read(1) // reserved_zero
 	}
-	width, height := int(r.read(16))+1, int(r.read(16))+1
-	if !r.short {
+	width, height := int(r.Read(16))+1, int(r.Read(16))+1
+	if !r.Short {
 		h.width, h.height = width, height
 	}
 	return h
-}
-
-// bits reads the bits of data, high ones first. Past the end it reads zeros, and
-// short is set.
-type bits struct {
-	data  []byte
-	at    int
-	short bool
-}
-
-func (r *bits) read(n int) (v uint32) {
-	for range n {
-		v <<= 1
-		if i := r.at / 8; i < len(r.data) {
-			v |= uint32(r.data[i]>>(7-r.at%8)) & 1
-		} else {
-			r.short = true
-		}
-		r.at++
-	}
-	return v
 }

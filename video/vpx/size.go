@@ -3,6 +3,7 @@ package vpx
 import (
 	"fmt"
 
+	"github.com/parley-media/parley/internal/bits"
 	"github.com/parley-media/parley/video"
 )
 
@@ -71,47 +72,47 @@ func checkVP9(data []byte, maxPixels int) (key, indexed bool, err error) {
 // checkVP9Frame reads as much of the uncompressed header as tells the size (VP9
 // bitstream specification, section 6.2).
 func checkVP9Frame(data []byte, maxPixels int) (key bool, err error) {
-	r := bitReader{data: data}
-	if r.read(2) != 2 {
+	r := bits.Reader{Data: data}
+	if r.Read(2) != 2 {
 		return false, fmt.Errorf("%w: no VP9", video.ErrFrame)
 	}
-	if profile := r.read(1) | r.read(1)<<1; profile != 0 {
+	if profile := r.Read(1) | r.Read(1)<<1; profile != 0 {
 		return false, fmt.Errorf("%w: VP9 of profile %d, want 0", video.ErrFrame, profile)
 	}
-	if r.read(1) != 0 { // show_existing_frame
+	if r.Read(1) != 0 { // show_existing_frame
 		return false, nil
 	}
-	key = r.read(1) == 0
-	shown, resilient := r.read(1) != 0, r.read(1) != 0
+	key = r.Read(1) == 0
+	shown, resilient := r.Read(1) != 0, r.Read(1) != 0
 	intraOnly := false
 	if !key {
-		intraOnly = !shown && r.read(1) != 0
+		intraOnly = !shown && r.Read(1) != 0
 		if !resilient {
-			r.read(2) // reset_frame_context
+			r.Read(2) // reset_frame_context
 		}
 	}
 	if key || intraOnly {
-		if r.read(24) != 0x498342 {
+		if r.Read(24) != 0x498342 {
 			return false, fmt.Errorf("%w: VP9 without its sync code", video.ErrFrame)
 		}
 		if key {
-			r.read(4) // color_space, color_range
+			r.Read(4) // color_space, color_range
 		} else {
-			r.read(8) // refresh_frame_flags
+			r.Read(8) // refresh_frame_flags
 		}
 	} else {
-		r.read(8 + 3*4) // refresh_frame_flags; three references with their signs
+		r.Read(8 + 3*4) // refresh_frame_flags; three references with their signs
 		for range 3 {
-			if r.read(1) != 0 { // found_ref: the size of a frame that was let in
+			if r.Read(1) != 0 { // found_ref: the size of a frame that was let in
 				return false, nil
 			}
 		}
 	}
-	w, h := r.read(16)+1, r.read(16)+1
-	if r.short {
+	w, h := r.Read(16)+1, r.Read(16)+1
+	if r.Short {
 		return false, fmt.Errorf("%w: VP9 header cut short", video.ErrFrame)
 	}
-	return key, checkSize(w, h, maxPixels)
+	return key, checkSize(int(w), int(h), maxPixels)
 }
 
 // appendIndex makes a superframe of a frame. libvpx takes what it finds behind
@@ -120,24 +121,4 @@ func appendIndex(data []byte) []byte {
 	const marker = 0xC0 | 3<<3 // one frame, four bytes of size
 	n := len(data)
 	return append(data, marker, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), marker)
-}
-
-// A bitReader reads the most significant bit first, and zeros behind the end.
-type bitReader struct {
-	data  []byte
-	at    int
-	short bool
-}
-
-func (r *bitReader) read(n int) (v int) {
-	for range n {
-		v <<= 1
-		if i := r.at / 8; i < len(r.data) {
-			v |= int(r.data[i]>>(7-r.at%8)) & 1
-		} else {
-			r.short = true
-		}
-		r.at++
-	}
-	return v
 }
