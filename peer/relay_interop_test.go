@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-media/parley"
 	headless "github.com/parley-media/parley/internal/browser"
+	"github.com/parley-media/parley/internal/testport"
 	"github.com/parley-media/parley/peer"
 )
 
@@ -31,12 +32,7 @@ func relay(t *testing.T, credentials ...string) string {
 		t.Fatalf("%v (Debian package coturn)", err)
 	}
 	ip := outside(t)
-	probe, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := probe.LocalAddr().(*net.UDPAddr).Port
-	probe.Close()
+	port := testport.Pair(t, ip)
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "turnserver.conf")
 	if err := os.WriteFile(settings, nil, 0o600); err != nil {

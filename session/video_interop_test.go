@@ -16,8 +16,8 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/internal/testport"
 	"github.com/parley-media/parley/payload"
-	"github.com/parley-media/parley/transport"
 	"github.com/parley-media/parley/video"
 )
 
@@ -40,19 +40,10 @@ func program(t *testing.T, need, name string, args ...string) (cmd *exec.Cmd, re
 	return cmd, report
 }
 
-// freePair returns two addresses that somebody can take, with ports for RTCP.
-func freePair(t *testing.T) (a, b netip.AddrPort) {
+// vacant returns an address that somebody can take, with a port for RTCP.
+func vacant(t *testing.T) netip.AddrPort {
 	t.Helper()
-	var taken [2]netip.AddrPort
-	for i := range taken {
-		pair, err := transport.Listen(transport.ListenConfig{Local: local})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer pair.Close()
-		taken[i] = pair.LocalAddr()
-	}
-	return taken[0], taken[1]
+	return netip.AddrPortFrom(local.Addr(), uint16(testport.Pair(t, local.Addr().AsSlice())))
 }
 
 // FFmpeg sends audio and video, in either order, and says how in a description.
@@ -74,7 +65,7 @@ func TestDescriptionOfFFmpeg(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a, v := freePair(t)
+			a, v := vacant(t), vacant(t)
 			name := filepath.Join(t.TempDir(), "of-ffmpeg.sdp")
 			args := append([]string{"-nostdin", "-v", "error", "-y"}, pictures...)
 			if tt.audio {
@@ -199,7 +190,7 @@ func TestDescriptionForPrograms(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a, v := freePair(t)
+			a, v := vacant(t), vacant(t)
 			c := Config{Local: local, Video: &VideoConfig{
 				Remote: v,
 				Codecs: []codec.Params{{Name: "H264", PayloadType: 96, ClockRate: 90000, FMTP: "packetization-mode=1;profile-level-id=42c00d;sprop-parameter-sets=" + sets}},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/internal/testport"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
 )
@@ -122,15 +123,6 @@ func play(t *testing.T, s *stream.VideoSender, all []video.Frame, port int) {
 	}
 }
 
-// vacant returns the number of a port that is vacant, as is the one after it.
-func vacant(t *testing.T) int {
-	t.Helper()
-	media, control := listen(t)
-	media.Close()
-	control.Close()
-	return media.LocalAddr().(*net.UDPAddr).Port
-}
-
 // awaitPort returns when a program has opened a port.
 func awaitPort(t *testing.T, port int) {
 	t.Helper()
@@ -172,7 +164,7 @@ func TestVideoToOthers(t *testing.T) {
 				t.Run(receiver, func(t *testing.T) {
 					t.Parallel()
 					// A byte stream of H.264 has no times.
-					received := c.testTo(t, receiver, c.params(t, source), all, vacant(t))
+					received := c.testTo(t, receiver, c.params(t, source), all, testport.Pair(t, net.IPv4(127, 0, 0, 1)))
 					samePictures(t, decode(t, received), want, false)
 				})
 			}

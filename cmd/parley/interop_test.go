@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/internal/testport"
 )
 
 // A process is a running program, killed at the end of the test at the latest.
@@ -114,25 +114,10 @@ func (s separate) interrupt(t *testing.T) {
 	}
 }
 
-// freePort returns an even port that was free with the next one, below those that
-// the system gives to whoever asks for any.
+// freePort returns a port that a program can take with the next one.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range 100 {
-		port := 20000 + 2*rand.IntN(6000)
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil {
-			continue
-		}
-		next, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + 1})
-		c.Close()
-		if err == nil {
-			next.Close()
-			return port
-		}
-	}
-	t.Fatal("no free pair of ports")
-	return 0
+	return testport.Pair(t, loopback.Addr().AsSlice())
 }
 
 // bound waits until a program listens on a UDP port.
