@@ -47,7 +47,10 @@ func (f Format) Duration(n int) time.Duration {
 	if f.Channels != 1 {
 		n /= f.Channels
 	}
-	if n >= 0 && n < f.Rate { // a frame: divisions are dear
+	switch { // divisions are dear
+	case f.Rate == 8000:
+		return time.Duration(n) * (time.Second / 8000)
+	case n >= 0 && n < f.Rate: // a frame
 		return time.Duration(n) * time.Second / time.Duration(f.Rate)
 	}
 	return time.Duration(n/f.Rate)*time.Second + time.Duration(n%f.Rate)*time.Second/time.Duration(f.Rate)

@@ -74,7 +74,10 @@ func (r *AudioReceiver) spare() time.Duration {
 	if next <= r.position {
 		return 0
 	}
-	spare := (next - r.position) % r.config.PTime
+	spare := next - r.position
+	if spare >= r.config.PTime {
+		spare %= r.config.PTime
+	}
 	if spare > r.config.PTime-sampleTime(r.current.format) {
 		return 0
 	}

@@ -146,6 +146,9 @@ func (l *timeline) restart(p *jitter.Packet, arrival time.Duration, clockRate in
 func (l *timeline) zero() time.Time { return l.origin.Add(l.fastest.zero()) }
 
 func unitsToTime(units int64, clockRate int) time.Duration {
+	if clockRate == 8000 { // divisions are dear
+		return time.Duration(units) * (time.Second / 8000)
+	}
 	whole, part := units/int64(clockRate), units%int64(clockRate)
 	return time.Duration(whole)*time.Second + time.Duration(part)*time.Second/time.Duration(clockRate)
 }

@@ -10,8 +10,8 @@ const (
 
 	// Of so many blocks one is looked at. It is an odd number, as frames often have
 	// two. The least is that of this and the last span of so many that were.
-	every = 3
-	span  = 50
+	every = 5
+	span  = 30
 
 	// Of one quiet block in so many the spectrum is learned, with this weight.
 	// Places do not change faster.
@@ -37,7 +37,7 @@ type background struct {
 
 	least, before float64 // power of the quietest block of this span, and of the one before
 	seen          int     // blocks of this span
-	turn          int     // blocks since one was looked at
+	skip          int     // samples before the next block that is looked at, interleaved
 	loudest       float64 // power of the loudest block ever
 	known         bool
 	calm          int                // quiet blocks since one was learned
@@ -68,35 +68,25 @@ func (b *background) reset() {
 // hear takes what was played.
 func (b *background) hear(pcm []int16) {
 	n := cap(b.block)
-	if len(b.block) > 0 {
-		rest := min(n-len(b.block), len(pcm))
-		b.block = append(b.block, pcm[:rest]...)
-		pcm = pcm[rest:]
-		if len(b.block) < n {
-			return
-		}
-		if b.due() {
-			b.take(b.block)
-		}
-		b.block = b.block[:0]
-	}
-	for ; len(pcm) >= n; pcm = pcm[n:] {
-		if b.due() {
+	for {
+		passed := min(b.skip, len(pcm))
+		b.skip -= passed
+		pcm = pcm[passed:]
+		if len(b.block) == 0 && len(pcm) >= n {
 			b.take(pcm[:n])
+			pcm = pcm[n:]
+		} else {
+			rest := min(n-len(b.block), len(pcm))
+			b.block = append(b.block, pcm[:rest]...)
+			pcm = pcm[rest:]
+			if len(b.block) < n {
+				return
+			}
+			b.take(b.block)
+			b.block = b.block[:0]
 		}
+		b.skip = (every - 1) * n
 	}
-	if len(pcm) > 0 {
-		b.block = append(b.block, pcm...)
-	}
-}
-
-// due reports whether a block is looked at.
-func (b *background) due() bool {
-	if b.turn++; b.known && b.turn < every {
-		return false
-	}
-	b.turn = 0
-	return true
 }
 
 // take counts a block.

@@ -80,7 +80,9 @@ func (c *Concealer) Background() float64 {
 // Media observes media as it is played: interleaved samples, any number. They
 // are copied.
 func (c *Concealer) Media(pcm []int16) {
-	pcm = pcm[:len(pcm)/c.channels*c.channels]
+	if c.channels == 2 {
+		pcm = pcm[:len(pcm)&^1]
+	}
 	c.active = false
 	c.noise.hear(pcm)
 	c.remember(pcm)

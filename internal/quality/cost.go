@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"github.com/parley-media/parley/audio"
 )
 
@@ -60,14 +62,48 @@ func Costs(ctx context.Context, c Config, traces []*Trace) ([]Cost, error) {
 		if err := s.send(); err != nil {
 			return nil, fmt.Errorf("quality: %s: %w", t.Name, err)
 		}
-		if err := m.run(ctx, s, clock, m.overhead, &m.times); err != nil {
+		times, err := m.quietest(ctx, s)
+		if err != nil {
 			return nil, err
 		}
-		if err := m.run(ctx, s, mallocs, 0, &m.mallocs); err != nil {
+		objects, err := m.run(ctx, s, mallocs, 0)
+		if err != nil {
 			return nil, err
+		}
+		for kind := range costs {
+			m.times[kind] = append(m.times[kind], times[kind]...)
+			m.mallocs[kind] = append(m.mallocs[kind], objects[kind]...)
 		}
 	}
 	return m.costs(), nil
+}
+
+// passes is how often each frame is measured. The machine may be busy with other
+// things in some of them.
+const passes = 5
+
+// quietest returns what frames cost in the fastest of their passes. Each pass is the
+// same to the last sample.
+func (m *meter) quietest(ctx context.Context, s *simulation) (least [3][]int64, err error) {
+	for pass := range passes {
+		times, err := m.run(ctx, s, clock, m.overhead)
+		if err != nil {
+			return least, err
+		}
+		if pass == 0 {
+			least = times
+			continue
+		}
+		for kind := range least {
+			if len(times[kind]) != len(least[kind]) {
+				return least, fmt.Errorf("quality: %s: passes differ", s.trace.Name)
+			}
+			for i, t := range times[kind] {
+				least[kind][i] = min(least[kind][i], t)
+			}
+		}
+	}
+	return least, nil
 }
 
 // A meter gathers what frames cost, by kind.
@@ -75,6 +111,9 @@ type meter struct {
 	overhead int64 // nanoseconds that reading the clock twice takes
 	times    [3][]int64
 	mallocs  [3][]int64
+
+	packet  rtp.Packet // read last
+	payload []byte
 }
 
 // clock returns nanoseconds since some moment.
@@ -104,11 +143,20 @@ func (m *meter) measure(gauge func() int64, work func()) int64 {
 	return all[len(all)/2]
 }
 
-// run appends to readings, by kind of frame, by how much a gauge rises with each
-// frame and the packets that arrived for it.
-func (m *meter) run(ctx context.Context, s *simulation, gauge func() int64, overhead int64, readings *[3][]int64) error {
+// read returns a copy of a packet in the memory that all packets are read into, as
+// from a socket: it is in the cache of the processor.
+func (m *meter) read(p *rtp.Packet) *rtp.Packet {
+	m.payload = append(m.payload[:0], p.Payload...)
+	m.packet = *p
+	m.packet.Payload = m.payload
+	return &m.packet
+}
+
+// run returns, by kind of frame, by how much a gauge rises with each frame and the
+// packets that arrived for it.
+func (m *meter) run(ctx context.Context, s *simulation, gauge func() int64, overhead int64) (readings [3][]int64, err error) {
 	if err := s.open(); err != nil {
-		return err
+		return readings, err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	tracker := s.tracker()
@@ -119,10 +167,13 @@ func (m *meter) run(ctx context.Context, s *simulation, gauge func() int64, over
 	for n := 0; ; {
 		packet, at, ok := s.step()
 		if !ok {
-			return nil
+			return readings, nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return readings, ctx.Err()
+		}
+		if packet != nil {
+			packet = m.read(packet)
 		}
 		from := gauge()
 		if packet != nil {
@@ -133,7 +184,7 @@ func (m *meter) run(ctx context.Context, s *simulation, gauge func() int64, over
 		ok = s.receiver.Pull(at, &frame)
 		sum += gauge() - from - overhead
 		if !ok {
-			return fmt.Errorf("quality: %s: no frame at %v, when it was due", s.trace.Name, at.Sub(s.began))
+			return readings, fmt.Errorf("quality: %s: no frame at %v, when it was due", s.trace.Name, at.Sub(s.began))
 		}
 		s.receiver.Stats(&s.stats)
 		kind, count := concealed, s.stats.Concealed-before.Concealed >= frame.Duration()/2
