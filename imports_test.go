@@ -51,6 +51,7 @@ var only = map[string][]string{
 	"net/http":                            {"peer", "server", "cmd/*", "examples/*", "internal/browser"},
 	"github.com/alecthomas/kong":          {"cmd/*"},
 	"github.com/prometheus/client_golang": {"server"},
+	"github.com/coder/websocket":           {"server"},
 	"github.com/chromedp/chromedp":        {"internal/browser"},
 }
 

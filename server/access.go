@@ -14,14 +14,18 @@ import (
 var ErrForbidden = errors.New("not allowed")
 
 // BearerToken returns the token that a request shows in its Authorization header
-// (RFC 6750, section 2.1), or "". Whoever compares it with a secret does so with
-// subtle.ConstantTimeCompare.
+// (RFC 6750, section 2.1), or "". For a WebSocket, for which browsers set no
+// header, it may be the parameter access_token of the address (section 2.3).
+// Whoever compares it with a secret does so with subtle.ConstantTimeCompare.
 func BearerToken(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		return strings.TrimSpace(token)
+	case r.Header.Get("Authorization") == "" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		return r.URL.Query().Get("access_token")
 	}
-	return strings.TrimSpace(token)
+	return ""
 }
 
 // methods are the handlers of one resource by method.
@@ -55,6 +59,9 @@ func (s *Server) resource(pattern, accepts string, m methods) {
 		}
 		if _, ok := m[r.Method]; ok {
 			if no := s.authorize(r); no != nil {
+				if r.Method == http.MethodPost {
+					s.metrics.refuse(no)
+				}
 				no.write(w)
 				return
 			}
@@ -85,21 +92,28 @@ func (s *Server) authorize(r *http.Request) *refusal {
 }
 
 // guard refuses what pages of other sites than those given ask for, and tells
-// browsers which ones may (CORS).
-func guard(next http.Handler, allowed []string) (http.Handler, error) {
+// browsers which ones may (CORS). For requests that it lets through because they
+// should change nothing, foreign tells whether they come from such a page.
+func guard(next http.Handler, allowed []string) (guarded http.Handler, foreign func(*http.Request) bool, err error) {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(http.StatusForbidden, "the request comes from a page of another site").write(w)
 	}))
 	anyone := slices.Contains(allowed, "*")
 	protected := next
+	foreign = func(*http.Request) bool { return false }
 	if !anyone {
 		for _, o := range allowed {
 			if err := protection.AddTrustedOrigin(o); err != nil {
-				return nil, fmt.Errorf("server: origin %q: %w", o, err)
+				return nil, nil, fmt.Errorf("server: origin %q: %w", o, err)
 			}
 		}
 		protected = protection.Handler(next)
+		foreign = func(r *http.Request) bool {
+			unsafe := *r
+			unsafe.Method = http.MethodPost
+			return protection.Check(&unsafe) != nil
+		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, origin := w.Header(), r.Header.Get("Origin")
@@ -116,5 +130,5 @@ func guard(next http.Handler, allowed []string) (http.Handler, error) {
 			}
 		}
 		protected.ServeHTTP(w, r)
-	}), nil
+	}), foreign, nil
 }

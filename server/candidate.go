@@ -18,11 +18,11 @@ const (
 	maxCandidate = 512 // bytes of one
 )
 
-// A patch is what the client of a call says in the middle of it: an offer, or
-// candidates, of which an empty one says that there are no more.
+// A patch is what the client of a call says in the middle of it: an offer, an
+// answer, or candidates, of which an empty one says that there are no more.
 type patch struct {
-	offer      description // without SDP: none
-	candidates []peer.Candidate
+	description // of type "offer" or "answer", or without SDP, and then any
+	candidates  []peer.Candidate
 }
 
 // trickled is a candidate in JSON, with names as in browsers and as in Python.
@@ -36,7 +36,7 @@ type trickled struct {
 }
 
 // parsePatch reads the body of a PATCH: null, a candidate, a list of them, or an
-// object with "candidates" or an offer in it.
+// object with "candidates", an offer or an answer in it.
 func parsePatch(body []byte) (p patch, no *refusal) {
 	var object struct {
 		description
@@ -53,19 +53,20 @@ func parsePatch(body []byte) (p patch, no *refusal) {
 	if no != nil {
 		return p, no
 	}
-	p.offer = object.description
+	p.description = object.description
 	list := object.Candidates
 	if object.Candidate != nil {
 		list = append(list, &object.trickled)
 	}
 	switch {
-	case object.SDP != "" && object.Type == "offer" && list == nil:
+	case object.SDP != "" && (object.Type == "offer" || object.Type == "answer") && list == nil:
 		return p, nil
 	case list == nil || object.SDP != "":
 		return p, refuse(http.StatusBadRequest, `the request has to be a candidate, a list of them, or {"sdp": "…", "type": "offer"}`)
 	case len(list) == 0:
 		p.candidates = []peer.Candidate{{}}
 	}
+	p.Type = ""
 	for _, t := range list {
 		c, no := t.candidate()
 		if no != nil {

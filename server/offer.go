@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -19,10 +20,13 @@ import (
 //     addresses of the browser (204). null, or one that is empty, says that there
 //     are no more.
 //   - PATCH with {"sdp": …, "type": "offer"} is another offer, as for one more
-//     video or an ICE restart, and is answered as the first one.
+//     video or an ICE restart, and is answered as the first one. With "answer" it
+//     is the answer to an offer of this end (204), which a WebSocket has brought.
 //   - GET of Location/candidates?since=0 waits for addresses of this end and
 //     returns {"candidates": […], "next": n}; n is the next "since". It may come
 //     back with none.
+//   - GET of Location/stats tells how the call does, by the names of the getStats
+//     of browsers.
 //   - DELETE ends the call (204).
 //
 // An answer has the addresses of this end, so that it need not ask for them,
@@ -30,11 +34,14 @@ import (
 //
 // Clients that know the call by its "pc_id" may post their next offer with it to
 // path, with "restart_pc": true to end that call and make another, and PATCH path
-// with {"pc_id": …, "candidates": […]}.
-func (s *Server) Handle(path string, h parley.Handler) {
+// with {"pc_id": …, "candidates": […]}. For signalling over a WebSocket see the
+// documentation of the package.
+func (s *Server) Handle(path string, h parley.Handler) { s.handle(path, always(h)) }
+
+func (s *Server) handle(path string, choose chooser) {
 	const accepts = "application/json"
 	s.resource(path, accepts, methods{
-		http.MethodPost:  func(w http.ResponseWriter, r *http.Request) { s.offer(w, r, path, h) },
+		http.MethodPost:  func(w http.ResponseWriter, r *http.Request) { s.offer(w, r, path, choose) },
 		http.MethodPatch: func(w http.ResponseWriter, r *http.Request) { s.change(w, r, path) },
 	})
 	below := strings.TrimSuffix(path, "/") + "/{id}"
@@ -44,6 +51,15 @@ func (s *Server) Handle(path string, h parley.Handler) {
 	})
 	s.resource(below+"/candidates", accepts, methods{
 		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.candidates(w, r, path) },
+	})
+	s.resource(below+"/stats", "", methods{
+		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.stats(w, r, path) },
+	})
+	s.resource(strings.TrimSuffix(path, "/")+"/ws", "", methods{
+		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.socketCall(w, r, path, choose) },
+	})
+	s.resource(below+"/ws", "", methods{
+		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.socketOf(w, r, path) },
 	})
 }
 
@@ -57,14 +73,23 @@ type description struct {
 	Trickle bool   `json:"trickle,omitempty"`
 }
 
-func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, h parley.Handler) {
+// parseOffer reads the body of a POST.
+func parseOffer(body []byte) (d description, members map[string]json.RawMessage, no *refusal) {
+	if no = parseJSON(body, &d); no == nil && (d.Type != "offer" || d.SDP == "") {
+		no = refuse(http.StatusBadRequest, `the request has to be {"sdp": "…", "type": "offer"}`)
+	}
+	if no == nil {
+		no = parseJSON(body, &members)
+	}
+	return d, members, no
+}
+
+func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, choose chooser) {
 	var offer description
+	var members map[string]json.RawMessage
 	body, no := readBody(w, r)
 	if no == nil {
-		no = parseJSON(body, &offer)
-	}
-	if no == nil && (offer.Type != "offer" || offer.SDP == "") {
-		no = refuse(http.StatusBadRequest, `the request has to be {"sdp": "…", "type": "offer"}`)
+		offer, members, no = parseOffer(body)
 	}
 	if no == nil && s.find(offer.ID, path) != nil {
 		if !offer.Restart {
@@ -74,6 +99,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, h pa
 		no = s.replace(r.Context(), offer.ID, path)
 	}
 	if no != nil {
+		s.refused(r, no)
 		no.write(w)
 		return
 	}
@@ -81,7 +107,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, h pa
 	if offer.Trickle {
 		gather = -1
 	}
-	c, answer, no := s.begin(r, path, offer.SDP, gather, h)
+	c, answer, no := s.begin(&Offer{Request: r, SDP: offer.SDP, Members: members}, path, gather, choose)
 	if no != nil {
 		no.write(w)
 		return
@@ -135,14 +161,18 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	named := r.PathValue("id")
 	if named != "" {
-		p.offer.ID = named
+		p.ID = named
 	}
-	if p.offer.SDP != "" {
-		s.again(w, r, path, &p.offer)
+	if p.Type == "offer" {
+		s.again(w, r, path, &p.description)
 		return
 	}
-	c, no := s.known(p.offer.ID, path)
-	if no == nil {
+	c, no := s.known(p.ID, path)
+	switch {
+	case no != nil:
+	case p.Type == "answer":
+		no = c.accept(r.Context(), p.SDP)
+	default:
 		no = c.hear(p.candidates)
 	}
 	switch {

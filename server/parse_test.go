@@ -23,7 +23,7 @@ func TestBucket(t *testing.T) {
 		{0, 100}, {0, 0}, {49 * time.Millisecond, 0}, {50 * time.Millisecond, 1}, {time.Second, 19}, {time.Hour, 100}, {time.Minute, 0}, {time.Hour + time.Second, 20},
 	} {
 		n := 0
-		for b.take(begin.Add(step.at)) {
+		for b.take(begin.Add(step.at), perSecond, burst) {
 			n++
 		}
 		if n != step.want {
@@ -205,12 +205,39 @@ func FuzzPatch(f *testing.F) {
 				t.Fatalf("%+v", no)
 			}
 			return
-		case (p.offer.SDP == "") == (len(p.candidates) == 0):
+		case (p.SDP == "") == (len(p.candidates) == 0):
 			t.Fatalf("neither or both: %+v", p)
 		}
 		useful, no := usable(p.candidates)
 		if no == nil && (len(useful) > maxHeard || len(useful) > len(p.candidates)) {
 			t.Fatalf("%d candidates", len(useful))
+		}
+	})
+}
+
+// Each message of a socket is one of four things, or refused.
+func FuzzMessage(f *testing.F) {
+	for _, s := range []string{
+		`{"type": "bye"}`, `{"type": "bye", "candidate": ""}`, `{"type": "offer", "sdp": "v=0", "video_transform": "edges"}`, `{"type": "answer", "sdp": "v=0"}`,
+		`{"type": "candidate", "candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0"}`, "null", `["bye"]`, `{"SDP": "v=0", "TYPE": "offer", "type": null}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		offer, members, no := parseOffer(message)
+		if no == nil && (offer.SDP == "" || offer.Type != "offer" || members == nil) || no != nil && (no.status != 400 || len(no.message) > 500) {
+			t.Fatalf("%+v, %v, %+v", offer, members, no)
+		}
+		if isBye(message) {
+			return
+		}
+		p, no := parsePatch(message)
+		if no != nil {
+			return
+		}
+		described := p.SDP != "" && (p.Type == "offer" || p.Type == "answer")
+		if described == (len(p.candidates) > 0) || !described && p.Type != "" {
+			t.Fatalf("neither or both: %+v", p)
 		}
 	})
 }

@@ -49,6 +49,20 @@ func (p *polled) add(c peer.Candidate) {
 	p.found = append(p.found, c)
 }
 
+// current returns the number of the first candidate of the newest ICE session.
+func (p *polled) current() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.found)
+	if n > 0 && p.found[n-1].Candidate == "" {
+		n--
+	}
+	for n > 0 && p.found[n-1].Candidate != "" {
+		n--
+	}
+	return p.first + n
+}
+
 // poll returns the candidates of this end from number n on, and waits for one if
 // there is none yet. It returns none when its time is over, or when the same
 // browser asks again meanwhile.

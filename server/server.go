@@ -7,9 +7,40 @@
 //
 // An application is reached by a POST of {"sdp": …, "type": "offer"} to its
 // path; the answer is {"sdp": …, "type": "answer", "pc_id": …} and a Location.
-// There the call can be changed while it goes on: see [Server.Handle]. Encoders
-// and players come by WHIP and WHEP: see [Server.HandleWHIP]. Everything else is
-// the page. Errors are {"error": …} in words.
+// There the call can be changed while it goes on: see [Server.Handle]. All of it
+// can be had over one WebSocket too, where this end can offer by itself. Encoders
+// and players come by WHIP and WHEP: see [Server.HandleWHIP]. Errors are
+// {"error": …} in words.
+//
+// # WebSocket
+//
+// A socket at the path of an application and "/ws" is one call. Its first message
+// is the offer, as it would be posted, and is answered at once; addresses follow.
+// Each message is one object of JSON:
+//
+//	{"type": "offer", "sdp": …}        either end: a call, or a change in one
+//	{"type": "answer", "sdp": …}       to an offer of the other end; the first one has "pc_id" and "location" too
+//	{"type": "candidate", "candidate": "candidate:…", "sdpMid": …, "sdpMLineIndex": …}
+//	                                   either end: an address; "" says that there are no more
+//	{"type": "error", "status": 409, "error": …}
+//	                                   this end: a message was of no effect
+//	{"type": "bye", "reason": …}       either end: the call is over
+//
+// What a client says may also be in any of the forms that PATCH takes. An offer
+// that crosses one of this end is refused (409), and the client answers that one
+// first, which browsers do by themselves ("polite" in W3C webrtc-pc, section
+// 10.7). A socket that has no answer to a ping within ten seconds is closed, and so
+// is one whose client says more than is allowed. The call outlives a socket that is
+// lost, by its deadlines; a client gets a new one at its "location" and "/ws", in
+// place of the old one. So does one that made its call by POST.
+//
+// # Operations
+//
+// "/healthz" is 200, and 503 while the server shuts down. [Server.Metrics] is for
+// Prometheus. Each line of the log that is about a call has its id ("call"), and
+// GET of Location/stats tells how a call does. "/apps" lists what [Server.Describe]
+// was told, "/ice-servers" has {"iceServers": […]} for the page, and everything
+// else is the page.
 package server
 
 import (
@@ -34,6 +65,16 @@ type Config struct {
 	MaxCalls  int              // calls at one time; 0: 1000
 	Logger    *slog.Logger     // nil: no log
 
+	// MaxDuration is how long a call may last. It ends with the reason [TimeUp]. 0:
+	// as long as it likes.
+	MaxDuration time.Duration
+
+	// OffersPerMinute is how many calls one address may ask for in a minute, or all
+	// at once; more are refused with status 429. The address is RemoteAddr of the
+	// request, so that a server behind a proxy needs a handler before it that puts
+	// the client's there. 0: no limit.
+	OffersPerMinute int
+
 	// Authorize says whether a request that is about a call may go on; nothing has
 	// been done for it before. See [BearerToken]. An error that wraps [ErrForbidden]
 	// is answered with status 403, any other with 401, and its text. nil: all may.
@@ -43,9 +84,10 @@ type Config struct {
 	// "https://example.com"; "*" is any. nil: none.
 	Origins []string
 
-	// ICEServers are what helps a client of WHIP or WHEP to reach this server. They
-	// are told to each one that was let in, so that their passwords can be good for
-	// a short time and for one client. nil: none.
+	// ICEServers are what helps a client to reach this server: WHIP and WHEP tell
+	// them, and "/ice-servers" does. They are told to each one that was let in, so
+	// that their passwords can be good for a short time and for one client: see
+	// [TURNCredentials]. nil: none.
 	ICEServers func(*http.Request) []peer.Server
 }
 
@@ -55,11 +97,18 @@ type Server struct {
 	endpoint *peer.Endpoint
 	mux      *http.ServeMux
 	handler  http.Handler
+	foreign  func(*http.Request) bool // it comes from a page of another site
+	apps     []App
+	offers   *addresses
+	metrics  *metrics
+	ping     time.Duration   // between pings of a socket
+	patience time.Duration   // with its client: for a pong, for the first message, and for one to be taken
 	ctx      context.Context // of all calls
 	cancel   context.CancelCauseFunc
 
 	mu       sync.Mutex
 	calls    int
+	sockets  int
 	sessions map[string]*session // by id
 	closed   bool
 	stuck    int64
@@ -83,8 +132,10 @@ func New(c *Config) (*Server, error) {
 		config.Peer.Logger = config.Logger
 	}
 	s := &Server{config: config, mux: http.NewServeMux(), sessions: map[string]*session{}}
+	s.offers = newAddresses(config.OffersPerMinute)
+	s.metrics, s.ping, s.patience = newMetrics(s), pingTime, socketPatience
 	var err error
-	if s.handler, err = guard(s.mux, config.Origins); err != nil {
+	if s.handler, s.foreign, err = guard(s.mux, config.Origins); err != nil {
 		return nil, err
 	}
 	if s.endpoint, err = peer.Listen(&config.Peer); err != nil {
@@ -93,7 +144,31 @@ func New(c *Config) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	files := pages()
 	s.mux.Handle("/", methods{http.MethodGet: files, http.MethodHead: files})
+	s.mux.Handle("/healthz", methods{http.MethodGet: s.health, http.MethodHead: s.health})
+	s.resource("/apps", "", methods{http.MethodGet: s.list})
+	s.resource("/ice-servers", "", methods{http.MethodGet: s.iceServers})
 	return s, nil
+}
+
+// list answers with the applications that there are.
+func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
+	apps := s.apps
+	if apps == nil {
+		apps = []App{}
+	}
+	writeJSON(w, http.StatusOK, apps)
+}
+
+// health says whether there can be calls.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		refuse(http.StatusServiceUnavailable, "%v", errShutdown).write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 func deadline(d, otherwise time.Duration) time.Duration {
@@ -120,6 +195,10 @@ func (s *Server) Stuck() int64 {
 	defer s.mu.Unlock()
 	return s.stuck
 }
+
+// TimeUp is the reason for the end of a call that has lasted as long as MaxDuration
+// of [Config] allows.
+const TimeUp parley.Reason = "time-up"
 
 var errShutdown = errors.New("the server is shutting down")
 

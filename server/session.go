@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,12 +27,16 @@ type session struct {
 	id       string
 	path     string
 	peer     *peer.Peer
+	began    time.Time
+	logger   *slog.Logger
 	released chan struct{} // closed when nothing is left of the call
 
-	answering sync.Mutex // held while an offer is answered
+	answering sync.Mutex // held during an exchange of descriptions
+	offered   string     // an offer of this end that has no answer yet
 
 	mu     sync.Mutex
 	limit  bucket
+	socket *socket          // the newest; nil: none
 	heard  int              // candidates of the far end since its last offer
 	ufrags []string         // of the ICE session of that offer
 	early  []peer.Candidate // of another one, which an offer still under way may begin
@@ -38,11 +44,26 @@ type session struct {
 	ours polled
 
 	fragments fragments // of WHIP and WHEP
+	tallied   tallied
 }
 
-// begin makes a call from an offer, which h serves at path.
-func (s *Server) begin(r *http.Request, path, offer string, gather time.Duration, h parley.Handler) (*session, string, *refusal) {
-	if no := tooMany(offer); no != nil {
+// begin makes a call from an offer, at path, for the application that is chosen.
+func (s *Server) begin(o *Offer, path string, gather time.Duration, choose chooser) (c *session, answer string, no *refusal) {
+	defer func() {
+		if no != nil {
+			s.refused(o.Request, no)
+		}
+	}()
+	if !s.offers.take(o.RemoteAddr, time.Now()) {
+		no := refuse(http.StatusTooManyRequests, "more than %d calls in a minute from one address", s.config.OffersPerMinute)
+		no.retry = strconv.Itoa(max(1, 60/s.config.OffersPerMinute))
+		return nil, "", no
+	}
+	if no := tooMany(o.SDP); no != nil {
+		return nil, "", no
+	}
+	h, no := o.chosen(choose)
+	if no != nil {
 		return nil, "", no
 	}
 	if err := s.enter(); err != nil {
@@ -53,31 +74,50 @@ func (s *Server) begin(r *http.Request, path, offer string, gather time.Duration
 	served := false
 	defer func() { // also if answering panics, which net/http survives
 		if !served {
-			s.leave(nil, false)
+			s.leave(nil, nil)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(o.Context(), answerTimeout)
 	defer cancel()
-	p, answer, err := s.endpoint.Answer(ctx, offer, &peer.CallConfig{Deadlines: s.config.Deadlines, Gather: gather})
+	c = &session{id: rand.Text(), path: path, began: time.Now(), released: make(chan struct{}), ours: newPolled(), ufrags: ufrags(o.SDP)}
+	c.logger = s.config.Logger.With("call", c.id)
+	var err error
+	c.peer, answer, err = s.endpoint.Answer(ctx, o.SDP, &peer.CallConfig{Deadlines: s.config.Deadlines, Gather: gather})
 	if err != nil {
-		s.config.Logger.Info("offer refused", "error", err, "from", r.RemoteAddr)
 		if errors.Is(err, peer.ErrOffer) {
 			return nil, "", refuse(http.StatusBadRequest, "%v", err)
 		}
 		return nil, "", refuse(http.StatusServiceUnavailable, "%v", err)
 	}
-	s.config.Logger.Info("call made", "from", r.RemoteAddr, "codecs", codecs(p.Call))
-	c := &session{id: rand.Text(), path: path, peer: p, released: make(chan struct{}), ours: newPolled(), ufrags: ufrags(offer)}
+	c.logger.Info("call made", "from", o.RemoteAddr, "path", o.URL.Path, "codecs", codecs(c.peer.Call))
+	s.metrics.made.Inc()
 	s.mu.Lock()
 	s.sessions[c.id] = c
 	s.mu.Unlock()
 	served = true
-	go func() {
-		err := parley.Serve(s.ctx, p.Call, h)
-		_, stuck := errors.AsType[*parley.StuckError](err)
-		s.leave(c, stuck)
-	}()
+	go s.serve(c, h)
 	return c, answer, nil
+}
+
+// serve serves a call until nothing is left of it.
+func (s *Server) serve(c *session, h parley.Handler) {
+	var watching sync.WaitGroup
+	watching.Go(func() { s.metrics.watch(c) })
+	if d := s.config.MaxDuration; d > 0 {
+		limit := time.AfterFunc(d, func() {
+			c.peer.EndWith(&parley.EndError{Reason: TimeUp, Detail: fmt.Sprintf("calls last %v at most", d)})
+		})
+		defer limit.Stop()
+	}
+	err := parley.Serve(s.ctx, c.peer.Call, h)
+	watching.Wait()
+	s.leave(c, err)
+}
+
+// refused notes that an offer for a call was refused.
+func (s *Server) refused(r *http.Request, no *refusal) {
+	s.metrics.refuse(no)
+	s.config.Logger.Info("offer refused", "status", no.status, "error", no.message, "from", r.RemoteAddr, "path", r.URL.Path)
 }
 
 // codecs returns what the call sends, by line.
@@ -106,12 +146,22 @@ func (s *Server) enter() error {
 	return nil
 }
 
-// leave takes back what enter counted. c is nil if there was no call after all.
-func (s *Server) leave(c *session, stuck bool) {
+// leave takes back what enter counted, and tells how the call was, which ended with
+// err. c is nil if there was no call after all.
+func (s *Server) leave(c *session, err error) {
+	_, stuck := errors.AsType[*parley.StuckError](err)
+	if c != nil {
+		s.metrics.tally(c)
+		s.metrics.duration.Observe(time.Since(c.began).Seconds())
+		end, _ := errors.AsType[*parley.EndError](err)
+		s.metrics.ended(end)
+		c.logger.Info("call released", "end", err, "after", time.Since(c.began).Round(time.Millisecond), "stuck", stuck)
+	}
 	s.mu.Lock()
 	s.calls--
 	if stuck {
 		s.stuck++
+		s.metrics.stuck.Inc()
 	}
 	if c != nil {
 		delete(s.sessions, c.id)
@@ -139,14 +189,22 @@ func (s *Server) known(id, path string) (*session, *refusal) {
 	if c == nil {
 		return nil, noCall()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.limit.take(time.Now()) {
-		no := refuse(http.StatusTooManyRequests, "more than %d requests in a second about one call", perSecond)
-		no.retry = "1"
+	if no := c.mayAsk(); no != nil {
 		return nil, no
 	}
 	return c, nil
+}
+
+// mayAsk refuses what is too much of one client.
+func (c *session) mayAsk() *refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limit.take(time.Now(), perSecond, burst) {
+		return nil
+	}
+	no := refuse(http.StatusTooManyRequests, "more than %d requests in a second about one call", perSecond)
+	no.retry = "1"
+	return no
 }
 
 // tooMany refuses an offer that makes this end knock at many doors.
@@ -190,6 +248,45 @@ func (c *session) answer(ctx context.Context, offer string) (string, *refusal) {
 	return "", refuse(http.StatusServiceUnavailable, "%v", err)
 }
 
+// offer makes another offer of this end in the call.
+func (c *session) offer(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	c.answering.Lock()
+	defer c.answering.Unlock()
+	offer, err := c.peer.Offer(ctx, nil)
+	if err == nil {
+		c.offered = offer
+	}
+	return offer, err
+}
+
+// accept takes the answer to an offer of this end.
+func (c *session) accept(ctx context.Context, answer string) *refusal {
+	if no := tooMany(answer); no != nil {
+		return no
+	}
+	c.answering.Lock()
+	defer c.answering.Unlock()
+	switch err := c.peer.SetAnswer(ctx, answer); {
+	case err == nil:
+		c.offered = ""
+		c.renew(answer)
+		return nil
+	case c.peer.Err() != nil:
+		return noCall()
+	default:
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+}
+
+// outstanding returns an offer of this end that has no answer yet, or "".
+func (c *session) outstanding() string {
+	c.answering.Lock()
+	defer c.answering.Unlock()
+	return c.offered
+}
+
 // location returns where the session is found, as the client sees it: the path
 // that it asked for, which may be longer than what arrived here.
 func (c *session) location(r *http.Request) string {
@@ -197,29 +294,6 @@ func (c *session) location(r *http.Request) string {
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		asked = cmp.Or(u.EscapedPath(), asked)
 	}
-	return strings.TrimSuffix(asked, "/") + "/" + c.id
-}
-
-const (
-	perSecond = 20
-	burst     = 100
-)
-
-// A bucket limits requests to perSecond, with bursts. The zero value is full.
-type bucket struct {
-	spent float64
-	at    time.Time
-}
-
-// take reports whether there may be one more at now.
-func (b *bucket) take(now time.Time) bool {
-	if now.After(b.at) {
-		b.spent = max(0, b.spent-perSecond*now.Sub(b.at).Seconds())
-		b.at = now
-	}
-	if b.spent+1 > burst {
-		return false
-	}
-	b.spent++
-	return true
+	asked = strings.TrimSuffix(strings.TrimSuffix(asked, "/ws"), "/")
+	return asked + "/" + c.id
 }

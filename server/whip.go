@@ -41,24 +41,28 @@ func (s *Server) handleOneWay(path, way string, h parley.Handler) {
 		http.MethodPatch:  func(w http.ResponseWriter, r *http.Request) { s.trickle(w, r, path) },
 		http.MethodDelete: func(w http.ResponseWriter, r *http.Request) { s.end(w, r, path, http.StatusOK) },
 	})
+	s.resource(strings.TrimSuffix(path, "/")+"/{id}/stats", "", methods{
+		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.stats(w, r, path) },
+	})
 }
 
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, path, way string, h parley.Handler) {
 	offer, no := readText(w, r, typeSDP)
+	if no == nil {
+		var err error
+		switch offer, err = oneWay(offer, way); {
+		case errors.Is(err, errDirection):
+			no = refuse(http.StatusUnprocessableEntity, "%v", err)
+		case err != nil:
+			no = refuse(http.StatusBadRequest, "not a session description: %v", err)
+		}
+	}
 	if no != nil {
+		s.refused(r, no)
 		no.write(w)
 		return
 	}
-	offer, err := oneWay(offer, way)
-	switch {
-	case errors.Is(err, errDirection):
-		refuse(http.StatusUnprocessableEntity, "%v", err).write(w)
-		return
-	case err != nil:
-		refuse(http.StatusBadRequest, "not a session description: %v", err).write(w)
-		return
-	}
-	c, answer, no := s.begin(r, path, offer, gatherAll, h)
+	c, answer, no := s.begin(&Offer{Request: r, SDP: offer}, path, gatherAll, always(h))
 	if no != nil {
 		no.write(w)
 		return

@@ -378,6 +378,12 @@ func TestAuthorize(t *testing.T) {
 			{"PATCH", call, "null"},
 			{"DELETE", call, ""},
 			{"GET", call + "/candidates", ""},
+			{"GET", call + "/stats", ""},
+			{"GET", call + "/ws", ""},
+			{"GET", location + "/stats", ""},
+			{"GET", "/offer/ws", ""},
+			{"GET", "/apps", ""},
+			{"GET", "/ice-servers", ""},
 		} {
 			w := ask(s, request[0], request[1], request[2], header...)
 			if w.Code != tt.status || w.Header().Get("WWW-Authenticate") != tt.want || said(t, w, "error") == "" || w.Header().Get("Link") != "" {

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -19,36 +25,56 @@ import (
 
 type serveCommand struct {
 	HTTP     string `name:"http" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the web page."`
+	Host     string `name:"host" placeholder:"HOST" help:"Host of the web page, in place of that of --http."`
+	Port     int    `name:"port" default:"-1" placeholder:"PORT" help:"Port of the web page, in place of that of --http."`
 	UDP      int    `name:"udp" default:"0" placeholder:"PORT" help:"UDP port for all browsers; 0 means any."`
-	TLSCert  string `name:"tls-cert" placeholder:"FILE" help:"Certificate, to serve HTTPS. Browsers give the microphone to HTTPS pages and to this machine only."`
-	TLSKey   string `name:"tls-key" placeholder:"FILE" help:"Key of the certificate."`
+	TLSCert  string `name:"tls-cert" aliases:"cert-file" placeholder:"FILE" help:"Certificate, to serve HTTPS. Browsers give the microphone to HTTPS pages and to this machine only. Also --cert-file."`
+	TLSKey   string `name:"tls-key" aliases:"key-file" placeholder:"FILE" help:"Key of the certificate. Also --key-file."`
 	PublicIP string `name:"public-ip" placeholder:"IP" help:"Address to announce to browsers, behind a NAT."`
+
+	STUN       []string      `name:"stun" placeholder:"HOST:PORT" help:"Servers by which browsers and this program find their public addresses."`
+	TURN       []string      `name:"turn" placeholder:"HOST:PORT" help:"Relays for browsers that nothing else reaches."`
+	TURNSecret string        `name:"turn-secret" env:"PARLEY_TURN_SECRET" placeholder:"SECRET" help:"What the relays share with this program (static-auth-secret of coturn), for passwords with a lifetime."`
+	TURNTTL    time.Duration `name:"turn-ttl" default:"1h" placeholder:"TIME" help:"Lifetime of these passwords."`
+
+	MaxCalls    int           `name:"max-calls" default:"1000" placeholder:"N" help:"Calls at one time."`
+	MaxDuration time.Duration `name:"max-duration" default:"0s" placeholder:"TIME" help:"How long a call may last; 0 means as long as it likes."`
+	MaxOffers   int           `name:"max-offers" default:"0" placeholder:"N" help:"Calls that one address may ask for in a minute; 0 means any number."`
+	Token       string        `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
+	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
+
+	RecordTo string `name:"record-to" placeholder:"FILE" help:"Record what callers send, in place of sending it back: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
+	Metrics  bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
+	PProf    string `name:"pprof" placeholder:"ADDR" help:"Address for the profiles of Go (/debug/pprof/), which show much; best one of this machine."`
 	LogLevel string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log on standard error: debug, info, warn or error."`
+	LogJSON  bool   `name:"log-json" help:"Log in JSON."`
+	Verbose  bool   `name:"verbose" short:"v" help:"The same as --log-level debug."`
 }
 
 // shutdownTime is how long calls may take to end when the server stops.
 const shutdownTime = 5 * time.Second
 
-func (c *serveCommand) Run(ctx context.Context, out *output) error {
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return useError{errors.New("--tls-cert and --tls-key go together")}
-	}
-	if c.UDP < 0 || c.UDP > 65535 {
-		return useError{fmt.Errorf("--udp %d is not a port", c.UDP)}
-	}
-	var public netip.Addr
-	if c.PublicIP != "" {
-		var err error
-		if public, err = netip.ParseAddr(c.PublicIP); err != nil {
-			return useError{fmt.Errorf("--public-ip %q is not an IP address", c.PublicIP)}
+// mount makes the applications of the server.
+func mount(s *server.Server, c *serveCommand, out *output) error {
+	if c.RecordTo != "" {
+		to, err := newRecordings(c.RecordTo)
+		if err != nil {
+			return err
 		}
+		s.Describe(server.App{Path: "offer", Name: "Record", About: "Records what you say and show.", Media: []string{"audio", "video"}})
+		s.Handle("/offer", announced{recorded{to, out}, out})
+		return nil
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return useError{err}
-	}
-	logger := slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: level}))
+	s.Describe(server.App{Path: "offer", Name: "Echo", About: "You hear and see yourself.", Media: []string{"audio", "video"}})
+	s.Handle("/offer", announced{echo.Handler{}, out})
+	return nil
+}
 
+func (c *serveCommand) Run(ctx context.Context, out *output) error {
+	config, err := c.config(out)
+	if err != nil {
+		return err
+	}
 	if err := libopus.Available(); err != nil {
 		out.warn(fmt.Sprintf("%v. Opus is passed on and decoded, but not encoded.", err))
 	}
@@ -57,19 +83,31 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 		return fmt.Errorf("the web page cannot be served: %w", err)
 	}
 	defer listener.Close()
-	s, err := server.New(&server.Config{
-		Peer:   peer.Config{Port: c.UDP, PublicIP: public},
-		Logger: logger,
-	})
+	if c.PProf != "" {
+		at, stop, err := serveProfiles(c.PProf)
+		if err != nil {
+			return fmt.Errorf("the profiles cannot be served: %w", err)
+		}
+		defer stop()
+		out.emit(event{Event: "profiling", URL: at}, "Profiles at "+at)
+	}
+	s, err := server.New(config)
 	if err != nil {
 		return err
 	}
-	s.Handle("/offer", announced{echo.Handler{}, out})
+	if err := mount(s, c, out); err != nil {
+		return errors.Join(err, s.Shutdown(ctx))
+	}
+	pages := http.NewServeMux()
+	pages.Handle("/", s)
+	if c.Metrics {
+		pages.Handle("GET /metrics", s.Authorized(s.Metrics()))
+	}
 
 	web := &http.Server{
-		Handler:           s,
+		Handler:           pages,
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
 	go func() {
@@ -91,13 +129,126 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
-	web.Shutdown(stopCtx) //nolint:errcheck // open requests are cut off
+	// The calls end first, so that /healthz tells of it, and what waits for them too.
 	err = errors.Join(err, s.Shutdown(stopCtx))
+	web.Shutdown(stopCtx) //nolint:errcheck // open requests are cut off
 	if err != nil {
 		return err
 	}
 	out.emit(event{Event: "end", Reason: reason}, "ended: "+reason)
 	return nil
+}
+
+// config makes what the flags say that of a server, and the address of the page.
+func (c *serveCommand) config(out *output) (*server.Config, error) {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return nil, useError{errors.New("--tls-cert and --tls-key go together")}
+	}
+	if c.UDP < 0 || c.UDP > 65535 {
+		return nil, useError{fmt.Errorf("--udp %d is not a port", c.UDP)}
+	}
+	if c.Port < -1 || c.Port > 65535 {
+		return nil, useError{fmt.Errorf("--port %d is not a port", c.Port)}
+	}
+	if c.MaxCalls < 1 || c.MaxOffers < 0 || c.MaxDuration < 0 {
+		return nil, useError{errors.New("--max-calls, --max-offers and --max-duration cannot be negative, and --max-calls not 0")}
+	}
+	if err := c.address(); err != nil {
+		return nil, err
+	}
+	config := &server.Config{
+		Peer:            peer.Config{Port: c.UDP},
+		MaxCalls:        c.MaxCalls,
+		MaxDuration:     c.MaxDuration,
+		OffersPerMinute: c.MaxOffers,
+		Origins:         c.Origin,
+	}
+	if c.PublicIP != "" {
+		var err error
+		if config.Peer.PublicIP, err = netip.ParseAddr(c.PublicIP); err != nil {
+			return nil, useError{fmt.Errorf("--public-ip %q is not an IP address", c.PublicIP)}
+		}
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return nil, useError{err}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.Verbose {
+		options.Level = slog.LevelDebug
+	}
+	config.Logger = slog.New(slog.NewTextHandler(out.stderr, options))
+	if c.LogJSON {
+		config.Logger = slog.New(slog.NewJSONHandler(out.stderr, options))
+	}
+	if c.Token != "" {
+		config.Authorize = func(r *http.Request) error {
+			if subtle.ConstantTimeCompare([]byte(server.BearerToken(r)), []byte(c.Token)) == 0 {
+				return errors.New("the token is missing, or another one")
+			}
+			return nil
+		}
+	}
+	return config, c.helpers(config)
+}
+
+// address puts --host and --port in the place of those of --http.
+func (c *serveCommand) address() error {
+	if c.Host == "" && c.Port < 0 {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.HTTP)
+	if err != nil {
+		return useError{fmt.Errorf("--http %s: %w", c.HTTP, err)}
+	}
+	if c.Port >= 0 {
+		port = strconv.Itoa(c.Port)
+	}
+	c.HTTP = net.JoinHostPort(cmp.Or(c.Host, host), port)
+	return nil
+}
+
+// helpers are the servers by which two ends reach each other.
+func (c *serveCommand) helpers(config *server.Config) error {
+	if len(c.TURN) > 0 && c.TURNSecret == "" {
+		return useError{errors.New("--turn needs --turn-secret")}
+	}
+	var urls []string
+	add := func(scheme string, servers []string) {
+		for _, s := range servers {
+			if !strings.HasPrefix(s, scheme) {
+				s = scheme + ":" + s
+			}
+			urls = append(urls, s)
+		}
+	}
+	add("stun", c.STUN)
+	if len(urls) > 0 {
+		config.Peer.Servers = []peer.Server{{URLs: slices.Clone(urls)}}
+	}
+	add("turn", c.TURN)
+	if len(urls) > 0 {
+		config.ICEServers = server.TURNCredentials(c.TURNSecret, c.TURNTTL, urls...)
+	}
+	return nil
+}
+
+// serveProfiles serves what net/http/pprof has at an address of its own, since it
+// tells of everything that the program does.
+func serveProfiles(address string) (url string, stop func() error, err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	profiles := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go profiles.Serve(listener) //nolint:errcheck // it ends with the program
+	return fmt.Sprintf("http://%s/debug/pprof/", listener.Addr()), profiles.Close, nil
 }
 
 // announced is a handler whose calls are events.
@@ -107,7 +258,11 @@ type announced struct {
 }
 
 func (a announced) ServeCall(ctx context.Context, c *parley.Call) error {
-	a.out.emit(event{Event: "started", Codec: c.Audio().Codec().String()}, "")
+	started := event{Event: "started"}
+	if sound := c.Audio(); sound != nil {
+		started.Codec = sound.Codec().String()
+	}
+	a.out.emit(started, "")
 	go func() { // the reason is known when the call has ended, which is after this returns
 		<-c.Done()
 		reason := "closed"

@@ -158,3 +158,136 @@ async function oneWay() {
   player.close();
   return JSON.stringify(seen);
 }
+
+// A call over a socket, in which either end offers, and which outlives its socket.
+async function overSocket() {
+  const seen = { ours: 0, theirs: 0, offers: 0 };
+  const pc = new RTCPeerConnection();
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+  const [camera] = stream.getVideoTracks();
+  pc.addTrack(stream.getAudioTracks()[0], stream);
+  let socket, greeting, bye;
+  pc.ondatachannel = ({ channel }) => { channel.onmessage = ({ data }) => { greeting = data; }; };
+  const say = (message) => socket.send(JSON.stringify(message));
+  // One message is acted on after the other, and of two offers that cross the one of
+  // the server counts.
+  let turn = Promise.resolve();
+  const act = async (message) => {
+    switch (message.type) {
+      case 'answer':
+        if (message.location) seen.location = message.location;
+        await pc.setRemoteDescription(message);
+        break;
+      case 'offer':
+        seen.offers += 1;
+        await pc.setRemoteDescription(message);
+        await pc.setLocalDescription();
+        say(pc.localDescription);
+        break;
+      case 'candidate':
+        if (message.candidate) seen.theirs += 1;
+        await pc.addIceCandidate(message);
+        break;
+      case 'bye':
+        bye = message.reason;
+        break;
+      default:
+        seen.error = message;
+    }
+  };
+  const open = (path) => new Promise((done, failed) => {
+    socket = new WebSocket(new URL(path, location.href));
+    socket.onopen = done;
+    socket.onerror = () => failed(new Error(`no socket at ${path}`));
+    socket.onmessage = ({ data }) => { turn = turn.then(() => act(JSON.parse(data))); };
+  });
+  await open('/live/ws');
+  await pc.setLocalDescription();
+  say({ type: 'offer', sdp: pc.localDescription.sdp.replace(/a=(candidate|end-of-candidates).*\r\n/g, '') });
+  pc.onicecandidate = ({ candidate }) => {
+    if (candidate) seen.ours += 1;
+    say(candidate ? { type: 'candidate', ...candidate.toJSON() } : null);
+  };
+  await until('connected', () => pc.connectionState === 'connected');
+  await more(pc, 'audio');
+  await until('a channel of the server', () => greeting);
+  await until('an end of the offers', () => pc.signalingState === 'stable');
+  seen.greeting = greeting;
+
+  const closed = new Promise((done) => { socket.onclose = done; });
+  socket.close();
+  await closed;
+  pc.onicecandidate = null;
+  await more(pc, 'audio');
+  await open(`${seen.location}/ws`);
+  pc.addTrack(camera, stream);
+  await pc.setLocalDescription();
+  say(pc.localDescription);
+  await until('stable again', () => pc.signalingState === 'stable');
+  await more(pc, 'video');
+  const end = new Promise((done) => { socket.onclose = done; });
+  say({ type: 'bye' });
+  seen.code = (await end).code;
+  await turn;
+  seen.bye = bye;
+  stream.getTracks().forEach((track) => track.stop());
+  pc.close();
+  return JSON.stringify(seen);
+}
+
+// The demo page of aiortc: one POST with all candidates, which says what to do with
+// the pictures too, and a channel that is pinged. The statistics of both ends are
+// taken at one time, again and again until they agree.
+async function demo() {
+  const pc = new RTCPeerConnection({ sdpSemantics: 'unified-plan' });
+  const seen = { pongs: 0 };
+  const channel = pc.createDataChannel('chat', { ordered: true });
+  const begin = performance.now();
+  let timer;
+  channel.onopen = () => { timer = setInterval(() => channel.send(`ping ${Math.round(performance.now() - begin)}`), 100); };
+  channel.onmessage = ({ data }) => { if (/^pong \d+$/.test(data)) seen.pongs += 1; };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+  stream.getTracks().forEach((track) => pc.addTrack(track, stream));
+  await pc.setLocalDescription(await pc.createOffer());
+  await until('all candidates', () => pc.iceGatheringState === 'complete');
+  const response = await fetch('/demo', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ sdp: pc.localDescription.sdp, type: pc.localDescription.type, video_transform: 'edges' }),
+  });
+  const answer = await response.json();
+  await pc.setRemoteDescription(answer);
+  const url = response.headers.get('Location');
+  await until('connected', () => pc.connectionState === 'connected');
+  await more(pc, 'audio');
+  await more(pc, 'video');
+  await until('pongs', () => seen.pongs > 2);
+
+  const numbers = (list) => {
+    const n = {};
+    for (const r of list) {
+      if (r.type === 'outbound-rtp') Object.assign(n, { [`${r.kind}Sent`]: r.packetsSent, [`${r.kind}BytesSent`]: r.bytesSent });
+      if (r.type === 'inbound-rtp') Object.assign(n, { [`${r.kind}Received`]: r.packetsReceived, [`${r.kind}BytesReceived`]: r.bytesReceived });
+      if (r.type === 'remote-inbound-rtp' && r.roundTripTime !== undefined) n[`${r.kind}RoundTrip`] = r.roundTripTime;
+    }
+    return n;
+  };
+  seen.samples = [];
+  const types = new Set();
+  const near = ({ ours, theirs }) => ['audioRoundTrip', 'videoRoundTrip'].some((name) => Math.abs(ours[name] - theirs[name]) < 0.01);
+  const counts = ['audio', 'video'].flatMap((kind) => [['Sent', 'Received'], ['Received', 'Sent'], ['BytesSent', 'BytesReceived'], ['BytesReceived', 'BytesSent']]
+    .map(([here, there]) => [kind + here, kind + there]));
+  const agree = (count) => seen.samples.some(({ ours, theirs }) => Math.abs(ours[count[0]] - theirs[count[1]]) < 0.05 * ours[count[0]]);
+  for (let i = 0; i < 40 && !(i > 4 && seen.samples.some(near) && counts.every(agree)); i += 1) {
+    await later(400);
+    const [ours, theirs] = await Promise.all([pc.getStats(), request('GET', `${url}/stats`).then((r) => r.json())]);
+    Object.values(theirs).forEach((r) => types.add(r.type));
+    seen.samples.push({ ours: numbers(ours.values()), theirs: numbers(Object.values(theirs)) });
+  }
+  seen.types = [...types].sort();
+  clearInterval(timer);
+  await request('DELETE', url);
+  stream.getTracks().forEach((track) => track.stop());
+  pc.close();
+  return JSON.stringify(seen);
+}

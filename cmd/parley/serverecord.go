@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/file"
+)
+
+// recordings give each call a file that nobody has yet.
+type recordings struct {
+	base, ext string // what stands before and after the number
+
+	mu sync.Mutex
+	n  int // of the last one
+}
+
+// newRecordings returns those for --record-to: a file, or a folder that exists or
+// ends with a slash.
+func newRecordings(to string) (*recordings, error) {
+	info, err := os.Stat(to)
+	if err == nil && info.IsDir() || os.IsPathSeparator(to[len(to)-1]) {
+		if err := os.MkdirAll(to, 0o777); err != nil {
+			return nil, err
+		}
+		to = filepath.Join(to, "call.mkv")
+	}
+	ext := filepath.Ext(to)
+	if ext == "" {
+		return nil, useError{fmt.Errorf("--record-to %s: a file needs the extension of its format, as in call.mkv, and a folder a slash", to)}
+	}
+	return &recordings{base: strings.TrimSuffix(to, ext), ext: ext}, known(ext)
+}
+
+// known reports whether there is a format of that extension, before a call needs it.
+func known(ext string) error {
+	folder, err := os.MkdirTemp("", "parley")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	rec, err := file.CreateRecorder(filepath.Join(folder, "call"+ext), file.RecorderConfig{})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return useError{fmt.Errorf("--record-to: %w", err)}
+	}
+	if err == nil {
+		rec.Close() // an error, since nothing was recorded
+	}
+	return err
+}
+
+// create makes the next file: "call.mkv", then "call-2.mkv" and so on. What is
+// there is not touched.
+func (r *recordings) create() (rec *file.Recorder, name string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		r.n++
+		name = r.base + r.ext
+		if r.n > 1 {
+			name = fmt.Sprintf("%s-%d%s", r.base, r.n, r.ext)
+		}
+		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+			rec, err = file.CreateRecorder(name, file.RecorderConfig{})
+			return rec, name, err
+		} else if err != nil {
+			return nil, name, err
+		}
+	}
+}
+
+// recorded is the application that records what callers send.
+type recorded struct {
+	to  *recordings
+	out *output
+}
+
+func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
+	rec, name, err := h.to.create()
+	if err != nil {
+		return err
+	}
+	if _, _, err = rec.AddCall(c); err == nil {
+		<-ctx.Done()
+	}
+	err = errors.Join(err, rec.Close())
+	h.out.emit(event{Event: "recorded", File: name}, "recorded "+name)
+	return err
+}

@@ -1,0 +1,169 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+)
+
+// A report is what there is to tell of a call, by id, as the getStats of browsers
+// (W3C "Identifiers for WebRTC's Statistics API").
+type report map[string]any
+
+// A statistic is what all of them begin with.
+type statistic struct {
+	ID        string  `json:"id"`
+	Type      string  `json:"type"`
+	Timestamp float64 `json:"timestamp"` // ms since 1970
+}
+
+// rtpStatistic is of one line of media.
+type rtpStatistic struct {
+	statistic
+	Kind    string `json:"kind"` // "audio" or "video"
+	Mid     string `json:"mid,omitempty"`
+	SSRC    uint32 `json:"ssrc,omitempty"`
+	CodecID string `json:"codecId,omitempty"`
+}
+
+type codecStatistic struct {
+	statistic
+	PayloadType uint8  `json:"payloadType"`
+	MimeType    string `json:"mimeType"`
+	ClockRate   int    `json:"clockRate"`
+	Channels    int    `json:"channels,omitempty"`
+	FMTP        string `json:"sdpFmtpLine,omitempty"`
+}
+
+type inboundRTP struct {
+	rtpStatistic
+	PacketsReceived  int64   `json:"packetsReceived"`
+	BytesReceived    int64   `json:"bytesReceived"`
+	PacketsLost      int64   `json:"packetsLost"`
+	PacketsDiscarded int64   `json:"packetsDiscarded"`
+	Jitter           float64 `json:"jitter"` // seconds
+
+	*inboundAudio
+	*inboundVideo
+}
+
+// inboundAudio has the delays of this moment, times the samples given out, so that
+// quotients are as in browsers.
+type inboundAudio struct {
+	JitterBufferDelay        float64 `json:"jitterBufferDelay"`
+	JitterBufferTargetDelay  float64 `json:"jitterBufferTargetDelay"`
+	JitterBufferEmittedCount int64   `json:"jitterBufferEmittedCount"`
+	TotalSamplesReceived     int64   `json:"totalSamplesReceived"`
+	ConcealedSamples         int64   `json:"concealedSamples"`
+	ConcealmentEvents        int64   `json:"concealmentEvents"`
+	Inserted                 int64   `json:"insertedSamplesForDeceleration"`
+	Removed                  int64   `json:"removedSamplesForAcceleration"`
+}
+
+type inboundVideo struct {
+	FramesReceived   int64 `json:"framesReceived"`
+	KeyFramesDecoded int64 `json:"keyFramesDecoded"`
+	FramesDropped    int64 `json:"framesDropped"`
+	PLICount         int64 `json:"pliCount"`
+}
+
+type outboundRTP struct {
+	rtpStatistic
+	PacketsSent   int64 `json:"packetsSent"`
+	BytesSent     int64 `json:"bytesSent"`
+	Retransmitted int64 `json:"retransmittedPacketsSent"`
+
+	*outboundVideo
+}
+
+type outboundVideo struct {
+	FramesSent       int64 `json:"framesSent"`
+	KeyFramesEncoded int64 `json:"keyFramesEncoded"`
+	PLICount         int64 `json:"pliCount"`
+}
+
+type remoteInboundRTP struct {
+	rtpStatistic
+	LocalID       string  `json:"localId"`
+	PacketsLost   int64   `json:"packetsLost"`
+	FractionLost  float64 `json:"fractionLost"`
+	Jitter        float64 `json:"jitter"`
+	RoundTripTime float64 `json:"roundTripTime"`
+}
+
+// stats tells how a call does.
+func (s *Server) stats(w http.ResponseWriter, r *http.Request, path string) {
+	c, no := s.known(r.PathValue("id"), path)
+	if no != nil {
+		no.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, c.report(time.Now()))
+}
+
+func (c *session) report(now time.Time) report {
+	all := report{}
+	var s parley.Stats
+	c.peer.Stats(&s)
+	head := func(kind, id string) statistic {
+		return statistic{ID: kind + "-" + id, Type: kind, Timestamp: float64(now.UnixMicro()) / 1000}
+	}
+	line := func(kind, mid string, ssrc uint32, p codec.Params, l *parley.LineStats, in *inboundRTP, out *outboundRTP) {
+		id := kind + mid
+		format := codecStatistic{head("codec", id), p.PayloadType, kind + "/" + p.Name, p.ClockRate, p.Channels, p.FMTP}
+		in.rtpStatistic = rtpStatistic{head("inbound-rtp", id), kind, mid, 0, format.ID}
+		out.rtpStatistic = rtpStatistic{head("outbound-rtp", id), kind, mid, ssrc, format.ID}
+		out.PacketsSent, out.BytesSent, out.Retransmitted = l.PacketsSent+l.Retransmitted, l.OctetsSent, l.Retransmitted
+		all[format.ID], all[in.ID], all[out.ID] = format, in, out
+		if l.RoundTrip > 0 || l.RemoteJitter > 0 || l.RemoteLost != 0 {
+			remote := remoteInboundRTP{
+				rtpStatistic{head("remote-inbound-rtp", id), kind, mid, ssrc, format.ID},
+				out.ID,
+				l.RemoteLost, l.RemoteLoss, l.RemoteJitter.Seconds(), l.RoundTrip.Seconds(),
+			}
+			all[remote.ID] = remote
+		}
+	}
+	if a := c.peer.Audio(); a != nil {
+		p, heard := a.Codec(), &s.Audio.ReceiverStats
+		samples := func(d time.Duration) int64 { return int64(d.Seconds() * float64(p.ClockRate)) }
+		n := samples(heard.Media + heard.Concealed + heard.Noise)
+		line("audio", a.Mid(), a.SSRC(), p, &s.Audio.LineStats, &inboundRTP{
+			PacketsReceived: heard.Received, BytesReceived: heard.Octets, PacketsLost: heard.Lost,
+			PacketsDiscarded: heard.Late + heard.Discarded, Jitter: heard.Jitter.Seconds(),
+			inboundAudio: &inboundAudio{
+				heard.Delay.Seconds() * float64(n), heard.Target.Seconds() * float64(n), n, n,
+				samples(heard.Concealed), heard.Concealments, samples(heard.Stretched), samples(heard.Compressed),
+			},
+		}, &outboundRTP{})
+	}
+	for v := range c.peer.Videos() {
+		var s parley.VideoStats
+		v.Stats(&s)
+		line("video", v.Mid(), v.SSRC(), v.Codec(), &s.LineStats, &inboundRTP{
+			PacketsReceived: s.Received, BytesReceived: s.Octets, PacketsLost: s.Lost,
+			PacketsDiscarded: s.Late + s.Discarded, Jitter: s.Jitter.Seconds(),
+			inboundVideo: &inboundVideo{s.Frames, s.KeyFrames, s.Broken + s.Skipped + s.Dropped, s.KeyframesAsked},
+		}, &outboundRTP{outboundVideo: &outboundVideo{s.FramesSent, s.KeyFramesSent, s.KeyframesWanted}})
+	}
+	c.addPath(all)
+	return all
+}
+
+// addPath adds what the connection underneath tells of the ways that it has tried.
+func (c *session) addPath(all report) {
+	for id, s := range c.peer.Connection().GetStats() {
+		b, err := json.Marshal(s)
+		var kind struct{ Type string }
+		if err != nil || json.Unmarshal(b, &kind) != nil {
+			continue
+		}
+		switch kind.Type {
+		case "candidate-pair", "local-candidate", "remote-candidate", "data-channel":
+			all[id] = json.RawMessage(b)
+		}
+	}
+}
