@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"session", "peer", "file"},
 	{"bridge", "sip"},
 	{"server/page", "server"},
-	{"apps/*", "internal/bench", "internal/quality"},
+	{"apps/*", "apps/internal/*", "internal/bench", "internal/quality"},
 	{"cmd/*", "examples", "examples/*"},
 }
 
@@ -51,7 +51,7 @@ var only = map[string][]string{
 	"net/http":                            {"peer", "server", "cmd/*", "examples/*", "internal/browser"},
 	"github.com/alecthomas/kong":          {"cmd/*"},
 	"github.com/prometheus/client_golang": {"server"},
-	"github.com/coder/websocket":           {"server"},
+	"github.com/coder/websocket":          {"server"},
 	"github.com/chromedp/chromedp":        {"internal/browser"},
 }
 

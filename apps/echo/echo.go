@@ -21,16 +21,14 @@ type Handler struct{}
 
 // ServeCall serves one call.
 func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var echoes sync.WaitGroup
 	defer echoes.Wait()
 	start := func(echo func() error) {
 		echoes.Go(func() {
 			err := echo()
 			_, ended := errors.AsType[*parley.EndError](err) // the line, or the call
-			if err != nil && err != io.EOF && !ended {
-				cancel(err)
+			if err != nil && err != io.EOF && !ended && ctx.Err() == nil {
+				c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 			}
 		})
 	}
@@ -48,7 +46,7 @@ func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		}
 		e, err := c.ReadEvent(ctx)
 		if err != nil {
-			return errors.Join(context.Cause(ctx), err)
+			return err
 		}
 		if e.Kind == parley.KeyframeRequested {
 			for v := range c.Videos() {

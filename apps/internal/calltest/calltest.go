@@ -1,0 +1,202 @@
+// Package calltest makes calls with both ends in one process, over nothing, for the
+// tests of applications. In a bubble of testing/synctest they are in virtual time,
+// and exact.
+package calltest
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/video"
+)
+
+// PCMU is what telephones speak.
+func PCMU() codec.Params {
+	return codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}
+}
+
+// L16 is sound as it is, of one channel.
+func L16(rate int) codec.Params {
+	return codec.Params{Name: "L16", PayloadType: 97, ClockRate: rate, Channels: 1}
+}
+
+// VP8 is that of [Picture].
+func VP8() codec.Params { return codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000} }
+
+// wire is a leg that delivers in order to a line of another call, at once.
+type wire struct {
+	packets chan packet
+	gone    chan struct{}
+	once    sync.Once
+	flying  sync.WaitGroup
+}
+
+type packet struct {
+	bytes []byte
+	rtcp  bool
+}
+
+// line is what receives.
+type line interface {
+	DeliverRTP(time.Time, netip.AddrPort, []byte)
+	DeliverRTCP(time.Time, netip.AddrPort, []byte)
+}
+
+func newWire() *wire { return &wire{packets: make(chan packet, 1024), gone: make(chan struct{})} }
+
+func (w *wire) run(to line) {
+	w.flying.Go(func() {
+		for {
+			select {
+			case p := <-w.packets:
+				if p.rtcp {
+					to.DeliverRTCP(time.Now(), netip.AddrPort{}, p.bytes)
+				} else {
+					to.DeliverRTP(time.Now(), netip.AddrPort{}, p.bytes)
+				}
+			case <-w.gone:
+				return
+			}
+		}
+	})
+}
+
+func (w *wire) send(b []byte, rtcp bool) error {
+	select {
+	case w.packets <- packet{append([]byte(nil), b...), rtcp}:
+		return nil
+	default:
+		return net.ErrClosed
+	}
+}
+
+func (w *wire) WriteRTP(b []byte) error  { return w.send(b, false) }
+func (w *wire) WriteRTCP(b []byte) error { return w.send(b, true) }
+
+// Close does nothing: what was sent before, such as a goodbye, still arrives.
+func (w *wire) Close() error { return nil }
+
+// New returns the two ends of a call with sound and pictures in these codecs, or
+// without if they have no name, and with channels.
+func New(t testing.TB, sound, pictures codec.Params) (near, far *parley.Call) {
+	t.Helper()
+	var wires []*wire
+	var ends [2]*parley.Call
+	var switches [2]*exchange
+	for i := range ends {
+		switches[i] = newExchange()
+		c := parley.Config{Channels: switches[i]}
+		if sound.Name != "" {
+			w := newWire()
+			wires = append(wires, w)
+			c.Audio = &parley.AudioConfig{Leg: w, Send: sound, Receive: []codec.Params{sound}}
+		}
+		if pictures.Name != "" {
+			w := newWire()
+			wires = append(wires, w)
+			c.Video = &parley.VideoConfig{Leg: w, Send: pictures, Receive: []codec.Params{pictures}}
+		}
+		var err error
+		if ends[i], err = parley.New(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for i := range ends {
+		other := ends[1-i]
+		switches[i].other = other
+		if sound.Name != "" {
+			wires[n].run(other.Audio())
+			n++
+		}
+		if pictures.Name != "" {
+			wires[n].run(other.Video())
+			n++
+		}
+	}
+	for _, c := range ends {
+		c.Connected()
+	}
+	t.Cleanup(func() {
+		for _, c := range ends {
+			c.Close()
+		}
+		for _, w := range wires {
+			w.once.Do(func() { close(w.gone) })
+			w.flying.Wait()
+		}
+	})
+	return ends[0], ends[1]
+}
+
+// Serve runs h for c, and returns what becomes of that. When the test ends, the call
+// is closed, and a handler that goes on is an error.
+func Serve(t testing.TB, c *parley.Call, h parley.Handler) <-chan error {
+	t.Helper()
+	ended, result := make(chan error, 1), make(chan error, 1)
+	go func() {
+		err := parley.Serve(t.Context(), c, h)
+		result <- err
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		c.Close()
+		if stuck, ok := (<-ended).(*parley.StuckError); ok {
+			t.Errorf("%v\n%s", stuck, stuck.Stack)
+		}
+	})
+	return result
+}
+
+// Picture returns a frame of VP8 of 320 by 240 that shows n.
+func Picture(n byte, at time.Duration, key bool) *video.Frame {
+	data := make([]byte, 600)
+	data[0] = 1 // between key frames
+	if key {
+		copy(data, []byte{0x10, 0, 0, 0x9d, 1, 0x2a, 0x40, 1, 0xf0, 0})
+	}
+	data[len(data)-1] = n
+	return &video.Frame{Data: data, Key: key, Time: at}
+}
+
+// Shown returns which picture a frame is.
+func Shown(f *video.Frame) byte { return f.Data[len(f.Data)-1] }
+
+// Film sends pictures of n, 20 in a second, a key frame first and whenever one is
+// asked for, until the call ends.
+func Film(c *parley.Call, n byte) {
+	for i := 0; ; i++ {
+		key := c.Video().KeyframeRequested() || i == 0
+		if c.Video().WriteFrame(Picture(n, time.Duration(i)*50*time.Millisecond, key)) != nil {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-c.Done():
+			return
+		}
+	}
+}
+
+// Hear returns what is heard for a time, as one run of samples at the rate of the
+// call. A pause is silence.
+func Hear(t testing.TB, c *parley.Call, d time.Duration) audio.Frame {
+	t.Helper()
+	var f, all audio.Frame
+	for all.Duration() < d || all.Format.Rate == 0 {
+		if err := c.Audio().ReadFrame(&f); err != nil {
+			t.Fatalf("after %v: %v", all.Duration(), err)
+		}
+		if all.Format.Rate == 0 {
+			all.Format, all.Time = f.Format, f.Time
+		}
+		all.Samples = append(all.Samples, f.Samples...)
+	}
+	return all
+}

@@ -1,0 +1,94 @@
+// Package record is the application that records its callers.
+package record
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/file"
+)
+
+// Handler writes what each caller says and shows to a file of its own, until they
+// hang up. They hear and see nothing. The first line of video counts.
+//
+// What is coded stays so, and the codecs choose the format: sound alone is in Ogg
+// if it is Opus, and else in WAV; with pictures it is WebM, MP4 for H.264, and
+// Matroska if the sound is not Opus. Files can be played while they are written.
+type Handler struct {
+	Folder string                    // made if it is missing; "": the working folder
+	Name   func(*parley.Call) string // of the file, without extension and folder; nil: the time, and random letters
+	Done   func(Recording)           // told of each file when it is complete; nil: nobody
+}
+
+// A Recording is what became of one call. Its file is there unless it could not be
+// created.
+type Recording struct {
+	File     string // with its folder
+	Duration time.Duration
+	Err      error // why it is not whole; nil if it is
+}
+
+// ServeCall serves one call. A disk that is full ends the recording, not the call.
+func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
+	name := time.Now().UTC().Format("2006-01-02T15-04-05-") + rand.Text()[:8]
+	if h.Name != nil {
+		name = h.Name(c)
+	}
+	if name == "" || filepath.Base(name) != name || !filepath.IsLocal(name) {
+		return fmt.Errorf("record: %q is no name for a file", name)
+	}
+	if err := os.MkdirAll(filepath.Join(h.Folder, "."), 0o755); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed error
+	r := Recording{File: filepath.Join(h.Folder, name+extension(c))}
+	out, err := file.CreateRecorder(r.File, file.RecorderConfig{Error: func(err error) {
+		if _, ended := errors.AsType[*parley.EndError](err); ended {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failed = errors.Join(failed, err)
+	}})
+	if err != nil {
+		return err
+	}
+	if _, _, err = out.AddCall(c); err == nil {
+		<-ctx.Done()
+	}
+	r.Duration = out.Duration()
+	r.Err = errors.Join(err, out.Close())
+	mu.Lock()
+	r.Err = errors.Join(r.Err, failed)
+	mu.Unlock()
+	if h.Done != nil {
+		h.Done(r)
+	}
+	return err
+}
+
+// extension returns that of the format for the codecs of a call.
+func extension(c *parley.Call) string {
+	a, v := c.Audio(), c.Video()
+	opus := a != nil && strings.EqualFold(a.Codec().Name, "opus")
+	switch {
+	case v == nil && opus:
+		return ".ogg"
+	case v == nil:
+		return ".wav"
+	case a != nil && !opus:
+		return ".mkv"
+	case strings.EqualFold(v.Codec().Name, "H264"):
+		return ".mp4"
+	}
+	return ".webm"
+}

@@ -1,0 +1,153 @@
+package record_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/calltest"
+	"github.com/parley-media/parley/apps/record"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	_ "github.com/parley-media/parley/codec/g711"
+	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const ms = time.Millisecond
+
+func opus() codec.Params {
+	return codec.Params{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
+}
+
+// send speaks and films for three seconds.
+func send(t *testing.T, c *parley.Call) {
+	t.Helper()
+	if c.Video() != nil {
+		go calltest.Film(c, 1)
+	}
+	said := audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: make([]int16, 160)}
+	for i := range said.Samples {
+		said.Samples[i] = 1000
+	}
+	p := stream.Packet{Codec: opus(), Timeline: 1, Payload: []byte{0xf8, 0xff, 0xfe}} // 20 ms of silence
+	for n := range 150 {
+		var err error
+		switch {
+		case c.Audio() == nil:
+		case c.Audio().Codec().Name == "opus":
+			p.Seq, p.Timestamp, p.Time = int64(n), uint32(n*960), time.Duration(n)*20*ms
+			err = c.Audio().WritePacket(&p)
+		default:
+			err = c.Audio().WriteFrame(&said)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * ms)
+	}
+}
+
+// length returns how long each track of a file is.
+func length(t *testing.T, name string) map[file.Codec]time.Duration {
+	t.Helper()
+	d := map[file.Codec]time.Duration{}
+	if filepath.Ext(name) == ".wav" {
+		r, err := file.OpenWAV(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		d[file.PCM], _ = r.Duration()
+		return d
+	}
+	r, err := file.Open(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var p file.Packet
+	for {
+		err := r.ReadPacket(&p)
+		if err == io.EOF {
+			return d
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		codec := r.Tracks()[p.Track].Codec
+		d[codec] = max(d[codec], p.Time+20*ms)
+	}
+}
+
+// What a caller sends is in a file of the format for its codecs, and as long as they
+// were there.
+func TestRecordsEveryCall(t *testing.T) {
+	for _, tt := range []struct {
+		sound, pictures codec.Params
+		ext             string
+		tracks          []file.Codec
+	}{
+		{calltest.PCMU(), codec.Params{}, ".wav", []file.Codec{file.PCM}},
+		{opus(), codec.Params{}, ".ogg", []file.Codec{file.Opus}},
+		{opus(), calltest.VP8(), ".webm", []file.Codec{file.Opus, file.VP8}},
+		{calltest.PCMU(), calltest.VP8(), ".mkv", []file.Codec{file.PCM, file.VP8}},
+		{codec.Params{}, calltest.VP8(), ".webm", []file.Codec{file.VP8}},
+	} {
+		folder := filepath.Join(t.TempDir(), "recordings")
+		synctest.Test(t, func(t *testing.T) {
+			told := make(chan record.Recording, 1)
+			c, far := calltest.New(t, tt.sound, tt.pictures)
+			calltest.Serve(t, far, record.Handler{Folder: folder, Done: func(r record.Recording) { told <- r }})
+			send(t, c)
+			c.Close()
+			r := <-told
+			if r.Err != nil {
+				t.Error(r.Err)
+			}
+			if filepath.Dir(r.File) != folder || filepath.Ext(r.File) != tt.ext {
+				t.Errorf("the file is %s, want one of %s", r.File, tt.ext)
+			}
+			if d := r.Duration - 3*time.Second; d.Abs() > 250*ms && tt.sound.Name != "" {
+				t.Errorf("%s is told to be %v long", tt.ext, r.Duration)
+			}
+			got := length(t, r.File)
+			if len(got) != len(tt.tracks) {
+				t.Errorf("%s has %v, want %v", tt.ext, got, tt.tracks)
+			}
+			for _, c := range tt.tracks {
+				if d := got[c] - 3*time.Second; d.Abs() > 250*ms { // the goodbye takes its time
+					t.Errorf("%s of %s is %v long", c, tt.ext, got[c])
+				}
+			}
+		})
+	}
+}
+
+// A name cannot leave the folder.
+func TestNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		for name, good := range map[string]bool{"alice": true, "": false, "..": false, "../a": false, "a/b": false, "/a": false} {
+			c, far := calltest.New(t, calltest.PCMU(), codec.Params{})
+			served := calltest.Serve(t, far, record.Handler{Folder: folder, Name: func(*parley.Call) string { return name }})
+			if good {
+				send(t, c)
+			}
+			c.Close()
+			end, _ := errors.AsType[*parley.EndError](<-served)
+			if _, err := os.Stat(filepath.Join(folder, name+".wav")); (end.Reason != parley.Failed) != good || good && err != nil {
+				t.Errorf("%q: %v, %v", name, end, err)
+			}
+		}
+	})
+}

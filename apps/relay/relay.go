@@ -1,0 +1,112 @@
+// Package relay is the application that shows one caller to many.
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/parley-media/parley"
+)
+
+// Handler is a stage: the first caller is heard and seen by all who call
+// afterwards, live, in pictures that begin at a key frame. When that caller hangs
+// up, the others stay, and hear the next one who calls, or who publishes. The zero
+// value is ready; it must not be copied after first use.
+//
+// Who shall publish and who shall watch can be told apart by the path:
+//
+//	var stage relay.Handler
+//	s.HandleWHIP("/publish", stage.Publisher())
+//	s.HandleWHEP("/watch", stage.Watcher())
+//
+// Sound is coded for each watcher, pictures are passed on as they are, to those who
+// have their codec. A watcher that is slow loses frames and harms nobody.
+type Handler struct {
+	mu      sync.Mutex
+	now     *performance
+	changed chan struct{} // closed, and made anew, when now changes; nil: nobody waits
+}
+
+// ErrTaken is returned to a publisher when there is one already.
+var ErrTaken = errors.New("relay: somebody else publishes")
+
+// ServeCall serves one call.
+func (h *Handler) ServeCall(ctx context.Context, c *parley.Call) error {
+	if err := h.publish(ctx, c); !errors.Is(err, ErrTaken) {
+		return err
+	}
+	return h.watch(ctx, c)
+}
+
+// Publisher is the handler of who is heard and seen. One at a time can be: for
+// others the error is [ErrTaken].
+func (h *Handler) Publisher() parley.Handler { return parley.HandlerFunc(h.publish) }
+
+// Watcher is the handler of who hears and sees the publisher, and is silent and
+// dark while there is none.
+func (h *Handler) Watcher() parley.Handler { return parley.HandlerFunc(h.watch) }
+
+func (h *Handler) publish(ctx context.Context, c *parley.Call) error {
+	p := perform(c)
+	if !h.begin(p) {
+		return ErrTaken
+	}
+	<-ctx.Done()
+	h.set(nil)
+	p.end()
+	return nil
+}
+
+func (h *Handler) begin(p *performance) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now != nil {
+		return false
+	}
+	h.setLocked(p)
+	return true
+}
+
+func (h *Handler) set(p *performance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.setLocked(p)
+}
+
+func (h *Handler) setLocked(p *performance) {
+	h.now = p
+	if h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+}
+
+func (h *Handler) current() (*performance, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.changed == nil {
+		h.changed = make(chan struct{})
+	}
+	return h.now, h.changed
+}
+
+func (h *Handler) watch(ctx context.Context, c *parley.Call) error {
+	if err := c.WaitConnected(ctx); err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		p, changed := h.current()
+		if p != nil {
+			if err := p.show(ctx, c, began); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,164 @@
+// Package transform is the application that lets callers see themselves in another
+// way: as outlines, painted, or turning.
+package transform
+
+import (
+	"context"
+	"errors"
+	"image"
+	"io"
+	"sync"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/video"
+	"github.com/parley-media/parley/video/vpx"
+)
+
+// Handler sends back what it hears, and what it sees with an effect, on each line
+// of video that the call has or gets. Whoever films faster than this machine draws
+// sees fewer pictures, but not old ones.
+//
+// Pictures that cannot be decoded or encoded come back as they are, and the event
+// [Unchanged] says why: they are H.264, or there is no libvpx.
+type Handler struct {
+	Effect string // of [video.NewTransform]: "", "edges", "cartoon" or "rotate"
+
+	// Codec returns what decodes and encodes the pictures of an rtpmap name; nil:
+	// libvpx, for VP8 and VP9.
+	Codec func(name string) (video.Decoder, video.Encoder, error)
+}
+
+// Unchanged is the event that the pictures of a line come back as they are. Its
+// Detail says why.
+const Unchanged parley.EventKind = "unchanged"
+
+// ServeCall serves one call.
+func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
+	if _, err := video.NewTransform(h.Effect); err != nil {
+		return err
+	}
+	var lines sync.WaitGroup
+	defer lines.Wait()
+	start := func(line func() error) {
+		lines.Go(func() {
+			err := line()
+			_, ended := errors.AsType[*parley.EndError](err) // the line, or the call
+			if err != nil && err != io.EOF && !ended && ctx.Err() == nil {
+				c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+			}
+		})
+	}
+	known := map[any]bool{}
+	for {
+		if a := c.Audio(); a != nil && !known[a] {
+			known[a] = true
+			start(func() error { return parley.Copy(ctx, c, c) })
+		}
+		for v := range c.Videos() {
+			if !known[v] {
+				known[v] = true
+				start(func() error { return h.film(c, v) })
+			}
+		}
+		if _, err := c.ReadEvent(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// film sends back the pictures of a line until it ends.
+func (h Handler) film(c *parley.Call, line *parley.Video) error {
+	effect, err := video.NewTransform(h.Effect)
+	if err != nil {
+		return err
+	}
+	open := h.Codec
+	if open == nil {
+		open = library
+	}
+	if _, none := effect.(video.None); none {
+		return forward(line)
+	}
+	decoder, encoder, err := open(line.Codec().Name)
+	if err != nil {
+		c.Emit(parley.Event{Kind: Unchanged, Media: "video", Mid: line.Mid(), Detail: err.Error()})
+		return forward(line)
+	}
+	defer encoder.Close()
+	return draw(line, effect, decoder, encoder)
+}
+
+// library is the codec of libvpx.
+func library(name string) (video.Decoder, video.Encoder, error) {
+	d, err := vpx.NewDecoder(vpx.DecoderConfig{Codec: name})
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := vpx.NewEncoder(vpx.EncoderConfig{Codec: name})
+	if err != nil {
+		d.Close()
+		return nil, nil, err
+	}
+	return d, e, nil
+}
+
+// draw draws the newest picture, again and again, until the line ends.
+func draw(line *parley.Video, effect video.Transform, d video.Decoder, e video.Encoder) error {
+	pictures := video.NewPictures(line, d)
+	defer pictures.Close()
+	line.RequestKeyframe()
+	var (
+		seen, drawn image.YCbCr
+		f           video.Frame
+		stats       parley.VideoStats
+		bandwidth   int64
+	)
+	for {
+		at, err := pictures.ReadPicture(&seen)
+		if err != nil {
+			return err
+		}
+		if line.Stats(&stats); stats.Bandwidth != bandwidth {
+			bandwidth = stats.Bandwidth
+			if err := e.SetBitrate(int(min(max(bandwidth*4/5, minBitrate), maxBitrate))); err != nil {
+				return err
+			}
+		}
+		if err := effect.Draw(&drawn, &seen, at); err != nil {
+			return err
+		}
+		err = e.Encode(&f, &drawn, at, line.KeyframeRequested())
+		if errors.Is(err, video.ErrNoPicture) {
+			continue
+		}
+		if err == nil {
+			err = line.WriteFrame(&f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// The bit rates that an encoder is asked for, when the far end says how much it can
+// take.
+const (
+	minBitrate = 100_000
+	maxBitrate = 2_000_000
+)
+
+// forward sends the pictures back as they came.
+func forward(line *parley.Video) error {
+	var f video.Frame
+	for {
+		if err := line.ReadFrame(&f); err != nil {
+			return err
+		}
+		if !f.Key && line.KeyframeRequested() {
+			line.RequestKeyframe()
+		}
+		if err := line.WriteFrame(&f); err != nil {
+			return err
+		}
+	}
+}
