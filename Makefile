@@ -46,8 +46,8 @@ network:
 	$(INTEROP) -p 1 $(NETWORK)
 
 # What takes longer than "make test" may, or needs an idle machine: a call of a
-# simulated day, bad networks beside Chromium and GStreamer, films of five minutes,
-# video in layers, and every fuzz target for FUZZTIME.
+# simulated day, an echo of ten minutes, bad networks beside Chromium and GStreamer,
+# films of five minutes, video in layers, and every fuzz target for FUZZTIME.
 FUZZTIME = 60s
 soak: tools
 	go test -tags soak -v -run Soak -timeout 30m ./stream

@@ -3,6 +3,7 @@ package parley
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -38,6 +39,7 @@ type AudioConfig struct {
 	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
 	Preference         float64        // of Adaptive: from near 0, least delay, to 1, least loss; 0: 0.5
 	Immediate          bool           // send when written, not on the media clock
+	Silence            time.Duration  // that is sent when nothing more is written, before nothing is sent; negative: for as long as that lasts
 	Direction          Direction
 
 	SSRC  uint32 // 0: random
@@ -56,7 +58,7 @@ type RTCPConfig struct {
 	FIR         bool          // ask for key frames by full intra request too (RFC 5104)
 }
 
-// Audio is the audio of a [Call]: what the far end sends is read, and what it
+// Audio is one line of audio of a [Call]: what the far end sends is read, and what it
 // shall hear is written, as PCM frames or as coded packets. It implements
 // [audio.Reader] and [audio.Writer]. One goroutine may read while another
 // writes.
@@ -79,6 +81,7 @@ type Audio struct {
 	codecs   []codec.Params
 	flushes  int                 // a writer that waits gives up when it changes
 	coded    *stream.PacketQueue // not nil once packets are read
+	apart    bool                // they are: frames cannot be
 	digits   ring[dtmf.Report]
 }
 
@@ -115,6 +118,7 @@ func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 		LevelExtension: c.LevelExtension,
 		PTime:          c.PTime,
 		Immediate:      c.Immediate,
+		Silence:        c.Silence,
 		SSRC:           cmp.Or(c.SSRC, call.newSSRC()),
 		Sequence:       randomSequence(),
 		Timestamp:      rand.Uint32(),
@@ -157,8 +161,12 @@ func (a *Audio) Decodes() bool {
 // [Video.ReadFrame]: what has the same Time belongs together. It begins at the
 // first packet of either, so the first frame may have a later Time than 0.
 //
-// After the far end has ended the call, what is left comes at once, and then
-// [io.EOF]. After any other end the error is an [*EndError].
+// After the far end has ended the call, or the line was removed, what is left
+// comes at once, and then [io.EOF]. After any other end the error is an
+// [*EndError], behind what is left. It is [os.ErrDeadlineExceeded] after the read
+// deadline, [ErrCoded] if packets are read, and wraps [codec.ErrUnknown] if this
+// build can decode nothing that the far end may send. While the far end may not
+// send, frames go on, without media.
 func (a *Audio) ReadFrame(f *audio.Frame) error { return a.readFrame(context.Background(), f) }
 
 func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
@@ -168,9 +176,13 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 	if !a.decodesAny() {
 		return fmt.Errorf("%w: no decoder for %v", codec.ErrUnknown, a.codecs)
 	}
-	late := false
+	if !a.apart {
+		a.coded = nil // of the time before there was a codec that can be decoded
+		a.receiver.TakeCoded(nil)
+	}
+	late, apart := false, false
 	err := a.wait(ctx, &a.waiting.frame, func() bool {
-		if late = expired(a.readDeadline); late {
+		if late, apart = expired(a.readDeadline), a.apart && a.overLocked() == nil; late || apart {
 			return true
 		}
 		now := time.Now()
@@ -184,11 +196,16 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 	switch {
 	case late:
 		return os.ErrDeadlineExceeded
+	case apart:
+		return ErrCoded
 	case err != nil:
 		return endOfRead(err)
 	}
 	return nil
 }
+
+// ErrCoded is returned by [Audio.ReadFrame] once [Audio.ReadPacket] was called.
+var ErrCoded = errors.New("parley: the audio is read in coded packets")
 
 // first returns the codec that the far end was asked to send first, and whether
 // any of those it may send can be decoded.
@@ -212,8 +229,8 @@ func (a *Audio) decodesAny() bool {
 
 // ReadPacket copies the next coded packet into p, reusing the memory of
 // p.Payload. Packets come as they are received: validated, but neither ordered
-// nor delayed. From the first ReadPacket on, ReadFrame gets nothing; packets
-// that nobody reads are dropped, oldest first. It ends as ReadFrame does.
+// nor delayed. From the first ReadPacket on, ReadFrame fails with [ErrCoded];
+// packets that nobody reads are dropped, oldest first. It ends as ReadFrame does.
 func (a *Audio) ReadPacket(p *stream.Packet) error { return a.readPacket(context.Background(), p) }
 
 func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
@@ -221,6 +238,10 @@ func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.takeCoded()
+	if !a.apart {
+		a.apart = true
+		c.cond.Broadcast() // for those who wait for frames
+	}
 	late := false
 	err := a.wait(ctx, &a.waiting.packet, func() bool {
 		late = expired(a.readDeadline)
@@ -247,7 +268,7 @@ func (a *Audio) takeCoded() {
 func (a *Audio) decodeAgain() {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
-	a.coded = nil
+	a.coded, a.apart = nil, false
 	a.receiver.TakeCoded(nil)
 }
 
@@ -257,6 +278,16 @@ func (a *Audio) decodeAgain() {
 // video, which leaves with the sound of the same Time. In a call with video a
 // step of up to 10 s between frames whose times were continuous before is a
 // pause, and f waits for its time.
+//
+// Before the call is connected the clock runs already, and what leaves is lost;
+// [Call.WaitConnected] waits for that. While the direction does not let this end
+// send, frames go by unheard at the same pace.
+//
+// The error wraps [audio.ErrFormat] if the format of f or the number of its
+// samples is wrong, and [codec.ErrUnknown] if this build has no encoder for the
+// call's codec. It is [os.ErrDeadlineExceeded] after the write deadline, when a
+// part of f may have been taken, and an [*EndError] after the end of the call or of
+// the line.
 func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.Background(), f) }
 
 func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
@@ -304,6 +335,9 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if end := a.overLocked(); end != nil {
+		return end
+	}
 	for len(samples) > 0 {
 		late, over := false, false
 		err := a.wait(ctx, &a.waiting.room, func() bool {
@@ -359,8 +393,15 @@ func (a *Audio) Played() stream.Played {
 
 // WritePacket sends a coded packet at once, with the call's own SSRC, sequence
 // number and timestamp. Video of the same Time leaves with it, as with that of
-// WriteFrame. The error wraps [audio.ErrFormat] if it is not of the call's codec.
+// WriteFrame. It never blocks. Before the call is connected, and while the
+// direction does not let this end send, p is lost. The error wraps
+// [audio.ErrFormat] if p is not of the call's codec or larger than a datagram, and
+// is an [*EndError] after the end of the call or of the line. What the network
+// refuses is counted in SendErrors of [LineStats].
 func (a *Audio) WritePacket(p *stream.Packet) error {
+	if len(p.Payload) > maxAudioPayload {
+		return fmt.Errorf("%w: a packet of %d bytes", audio.ErrFormat, len(p.Payload))
+	}
 	buf := packets.Get().(*[packetSize]byte)
 	defer packets.Put(buf)
 	c := a.call
@@ -385,10 +426,14 @@ func (a *Audio) WritePacket(p *stream.Packet) error {
 // packets are buffers for packets on their way out.
 var packets = sync.Pool{New: func() any { return new([packetSize]byte) }}
 
-const packetSize = 1600
+const (
+	packetSize      = 1600
+	maxAudioPayload = 65000 // with the headers of IP, UDP, RTP and SRTP a datagram
+)
 
 // Drain blocks until everything written has been sent and its time has passed,
-// so that nothing is cut off when the call is closed next.
+// so that nothing is cut off when the call is closed next. The error is that of
+// ctx, or an [*EndError] if the call or the line ends before.
 func (a *Audio) Drain(ctx context.Context) error {
 	defer a.call.watch(ctx)()
 	if err := a.flushAdapter(ctx); err != nil {

@@ -70,8 +70,8 @@ type Call struct {
 	released  chan struct{} // closed when everything has been released
 
 	mu        sync.Mutex
-	audio     *Audio   // nil: none
-	videos    []*Video // in the order in which they were added
+	audios    []*Audio // in the order in which they were added
+	videos    []*Video // the same
 	lines     []*line  // of all these
 	accepted  []Channel
 	cname     string

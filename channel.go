@@ -36,18 +36,22 @@ type Channel interface {
 
 	// ReadMessage fills m with the next message, reusing the memory of m.Data, and
 	// blocks until there is one. After the far end has closed the channel, what is
-	// left comes first, and then [io.EOF].
+	// left comes first, and then [io.EOF]. The error wraps [net.ErrClosed] after
+	// Close, is that of ctx, or an [*EndError] after the end of the call.
 	ReadMessage(ctx context.Context, m *Message) error
 
 	// WriteMessage sends a copy of m. Before the channel is open messages wait in
 	// line; it blocks while too much waits to be sent. A message that the far end
-	// does not take for its size is an error at once.
+	// does not take for its size, or a text that is not UTF-8, is an error at once.
+	// The error wraps [net.ErrClosed] after either end has closed the channel, is
+	// that of ctx, or an [*EndError] after the end of the call.
 	WriteMessage(ctx context.Context, m *Message) error
 
 	// Buffered returns the bytes that wait to be sent.
 	Buffered() int
 
-	// Close ends the channel once what was written has left.
+	// Close ends the channel once what was written has left. What was received and
+	// not read is dropped. To close it again does nothing.
 	Close() error
 }
 

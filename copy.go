@@ -16,15 +16,21 @@ import (
 // Where both ends agree on the codec the packets stay coded and leave at once;
 // this needs no decoder for them. Otherwise they are decoded, played out and
 // encoded again. Either way pauses stay pauses: nothing is sent for them. Only
-// audio is copied, which both calls must have.
+// the first audio is copied, which both calls must have.
 func Copy(ctx context.Context, dst, src *Call) error {
-	defer dst.watch(ctx)()
-	defer src.watch(ctx)()
 	to, from := dst.Audio(), src.Audio()
 	if to == nil || from == nil {
 		return errors.New("parley: a call to be copied has no audio")
 	}
-	err := copyAudio(ctx, to, from)
+	return CopyAudio(ctx, to, from)
+}
+
+// CopyAudio does what [Copy] does with one line of audio, until either line or its
+// call ends. dst and src may be the same line.
+func CopyAudio(ctx context.Context, dst, src *Audio) error {
+	defer dst.call.watch(ctx)()
+	defer src.call.watch(ctx)()
+	err := copyAudio(ctx, dst, src)
 	if errors.Is(err, io.EOF) {
 		return nil
 	}

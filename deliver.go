@@ -57,7 +57,7 @@ func (l *line) followLocked(now time.Time, v stream.Verdict) {
 		return
 	}
 	if ssrc := r.SSRC(); ssrc != l.heard {
-		e := Event{Kind: SourceChanged, Media: l.name, SSRC: ssrc}
+		e := Event{Kind: SourceChanged, SSRC: ssrc}
 		if l.heard == 0 {
 			e.Kind = FirstMedia
 		}
@@ -66,7 +66,7 @@ func (l *line) followLocked(now time.Time, v stream.Verdict) {
 			l.repair.requester.Reset()
 			l.repair.newest = 0
 		}
-		l.call.emitLocked(e)
+		l.emitLocked(e)
 	}
 	if l.repair == nil || v != stream.Accepted {
 		return
@@ -112,12 +112,11 @@ func (l *line) DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 // nameLocked tells whether what is heard and what is seen come from one far end,
 // by its name (RFC 3550, section 6.5.1), if both are known.
 func (c *Call) nameLocked() {
-	if c.audio == nil {
-		return
-	}
-	sound := c.audio.rtcp.Name(c.audio.heard)
 	for _, v := range c.videos {
-		picture := v.rtcp.Name(v.heard)
+		if v.sync == nil {
+			continue
+		}
+		sound, picture := v.sound.rtcp.Name(v.sound.heard), v.rtcp.Name(v.heard)
 		v.sync.SetApart(sound != "" && picture != "" && sound != picture)
 	}
 }

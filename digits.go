@@ -8,13 +8,50 @@ import (
 	"github.com/parley-media/parley/stream"
 )
 
+// ReadDigit returns the next key that the far end has pressed on the first audio
+// of the call, if it gets one only later. See [Audio.ReadDigit].
+func (c *Call) ReadDigit(ctx context.Context) (dtmf.Digit, error) {
+	return pressed(ctx, c.ReadDigitReport)
+}
+
+// ReadDigitReport is to [Call.ReadDigit] what [Audio.ReadDigitReport] is to
+// [Audio.ReadDigit].
+func (c *Call) ReadDigitReport(ctx context.Context) (dtmf.Report, error) {
+	return c.readDigit(ctx, c.audioLocked, func() *EndError { return c.end })
+}
+
+// SendDigits sends digits on the first audio of the call. See [Audio.SendDigits].
+// Without audio the error is [stream.ErrNoEvents].
+func (c *Call) SendDigits(ctx context.Context, digits string, o *dtmf.Options) error {
+	a := c.Audio()
+	if a != nil {
+		return a.SendDigits(ctx, digits, o)
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return stream.ErrNoEvents
+}
+
 // ReadDigit returns the next key that the far end has pressed, as telephone
 // events (RFC 4733) tell it: once for each press, as soon as it is known. It
-// blocks until there is one, and ends as [Audio.ReadFrame] does. Of keys that
-// nobody reads the last 64 are kept.
-func (c *Call) ReadDigit(ctx context.Context) (dtmf.Digit, error) {
+// blocks until there is one, and ends as [Audio.ReadFrame] does, or with the error
+// of ctx; it has no other deadline. Of keys that nobody reads the last 64 are kept.
+func (a *Audio) ReadDigit(ctx context.Context) (dtmf.Digit, error) {
+	return pressed(ctx, a.ReadDigitReport)
+}
+
+// ReadDigitReport is like [Audio.ReadDigit] for those who want to know how long
+// keys are held: it returns a report when a key is pressed and another one when
+// it is released. Both methods read from one queue.
+func (a *Audio) ReadDigitReport(ctx context.Context) (dtmf.Report, error) {
+	return a.call.readDigit(ctx, func() *Audio { return a }, a.overLocked)
+}
+
+// pressed returns the next key that is pressed, and leaves out releases.
+func pressed(ctx context.Context, read func(context.Context) (dtmf.Report, error)) (dtmf.Digit, error) {
 	for {
-		r, err := c.ReadDigitReport(ctx)
+		r, err := read(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -24,24 +61,18 @@ func (c *Call) ReadDigit(ctx context.Context) (dtmf.Digit, error) {
 	}
 }
 
-// ReadDigitReport is like [Call.ReadDigit] for those who want to know how long
-// keys are held: it returns a report when a key is pressed and another one when
-// it is released. Both methods read from one queue.
-func (c *Call) ReadDigitReport(ctx context.Context) (dtmf.Report, error) {
+// readDigit waits for a report on the audio that line returns, which may be nil.
+func (c *Call) readDigit(ctx context.Context, line func() *Audio, over func() *EndError) (r dtmf.Report, err error) {
 	defer c.watch(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var r dtmf.Report
-	err := c.wait(ctx, &c.waiting, func() (ok bool) {
-		if c.audio != nil {
-			r, ok = c.audio.digits.pop()
+	err = c.waitUntil(ctx, over, &c.waiting, func() (ok bool) {
+		if a := line(); a != nil {
+			r, ok = a.digits.pop()
 		}
 		return ok
 	})
-	if err != nil {
-		return dtmf.Report{}, endOfRead(err)
-	}
-	return r, nil
+	return r, endOfRead(err)
 }
 
 // SendDigits sends digits as telephone events in real time, and returns when the
@@ -49,18 +80,16 @@ func (c *Call) ReadDigitReport(ctx context.Context) (dtmf.Report, error) {
 // [dtmf.ParseDigit] for the characters; a nil o is the zero options. When ctx is
 // cancelled, digits that have not begun are dropped.
 //
-// The error is [stream.ErrNoEvents] if the call has no payload format for them,
-// [stream.ErrHeld] on hold, or one of [dtmf.Sender.Queue].
-func (c *Call) SendDigits(ctx context.Context, digits string, o *dtmf.Options) error {
+// The error is [stream.ErrNoEvents] if the line has no payload format for them,
+// [stream.ErrHeld] if it does not send, an [*EndError] after its end, or one of
+// [dtmf.Sender.Queue].
+func (a *Audio) SendDigits(ctx context.Context, digits string, o *dtmf.Options) error {
+	c := a.call
 	defer c.watch(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.audio
-	if c.end != nil {
-		return c.end
-	}
-	if a == nil {
-		return stream.ErrNoEvents
+	if end := a.overLocked(); end != nil {
+		return end
 	}
 	if err := a.sender.QueueDigits(time.Now(), digits, o); err != nil {
 		return err

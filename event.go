@@ -39,7 +39,7 @@ const (
 type Event struct {
 	Kind   EventKind
 	Media  string // "audio" or "video", if it is about one of them
-	Mid    string // of that line, if it has one
+	Mid    string // of the line that it is about, if it has one
 	Time   time.Time
 	SSRC   uint32         // if it is about a source
 	Addr   netip.AddrPort // if it is about an address

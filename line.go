@@ -202,7 +202,7 @@ func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	}
 	if at := l.muteAtLocked(); !at.IsZero() && !now.Before(at) {
 		l.muted = true
-		l.call.emitLocked(Event{Kind: Muted, Media: l.name, Mid: l.mid, SSRC: l.heard})
+		l.emitLocked(Event{Kind: Muted, SSRC: l.heard})
 	}
 	l.of.idle(now)
 	if next := l.of.readers(); !next.IsZero() && !now.Before(next) {
@@ -305,7 +305,7 @@ func (l *line) freshLocked(arrival time.Time) {
 	l.fresh = arrival
 	if l.muted {
 		l.muted = false
-		l.call.emitLocked(Event{Kind: Unmuted, Media: l.name, Mid: l.mid, SSRC: l.packet.SSRC})
+		l.emitLocked(Event{Kind: Unmuted, SSRC: l.packet.SSRC})
 	}
 }
 
@@ -346,7 +346,7 @@ func (l *line) collidedLocked(now time.Time, from netip.AddrPort) {
 	if l.repair != nil {
 		l.repair.history.Reset()
 	}
-	l.call.emitLocked(Event{Kind: Collision, Media: l.name, SSRC: ssrc, Addr: from})
+	l.emitLocked(Event{Kind: Collision, SSRC: ssrc, Addr: from})
 }
 
 // breakerLocked tells when the circuit breaker has tripped, or another reason
@@ -358,6 +358,6 @@ func (l *line) breakerLocked() {
 	}
 	l.trip = trip
 	if trip != rtcpctl.NotTripped {
-		l.call.emitLocked(Event{Kind: CircuitBroken, Media: l.name, Time: at, Detail: trip.String()})
+		l.emitLocked(Event{Kind: CircuitBroken, Time: at, Detail: trip.String()})
 	}
 }

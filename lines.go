@@ -17,7 +17,7 @@ func (c *Call) open(config *Config) (err error) {
 	}
 	if config.Audio != nil {
 		c.cname = cmp.Or(config.Audio.CNAME, c.cname)
-		if err = c.addAudio(config.Audio); err != nil {
+		if _, err = c.addAudio(config.Audio); err != nil {
 			return err
 		}
 	}
@@ -32,17 +32,20 @@ func (c *Call) open(config *Config) (err error) {
 	return nil
 }
 
-func (c *Call) addAudio(config *AudioConfig) error {
+func (c *Call) addAudio(config *AudioConfig) (*Audio, error) {
 	a, err := newAudio(c, config, cmp.Or(c.cname, config.CNAME))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.audio, c.cname = a, a.rtcp.CNAME()
+	c.cname = a.rtcp.CNAME()
+	if len(c.audios) == 0 {
+		for _, v := range c.videos {
+			v.joinLocked(a)
+		}
+	}
+	c.audios = append(slices.Clone(c.audios), a)
 	c.lines = append(slices.Clone(c.lines), &a.line)
-	for _, v := range c.videos {
-		v.joinLocked(a)
-	}
-	return nil
+	return a, nil
 }
 
 func (c *Call) addVideo(config *VideoConfig) (*Video, error) {
@@ -56,12 +59,29 @@ func (c *Call) addVideo(config *VideoConfig) (*Video, error) {
 	return v, nil
 }
 
-// Audio returns the audio of the call, or nil if it has none, as a call of video
-// alone.
+// Audio returns the first audio of the call, or nil if it has none, as a call of
+// video alone.
 func (c *Call) Audio() *Audio {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.audio
+	return c.audioLocked()
+}
+
+func (c *Call) audioLocked() *Audio {
+	if len(c.audios) == 0 {
+		return nil
+	}
+	return c.audios[0]
+}
+
+// Audios returns the lines of audio that the call has now, such as a microphone
+// and the sound of a screen. The event [LineAdded] tells of new ones. The videos
+// of the call are on one timeline with the first of them; the others have each
+// their own.
+func (c *Call) Audios() iter.Seq[*Audio] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Values(c.audios) // never changed in place
 }
 
 // Video returns the first video of the call, or nil if it has none.
@@ -82,29 +102,27 @@ func (c *Call) Videos() iter.Seq[*Video] {
 	return slices.Values(c.videos) // never changed in place
 }
 
-// maxVideos bounds what a far end can make a call hold.
-const maxVideos = 16
+// MaxLines bounds what a far end can make a call hold: so many lines of audio, and
+// as many of video.
+const MaxLines = 16
 
-var (
-	errHasAudio     = errors.New("parley: the call has audio already")
-	errManyVideos   = errors.New("parley: the call has too many videos")
-	errLineAddition = errors.New("parley: a line cannot be added")
-)
+// ErrManyLines is returned for a line beyond [MaxLines].
+var ErrManyLines = errors.New("parley: the call has too many lines")
 
-// AddAudio adds audio to a call that has none. It is meant for packages that
-// make legs. The call owns the leg from then on, also when AddAudio fails.
-func (c *Call) AddAudio(config AudioConfig) (*Audio, error) {
+var errLineAddition = errors.New("parley: a line cannot be added")
+
+// AddAudio adds one more audio to a call. It is meant for packages that make
+// legs. The call owns the leg from then on, also when AddAudio fails.
+func (c *Call) AddAudio(config AudioConfig) (a *Audio, err error) {
 	c.mu.Lock()
-	err := c.endedLocked()
-	if err == nil && c.audio != nil {
-		err = errHasAudio
+	err = c.endedLocked()
+	if err == nil && len(c.audios) == MaxLines {
+		err = ErrManyLines
 	}
 	if err == nil {
-		err = c.addAudio(&config)
+		a, err = c.addAudio(&config)
 	}
-	var a *Audio
 	if err == nil {
-		a = c.audio
 		c.addedLocked(&a.line)
 	}
 	c.mu.Unlock()
@@ -120,8 +138,8 @@ func (c *Call) AddAudio(config AudioConfig) (*Audio, error) {
 func (c *Call) AddVideo(config VideoConfig) (v *Video, err error) {
 	c.mu.Lock()
 	err = c.endedLocked()
-	if err == nil && len(c.videos) == maxVideos {
-		err = errManyVideos
+	if err == nil && len(c.videos) == MaxLines {
+		err = ErrManyLines
 	}
 	if err == nil {
 		v, err = c.addVideo(&config)
@@ -146,7 +164,7 @@ func (c *Call) endedLocked() error {
 }
 
 func (c *Call) addedLocked(l *line) {
-	c.emitLocked(Event{Kind: LineAdded, Media: l.name, Mid: l.mid, Detail: l.label})
+	l.emitLocked(Event{Kind: LineAdded, Detail: l.label})
 	c.schedule()
 }
 
@@ -165,10 +183,8 @@ func (l *line) Remove() {
 	bye := l.endLocked(time.Now())
 	c.lines = slices.DeleteFunc(slices.Clone(c.lines), func(o *line) bool { return o == l })
 	c.videos = slices.DeleteFunc(slices.Clone(c.videos), func(v *Video) bool { return &v.line == l })
-	if c.audio != nil && &c.audio.line == l {
-		c.audio = nil
-	}
-	c.emitLocked(Event{Kind: LineRemoved, Media: l.name, Mid: l.mid, Detail: l.label})
+	c.audios = slices.DeleteFunc(slices.Clone(c.audios), func(a *Audio) bool { return &a.line == l })
+	l.emitLocked(Event{Kind: LineRemoved, Detail: l.label})
 	c.cond.Broadcast()
 	c.closing.Add(1)
 	c.mu.Unlock()
@@ -195,6 +211,19 @@ func (l *line) Mid() string { return l.mid }
 // "".
 func (l *line) Label() string { return l.label }
 
+// Direction returns which ways media goes, as agreed with the far end last.
+func (l *line) Direction() Direction {
+	l.call.mu.Lock()
+	defer l.call.mu.Unlock()
+	return l.direction
+}
+
+// emitLocked adds an event of the line.
+func (l *line) emitLocked(e Event) {
+	e.Media, e.Mid = l.name, l.mid
+	l.call.emitLocked(e)
+}
+
 // overLocked returns why the line or its call has ended, or nil.
 func (l *line) overLocked() *EndError {
 	if l.call.end != nil {
@@ -210,7 +239,7 @@ func (l *line) wait(ctx context.Context, waiting *int, ready func() bool) error 
 
 // drain waits until all lines have sent what was written, as far as ctx lets it.
 func (c *Call) drain(ctx context.Context) {
-	if a := c.Audio(); a != nil {
+	for a := range c.Audios() {
 		a.Drain(ctx) //nolint:errcheck // what cannot be sent in time is dropped
 	}
 	for v := range c.Videos() {

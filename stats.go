@@ -11,9 +11,9 @@ import (
 type Stats struct {
 	Duration      time.Duration // since the call was made
 	Connected     bool
-	EventsDropped int64 // that nobody read
-	DigitsDropped int64 // reports of keys that nobody read
-	Audio         AudioStats
+	EventsDropped int64      // that nobody read
+	DigitsDropped int64      // reports of keys that nobody read, of the first audio
+	Audio         AudioStats // of the first audio; see [Audio.Stats] for others
 	Video         VideoStats // of the first video; see [Video.Stats] for others
 }
 
@@ -37,7 +37,7 @@ type LineStats struct {
 	RemoteJitter time.Duration // of our packets at the far end
 }
 
-// AudioStats is a snapshot of the audio of a call. Copies count as packets sent.
+// AudioStats is a snapshot of one line of audio. Copies count as packets sent.
 type AudioStats struct {
 	LineStats
 	Queued  time.Duration
@@ -50,7 +50,7 @@ type AudioStats struct {
 	RFactor, MOS float64
 }
 
-// VideoStats is a snapshot of the video of a call.
+// VideoStats is a snapshot of one line of video.
 type VideoStats struct {
 	LineStats
 	FramesSent, KeyFramesSent int64
@@ -71,13 +71,21 @@ func (c *Call) Stats(s *Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	*s = Stats{Duration: time.Since(c.opened), Connected: !c.connected.IsZero(), EventsDropped: c.events.Dropped}
-	if a := c.audio; a != nil {
+	if a := c.audioLocked(); a != nil {
 		s.DigitsDropped = a.digits.Dropped
 		a.statsLocked(&s.Audio)
 	}
 	if len(c.videos) > 0 {
 		c.videos[0].statsLocked(&s.Video)
 	}
+}
+
+// Stats fills in s without allocating.
+func (a *Audio) Stats(s *AudioStats) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	*s = AudioStats{}
+	a.statsLocked(s)
 }
 
 // Stats fills in s without allocating.

@@ -8,8 +8,8 @@ import (
 	"github.com/parley-media/parley/stream"
 )
 
-// An AudioUpdate is what a new agreement with the far end may change in the
-// audio of a call, as after a re-INVITE. It says all of it anew.
+// An AudioUpdate is what a new agreement with the far end may change in a line of
+// audio, as after a re-INVITE. It says all of it anew.
 type AudioUpdate struct {
 	Send      codec.Params   // without a name: as before
 	Receive   []codec.Params // nil: as before
@@ -22,7 +22,8 @@ type AudioUpdate struct {
 }
 
 // Update changes the audio of the call all at once, or not at all, in which case
-// the error says why. What waits to be sent is dropped if the new codec takes
+// the error says why: it wraps [stream.ErrConfig], or is an [*EndError] after the
+// end of the call or of the line. What waits to be sent is dropped if the new codec takes
 // another format. While the direction does not let this end send, what is
 // written is dropped on the media clock, and digits cannot be sent; while it
 // does not let the far end send, what comes is not heard, and the deadlines for

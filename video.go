@@ -36,7 +36,7 @@ type VideoConfig struct {
 	RTCP  RTCPConfig
 }
 
-// Video is the video of a [Call]: coded pictures, whole ones only. It implements
+// Video is one line of video of a [Call]: coded pictures, whole ones only. It implements
 // [video.Reader] and [video.Writer]. One goroutine may read while another writes.
 //
 // What cannot be decoded for want of what was lost is left out, and the far end
@@ -49,6 +49,7 @@ type Video struct {
 	// Guarded by call.mu.
 	receiver  *stream.VideoReceiver
 	sync      *stream.Sync // nil without audio
+	sound     *Audio       // with which sync is
 	sender    *stream.VideoSender
 	sending   stream.VideoSenderConfig
 	past      stream.VideoSenderStats // of senders before this one
@@ -93,8 +94,8 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	if v.sender, err = stream.NewVideoSender(v.sending); err != nil {
 		return nil, err
 	}
-	if call.audio != nil {
-		v.joinLocked(call.audio)
+	if a := call.audioLocked(); a != nil {
+		v.joinLocked(a)
 	}
 	v.of, v.in, v.out = v, v.receiver, v.sender
 	v.batch, _ = c.Leg.(BatchLeg)
@@ -109,9 +110,9 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	return v, nil
 }
 
-// joinLocked puts the video on one timeline with the audio of the call.
+// joinLocked puts the video on one timeline with the first audio of the call.
 func (v *Video) joinLocked(a *Audio) {
-	v.sync = stream.NewSync(a.receiver, v.receiver)
+	v.sync, v.sound = stream.NewSync(a.receiver, v.receiver), a
 	v.sending.Sound = a.sender
 	v.sender.SetSound(a.sender)
 }
@@ -135,8 +136,10 @@ func (v *Video) Codec() codec.Params {
 // that is heard has come to its Time, or at once if that is past. With audio that
 // is read in order, or not at all, a player goes by a clock of its own.
 //
-// After the far end has ended the call, what is left comes at once, and then
-// [io.EOF]. After any other end the error is an [*EndError].
+// After the far end has ended the call, or the line was removed, what is left
+// comes at once, and then [io.EOF]. After any other end the error is an
+// [*EndError], behind what is left. It is [os.ErrDeadlineExceeded] after the read
+// deadline. While the far end may not send, it blocks.
 func (v *Video) ReadFrame(f *video.Frame) error { return v.readFrame(context.Background(), f) }
 
 func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
@@ -164,8 +167,11 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 // spread until the next one: when the sound of the same Time leaves, if there is
 // some and the two are not more than half a second apart. It blocks while the
 // queue is full: 16 frames or 8 MiB. While the direction does not let this end
-// send, frames go by unsent. The error wraps [payload.ErrFrame] if f cannot be
-// sent with the call's codec.
+// send, frames go by unsent; before the call is connected they leave and are lost.
+//
+// The error wraps [payload.ErrFrame] if f cannot be sent with the call's codec. It
+// is [os.ErrDeadlineExceeded] after the write deadline, and an [*EndError] after
+// the end of the call or of the line.
 func (v *Video) WriteFrame(f *video.Frame) error { return v.writeFrame(context.Background(), f) }
 
 func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {
@@ -238,7 +244,8 @@ func (v *Video) Flush() {
 	c.schedule()
 }
 
-// Drain blocks until every frame that was written has been sent.
+// Drain blocks until every frame that was written has been sent. The error is that
+// of ctx, or an [*EndError] if the call or the line ends before.
 func (v *Video) Drain(ctx context.Context) error {
 	c := v.call
 	defer c.watch(ctx)()

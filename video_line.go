@@ -49,7 +49,7 @@ func (v *Video) estimatedLocked(now time.Time, bitrate int64) {
 		return
 	}
 	v.told, v.toldAt = bitrate, now
-	v.call.emitLocked(Event{Kind: BandwidthChanged, Media: v.name, Time: now, SSRC: v.heard, Bitrate: bitrate})
+	v.emitLocked(Event{Kind: BandwidthChanged, Time: now, SSRC: v.heard, Bitrate: bitrate})
 }
 
 func (v *Video) goodbye() {}
@@ -80,7 +80,7 @@ func (v *Video) idle(now time.Time) {
 	v.pullLocked(now)
 	if v.sender.KeyFrames().Take(now) {
 		v.wanted = true
-		v.call.emitLocked(Event{Kind: KeyframeRequested, Media: v.name, SSRC: v.heard})
+		v.emitLocked(Event{Kind: KeyframeRequested, SSRC: v.heard})
 	}
 	if v.waiting.drain > 0 && v.sender.Queued() == 0 {
 		v.call.cond.Broadcast()

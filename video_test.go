@@ -180,7 +180,7 @@ func TestVideoBothWays(t *testing.T) {
 		}
 		reading.Wait()
 		time.Sleep(30 * time.Second) // for reports
-		if a, v := x.audio.rtcp.CNAME(), x.Video().rtcp.CNAME(); a != v {
+		if a, v := x.Audio().rtcp.CNAME(), x.Video().rtcp.CNAME(); a != v {
 			t.Errorf("audio of %s, video of %s", a, v)
 		}
 		if x.Audio().SSRC() == x.Video().SSRC() {

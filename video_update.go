@@ -34,8 +34,8 @@ type VideoUpdate struct {
 	Off       bool // one end has turned the video down: it is on hold, and its goodbye is not waited for
 }
 
-// Update changes the audio and the video of the call, all at once, or nothing if
-// there is an error. What is nil stays as it is.
+// Update changes the first audio and the first video of the call, all at once, or
+// nothing if there is an error. What is nil stays as it is.
 //
 // Of the video, what waits to be sent is dropped if the format changes: a writer
 // looks at [Video.Codec] before each key frame. While the direction does not let
@@ -53,7 +53,9 @@ func (c *Call) Update(a *AudioUpdate, v *VideoUpdate) error {
 	return c.update(line, a, picture, v)
 }
 
-// Update changes the video, or nothing if there is an error. See [Call.Update].
+// Update changes the video, or nothing if there is an error, which wraps
+// [stream.ErrConfig] or [stream.ErrVideoFormat], or is an [*EndError] after the end
+// of the call or of the line. See [Call.Update].
 func (v *Video) Update(u *VideoUpdate) error { return v.call.update(nil, nil, v, u) }
 
 func (c *Call) update(a *Audio, au *AudioUpdate, v *Video, vu *VideoUpdate) error {

@@ -144,7 +144,7 @@ func TestGoodbyeBesideALineThatIsOff(t *testing.T) {
 				}
 			}
 			x.mu.Lock()
-			b, _ := x.audio.rtcp.AppendBye(nil, "", time.Now())
+			b, _ := x.audioLocked().rtcp.AppendBye(nil, "", time.Now())
 			x.mu.Unlock()
 			y.Audio().DeliverRTCP(time.Now(), netip.AddrPort{}, b)
 			time.Sleep(time.Second)

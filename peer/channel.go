@@ -51,6 +51,7 @@ type channel struct {
 	in, out backlog  // received; waiting for the channel to open
 	taken   bool     // somebody has read or written
 	writing bool     // a goroutine is in pion's write
+	opening bool     // what has waited is being sent, and then raw is set
 	closed  error    // what the methods return after this end has closed it; nil: it has not
 	over    error    // why nothing more is received; nil: it goes on
 }
@@ -145,6 +146,11 @@ func (ch *channel) unwritableLocked(n int) error {
 	case ch.over != nil:
 		return ch.over
 	}
+	select {
+	case <-ch.call.Done():
+		return ch.call.Err()
+	default:
+	}
 	limit := ch.largest
 	if ch.raw == nil {
 		limit = largest(ch.all.pc)
@@ -223,7 +229,7 @@ func (ch *channel) Close() error {
 	defer cancel()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	for ch.unsentLocked() > 0 {
+	for ch.unsentLocked() > 0 || ch.opening && ch.over == nil {
 		switch ch.over {
 		case nil:
 		case io.EOF: // the far end has closed it too, and takes no more
@@ -255,7 +261,7 @@ func (ch *channel) giveUp(why error) {
 			break
 		}
 	}
-	raw, idle := ch.raw, ch.out.cost() == 0
+	raw, idle := ch.raw, ch.out.cost() == 0 && !ch.opening
 	ch.mu.Unlock()
 	switch {
 	case raw != nil:

@@ -13,8 +13,16 @@ import (
 // opened is called by pion once messages can be sent.
 func (ch *channel) opened() {
 	if !ch.all.start(ch.run) {
-		ch.finish(errLost)
+		ch.finish(ch.because(errLost))
 	}
+}
+
+// because returns why the call has ended, which explains everything, or else err.
+func (ch *channel) because(err error) error {
+	if end := ch.call.Err(); end != nil {
+		return end
+	}
+	return err
 }
 
 // run sends what has waited for the channel to open, and then reads it to its
@@ -39,7 +47,7 @@ func (ch *channel) run() {
 		ch.finish(ch.lost())
 	default:
 		open.Close() //nolint:errcheck // the association may be gone
-		ch.finish(fmt.Errorf("peer: channel: %w", err))
+		ch.finish(ch.because(fmt.Errorf("peer: channel: %w", err)))
 	}
 }
 
@@ -52,9 +60,10 @@ func (ch *channel) begin(raw detached) error {
 	var buf []byte
 	for {
 		ch.mu.Lock()
+		ch.opening = true
 		text, message, ok := ch.out.pop(buf[:0])
 		if !ok {
-			ch.raw, ch.largest = raw, largest
+			ch.raw, ch.largest, ch.opening = raw, largest, false
 			ch.changed.change()
 			closed := ch.closed != nil
 			ch.mu.Unlock()

@@ -27,7 +27,9 @@ type connection struct {
 
 	signalling sync.Mutex // held during an exchange of descriptions
 	legs       map[*webrtc.RTPTransceiver]*leg
-	tracks     int // legs made so far
+	tracks     int    // legs made so far
+	layout     []slot // the lines of the last description that both ends have agreed on
+	talks      bool   // this end has opened a channel
 
 	mu         sync.Mutex
 	closed     bool
@@ -80,7 +82,7 @@ func (c *connection) watch() {
 		case webrtc.PeerConnectionStateFailed:
 			c.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"})
 		case webrtc.PeerConnectionStateClosed:
-			c.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser closed the connection"})
+			c.call.EndWith(&parley.EndError{Reason: parley.Bye, Detail: "the browser closed the connection"})
 		}
 	})
 	c.pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
@@ -92,12 +94,6 @@ func (c *connection) watch() {
 		}
 	})
 	c.pc.OnICECandidate(c.candidate)
-	c.pc.OnNegotiationNeeded(func() {
-		select {
-		case c.needed <- struct{}{}:
-		default:
-		}
-	})
 }
 
 // start runs fn on a goroutine that Close waits for, unless the connection is
@@ -112,7 +108,17 @@ func (c *connection) start(fn func()) {
 
 // OpenChannel is for the call.
 func (c *connection) OpenChannel(ctx context.Context, config *parley.ChannelConfig) (parley.Channel, error) {
-	return c.channels.OpenChannel(ctx, config)
+	ch, err := c.channels.OpenChannel(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	c.start(func() { // signalling may take its time
+		c.signalling.Lock()
+		defer c.signalling.Unlock()
+		c.talks = true
+		c.review()
+	})
+	return ch, nil
 }
 
 // Close closes the connection and waits for all goroutines. The legs of the call

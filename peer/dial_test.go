@@ -46,20 +46,20 @@ func dial(t *testing.T, c *peer.CallConfig) (caller, called *peer.Peer) {
 	return caller, called
 }
 
-// renegotiate lets a make an offer and b answer it.
-func renegotiate(t *testing.T, a, b *peer.Peer, o *peer.OfferOptions) {
+// renegotiate lets a make an offer and b answer it, and returns both.
+func renegotiate(t *testing.T, a, b *peer.Peer, o *peer.OfferOptions) (offer, answer string) {
 	t.Helper()
 	offer, err := a.Offer(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := b.Answer(t.Context(), offer)
-	if err != nil {
+	if answer, err = b.Answer(t.Context(), offer); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.SetAnswer(t.Context(), answer); err != nil {
 		t.Fatal(err)
 	}
+	return offer, answer
 }
 
 // picture returns the beginning of a VP8 key frame of 320x240, with a number.
@@ -110,15 +110,21 @@ func watch(t *testing.T, from, to *parley.Video, n int) {
 	}
 }
 
-// hear checks that a level gets from one call to the other.
+// hearLevel checks that a level gets from one call to the other.
 func hearLevel(t *testing.T, from, to *parley.Call, level int16) {
 	t.Helper()
-	to.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+	hearLine(t, from.Audio(), to.Audio(), level)
+}
+
+// hearLine does the same with one line of each.
+func hearLine(t *testing.T, from, to *parley.Audio, level int16) {
+	t.Helper()
+	to.SetReadDeadline(time.Now().Add(5 * time.Second))
 	out := audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: slices.Repeat([]int16{level}, 160)}
-	defer meanwhile(func(int) error { return from.Audio().WriteFrame(&out) })()
+	defer meanwhile(func(int) error { return from.WriteFrame(&out) })()
 	var in audio.Frame
 	for {
-		if err := to.Audio().ReadFrame(&in); err != nil {
+		if err := to.ReadFrame(&in); err != nil {
 			t.Fatal(err)
 		}
 		if d := int(in.Samples[80]) - int(level); in.Kind == audio.Media && d*d < 2500 {

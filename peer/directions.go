@@ -12,8 +12,8 @@ import (
 
 // The directions of lines (RFC 3264, section 5.1) are kept from pion: it would
 // stop for good what the far end makes inactive, and answer other changes wrongly.
-// For pion all lines go both ways, all the time. What the far end said is put
-// into the answer, and the call keeps to it.
+// For pion all lines go both ways, all the time. What the two ends want is put
+// into offers and answers, and the call keeps to it.
 
 // A section is what a description of the far end says of one line.
 type section struct {
@@ -26,12 +26,11 @@ type section struct {
 	off       bool // turned down, by either end
 }
 
-// parse returns the sections of a description, and the same description with all
-// lines open both ways.
-func parse(text string) (all []section, opened string, err error) {
-	var d sdp.SessionDescription
+// parse returns a description and its sections.
+func parse(text string) (d *sdp.SessionDescription, all []section, err error) {
+	d = &sdp.SessionDescription{}
 	if err := d.UnmarshalString(text); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	usual := parley.SendRecv
 	for _, a := range d.Attributes {
@@ -40,18 +39,25 @@ func parse(text string) (all []section, opened string, err error) {
 		}
 	}
 	for _, m := range d.MediaDescriptions {
-		s := newSection(m, usual)
-		switch {
+		all = append(all, newSection(m, usual))
+	}
+	return d, all, nil
+}
+
+// opened returns the description with all lines open both ways, but for those that
+// are turned down.
+func opened(d *sdp.SessionDescription, all []section) (string, error) {
+	for i, m := range d.MediaDescriptions {
+		switch s := &all[i]; {
 		case s.kind == 0: // channels
 		case s.off: // whatever it says
 			direct(m, parley.Inactive)
 		default:
 			direct(m, parley.SendRecv)
 		}
-		all = append(all, s)
 	}
 	b, err := d.Marshal()
-	return all, string(b), err
+	return string(b), err
 }
 
 func newSection(m *sdp.MediaDescription, direction parley.Direction) section {
@@ -109,8 +115,22 @@ func direct(m *sdp.MediaDescription, d parley.Direction) {
 	m.Attributes = append(m.Attributes, sdp.Attribute{Key: d.String()})
 }
 
-// directed returns an answer with the directions that the offer left to it, and
-// without the lines that were turned down (RFC 3264, sections 6 and 6.1).
+// both returns the ways that two directions have in common.
+func both(d, e parley.Direction) parley.Direction {
+	sends, receives := d.Sends() && e.Sends(), d.Receives() && e.Receives()
+	switch {
+	case sends && receives:
+		return parley.SendRecv
+	case sends:
+		return parley.SendOnly
+	case receives:
+		return parley.RecvOnly
+	}
+	return parley.Inactive
+}
+
+// directed returns an answer with the directions that were agreed on, and without
+// the lines that were turned down (RFC 3264, sections 6 and 6.1).
 func directed(answer string, offered []section) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(answer); err != nil {
@@ -120,12 +140,13 @@ func directed(answer string, offered []section) (string, error) {
 		switch {
 		case i >= len(offered) || offered[i].kind == 0:
 		case offered[i].off:
-			m.MediaName.Port.Value = 0
-			direct(m, parley.Inactive)
+			bury(m)
 		case m.MediaName.Port.Value != 0:
 			direct(m, offered[i].direction)
+			oneClock(m)
 		}
 	}
+	regroup(&d)
 	b, err := d.Marshal()
 	return string(b), err
 }

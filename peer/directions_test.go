@@ -3,6 +3,7 @@ package peer_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +120,8 @@ func TestDirectionsUnstated(t *testing.T) {
 	}
 }
 
-// A second line of audio is agreed on, but not heard before the first is gone.
+// A browser may have several lines of audio, of which the next becomes the first
+// when that is turned down.
 func TestSecondAudio(t *testing.T) {
 	e := listen(t, nil)
 	b := newBrowser(t, pcmuCapability, 0, sendrecv)
@@ -133,26 +135,48 @@ func TestSecondAudio(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.talk(t, 160, 160)
-	p.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
-	var f audio.Frame
-	for range 10 {
-		if err := p.Audio().ReadFrame(&f); err != nil {
-			t.Fatal(err)
+	lines := slices.Collect(p.Audios())
+	if len(lines) != 2 || lines[0] != p.Audio() || lines[0].Mid() == lines[1].Mid() {
+		t.Fatalf("%d lines", len(lines))
+	}
+	read := func(a *parley.Audio) {
+		t.Helper()
+		a.SetReadDeadline(time.Now().Add(5 * time.Second))
+		var f audio.Frame
+		for range 10 {
+			if err := a.ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	first := p.Audio().Mid()
+	read(lines[0])
+	read(lines[1])
 	offer := strings.Replace(strings.Replace(b.offer(t), "BUNDLE 0 1", "BUNDLE 1", 1), "m=audio 9", "m=audio 0", 1)
-	if _, err := p.Answer(t.Context(), offer); err != nil {
+	answer, err := p.Answer(t.Context(), offer)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Audio() == nil || p.Audio().Mid() == first {
-		t.Fatalf("the audio is %+v", p.Audio())
+	if p.Audio() != lines[1] || line(answer, "a=group:") != "a=group:BUNDLE 1" {
+		t.Fatalf("the audio is %+v\n%s", p.Audio(), answer)
 	}
-	p.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
-	for range 10 {
-		if err := p.Audio().ReadFrame(&f); err != nil {
+	read(lines[1])
+}
+
+// What a far end offers beyond what a call holds is turned down.
+func TestTooManyLines(t *testing.T) {
+	e := listen(t, nil)
+	b := newBrowser(t, pcmuCapability, 0, sendrecv)
+	for range parley.MaxLines {
+		if _, err := (&browser{pc: b.pc}).addLine(pcmuCapability, sendrecv); err != nil {
 			t.Fatal(err)
 		}
+	}
+	p, answer := b.call(t, e, nil)
+	if n := len(slices.Collect(p.Audios())); n != parley.MaxLines || strings.Count(answer, "m=audio 0 ") != 1 {
+		t.Errorf("%d lines\n%s", n, answer)
+	}
+	if err := p.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 

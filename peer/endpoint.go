@@ -5,14 +5,17 @@
 //	p, answer, err := endpoint.Answer(ctx, offer, nil)
 //	go parley.Serve(ctx, p.Call, handler)
 //
-// A call has one line of audio, any number of videos (see [parley.Call.Videos])
-// and data channels ([parley.Call.AcceptChannel]). Candidates may trickle both ways:
-// [Peer.AddCandidate], [Peer.ReadCandidate]. While it goes on, either end may
-// offer again: [Peer.Answer], [Peer.Offer]. A program calls another one with
+// A call has up to 16 lines of audio and as many of video (see [parley.Call.Audios]
+// and [parley.Call.Videos]) and data channels ([parley.Call.AcceptChannel]).
+// Candidates may trickle both ways: [Peer.AddCandidate], [Peer.ReadCandidate].
+// While it goes on, either end may offer again: [Peer.Answer], [Peer.Offer], after
+// [Peer.AddAudio], [Peer.AddVideo], [Peer.Remove] and [Peer.SetDirection] of this
+// end. A program calls another one with
 // [Endpoint.Dial].
 //
 // Known limits: no simulcast, no retransmission in a stream of its own (RTX), no
-// ICE over TCP.
+// ICE over TCP. A page must not stop the transceiver of its first line while the
+// call goes on: browsers give up the connection with it.
 package peer
 
 import (

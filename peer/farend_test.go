@@ -34,11 +34,19 @@ type browser struct {
 // newBrowser returns a browser that offers one audio line with one codec.
 func newBrowser(t *testing.T, capability webrtc.RTPCodecCapability, payloadType webrtc.PayloadType, direction webrtc.RTPTransceiverDirection, change ...func(*webrtc.SettingEngine)) *browser {
 	t.Helper()
+	return newBrowserOf(t, []webrtc.RTPCodecParameters{{RTPCodecCapability: capability, PayloadType: payloadType}}, direction, change...)
+}
+
+// newBrowserOf is newBrowser with further formats after the codec.
+func newBrowserOf(t *testing.T, formats []webrtc.RTPCodecParameters, direction webrtc.RTPTransceiverDirection, change ...func(*webrtc.SettingEngine)) *browser {
+	t.Helper()
 	media := &webrtc.MediaEngine{}
-	parameters := webrtc.RTPCodecParameters{RTPCodecCapability: capability, PayloadType: payloadType}
-	if err := media.RegisterCodec(parameters, webrtc.RTPCodecTypeAudio); err != nil {
-		t.Fatal(err)
+	for _, p := range formats {
+		if err := media.RegisterCodec(p, webrtc.RTPCodecTypeAudio); err != nil {
+			t.Fatal(err)
+		}
 	}
+	capability := formats[0].RTPCodecCapability
 	reports := &interceptor.Registry{}
 	if err := webrtc.ConfigureRTCPReports(reports); err != nil {
 		t.Fatal(err)

@@ -31,6 +31,14 @@ type leg struct {
 	direction parley.Direction // as agreed last
 	codecs    []codec.Params
 
+	own     parley.Direction // that this end wants
+	said    parley.Direction // that it has said in its last description
+	settled bool             // both ends have described the line
+	removed bool             // this end does without the line
+	kept    bool             // but it stays in the descriptions
+	buried  bool             // and has said so in its last offer
+	off     bool             // turned down for good
+
 	mu     sync.Mutex
 	track  webrtc.TrackLocalWriter // nil unless pion has bound the track
 	closed bool
@@ -43,6 +51,7 @@ type leg struct {
 type line interface {
 	DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte)
 	DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte)
+	Mid() string
 	Remove()
 }
 

@@ -48,7 +48,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 }
 
 func (c *connection) answer(offer string) (wanted []section, err error) {
-	wanted, opened, err := parse(offer)
+	d, wanted, err := parse(offer)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,12 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 	if len(wanted) > maxLines {
 		return nil, fmt.Errorf("%d media sections are too many", len(wanted))
 	}
-	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: opened}); err != nil {
+	c.insist(wanted)
+	text, err := opened(d, wanted)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: text}); err != nil {
 		return nil, err
 	}
 	if err := c.attach(wanted); err != nil {
@@ -71,7 +76,11 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return wanted, c.pc.SetLocalDescription(answer)
+	err = c.pc.SetLocalDescription(answer)
+	if err == nil {
+		c.agreed(wanted)
+	}
+	return wanted, err
 }
 
 // OfferOptions say what an offer in a call that goes on is for.
@@ -98,7 +107,11 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
 	}
-	return c.described(ctx)
+	text, err := c.described(ctx)
+	if err != nil {
+		return "", err
+	}
+	return c.arranged(text)
 }
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps
@@ -110,9 +123,14 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	wanted, opened, err := parse(answer)
+	d, wanted, err := parse(answer)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	c.heard(wanted)
+	text, err := opened(d, wanted)
 	if err == nil {
-		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: opened})
+		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text})
 	}
 	if err == nil {
 		err = c.follow(wanted)
@@ -120,24 +138,8 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
+	c.agreed(wanted)
 	return nil
-}
-
-// Negotiate returns a channel that has a value whenever the far end has to be
-// told of a change by an offer of this end, which may also wait for the next
-// offer of the far end.
-func (p *Peer) Negotiate() <-chan struct{} { return p.c.needed }
-
-// AddVideo asks for one more line of video, which the call has after the next
-// offer of this end and its answer.
-func (p *Peer) AddVideo() error {
-	c := p.c
-	c.signalling.Lock()
-	defer c.signalling.Unlock()
-	if err := p.Err(); err != nil {
-		return err
-	}
-	return c.add(webrtc.RTPCodecTypeVideo)
 }
 
 // prepare makes the lines of a first offer.
@@ -158,6 +160,9 @@ func (c *connection) prepare() error {
 }
 
 func (c *connection) add(kind webrtc.RTPCodecType) error {
+	if c.count(kind) >= parley.MaxLines {
+		return fmt.Errorf("peer: %w", parley.ErrManyLines)
+	}
 	l := c.newLeg(kind)
 	t, err := c.pc.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
 	if err != nil {
@@ -282,14 +287,19 @@ func (c *connection) follow(wanted []section) error {
 			continue
 		}
 		l := c.legs[t]
+		if l == nil {
+			continue
+		}
+		l.settled = true
 		switch {
-		case l == nil:
+		case l.removed:
+			usable++ // so it was
+			if s.off {
+				c.drop(t, l)
+			}
 			continue
 		case s.off:
-			if l.line != nil {
-				l.line.Remove()
-				l.line = nil
-			}
+			c.drop(t, l)
 			continue
 		}
 		codecs := negotiated(t, s.formats)
@@ -297,7 +307,13 @@ func (c *connection) follow(wanted []section) error {
 			wanted[i].off = true
 			continue
 		}
-		if err := c.agree(l, s, codecs); err != nil {
+		err := c.agree(l, s, codecs)
+		if errors.Is(err, parley.ErrManyLines) {
+			wanted[i].off = true
+			c.drop(t, l)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		usable++
@@ -328,9 +344,6 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
 	}
 	if l.kind == webrtc.RTPCodecTypeAudio {
-		if c.call.Audio() != nil {
-			return nil // a second one
-		}
 		a, err := c.call.AddAudio(parley.AudioConfig{
 			Leg:       l,
 			Mid:       s.mid,
@@ -342,6 +355,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 			Playout:   c.config.Playout,
 			MinDelay:  c.config.MinDelay,
 			MaxDelay:  c.config.MaxDelay,
+			Silence:   cmp.Or(c.config.Silence, 40*time.Millisecond),
 			Direction: s.direction,
 			SSRC:      ssrc,
 			CNAME:     c.name,
@@ -416,4 +430,4 @@ func toSend(codecs []codec.Params) (send, event codec.Params) {
 	return send, codec.Params{}
 }
 
-func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, "telephone-event") }
+func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, eventName) }

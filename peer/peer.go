@@ -21,6 +21,11 @@ type CallConfig struct {
 	MinDelay, MaxDelay time.Duration  // of the playout; 0: 60 ms, 500 ms
 	Deadlines          parley.Deadlines
 
+	// Silence is how long silence is sent when nothing more is written, before
+	// nothing is sent, so that the browser does not go on with the last sound, as
+	// if something were lost. 0: 40 ms; negative: for as long as nothing is written.
+	Silence time.Duration
+
 	// Gather is how long a description waits for the addresses of this end, which
 	// servers of Config may be slow to tell; what comes later is for
 	// [Peer.ReadCandidate] only. 0: 500 ms; negative: not at all, so that a
@@ -38,10 +43,11 @@ type CallConfig struct {
 // A Peer is a [parley.Call] with a browser, or with another program that speaks
 // WebRTC.
 //
-// What the far end sends, and can be sent, are the lines of the call: audio, and
-// as many videos as there are. All lines are in the answer both ways, as far as
-// the far end wants them, so that what is written at any time later is heard
-// without another exchange. Of several lines of audio the first one is used.
+// What the far end sends, and can be sent, are the lines of the call, of audio and
+// of video. All lines are in the answer both ways, as far as the far end wants
+// them, so that what is written at any time later is heard without another
+// exchange. The exception is what [Peer.SetDirection] says. For the far end all of
+// them belong to one stream (MSID, CNAME).
 type Peer struct {
 	*parley.Call
 	c *connection

@@ -51,8 +51,8 @@ func TestCall(t *testing.T) {
 	eventually(t, 5*time.Second, "an echo", func() bool { c.say(5); return c.heard.Load() > 0 })
 	c.hangUp()
 	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
-	if ends := j.take(); len(ends) != 1 || ends[string(parley.Disconnected)] != 1 {
-		t.Errorf("ends %v, want one %s", ends, parley.Disconnected)
+	if ends := j.take(); len(ends) != 1 || ends[string(parley.Bye)] != 1 {
+		t.Errorf("ends %v, want one %s", ends, parley.Bye)
 	}
 }
 

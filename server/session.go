@@ -122,7 +122,7 @@ func (s *Server) refused(r *http.Request, no *refusal) {
 
 // codecs returns what the call sends, by line.
 func codecs(c *parley.Call) (names []string) {
-	if a := c.Audio(); a != nil {
+	for a := range c.Audios() {
 		names = append(names, a.Codec().String())
 	}
 	for v := range c.Videos() {

@@ -17,13 +17,13 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 	var decoders [128]*decoding
 	for _, p := range codecs {
 		if p.PayloadType > 127 {
-			return fmt.Errorf("stream: payload type %d of %s is not in 0..127", p.PayloadType, p)
+			return fmt.Errorf("%w: payload type %d of %s is not in 0..127", ErrConfig, p.PayloadType, p)
 		}
 		if p.ClockRate <= 0 {
-			return fmt.Errorf("stream: %s has no clock rate", p.Name)
+			return fmt.Errorf("%w: %s has no clock rate", ErrConfig, p.Name)
 		}
 		if d := decoders[p.PayloadType]; d != nil {
-			return fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, d.params, p)
+			return fmt.Errorf("%w: payload type %d stands for %s and for %s", ErrConfig, p.PayloadType, d.params, p)
 		}
 		if d := r.decoders[p.PayloadType]; d != nil && d.params == p {
 			decoders[p.PayloadType] = d

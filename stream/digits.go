@@ -36,14 +36,14 @@ func (r *AudioReceiver) NextDigit() time.Time {
 }
 
 // acceptEvent takes a packet of a telephone event. Its report does not wait for
-// playout; in the buffer it only says that its sequence number is not lost.
+// playout, and comes also while packets are taken coded; in the buffer it only says that its sequence number is not lost.
 func (r *AudioReceiver) acceptEvent(p *jitter.Packet, d *decoding) Verdict {
 	r.place(p, d)
+	err := d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
 	if r.queue != nil {
 		r.enqueue(p, d)
 		return Accepted
 	}
-	err := d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
 	p.Payload = nil
 	v := r.store(p, d)
 	if err != nil {

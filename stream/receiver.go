@@ -201,13 +201,13 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 
 func checkPTime(d time.Duration) error {
 	if d < time.Millisecond || d > time.Second {
-		return fmt.Errorf("stream: ptime %v is not between 1ms and 1s", d)
+		return fmt.Errorf("%w: ptime %v is not between 1ms and 1s", ErrConfig, d)
 	}
 	return nil
 }
 
 // TakeCoded makes the receiver put accepted packets into q instead of decoding
-// them; nil undoes it.
+// them; nil undoes it. Telephone events are both put there and reported.
 func (r *AudioReceiver) TakeCoded(q *PacketQueue) { r.queue = q }
 
 // Decodes reports whether this build can decode packets of the payload type.

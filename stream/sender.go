@@ -41,7 +41,8 @@ type AudioSender struct {
 	running bool // inside a talkspurt
 	marker  bool // the next frame begins a talkspurt
 	held    bool
-	loss    float64 // that the encoder knows of; negative: not told
+	silent  time.Duration // silence that was queued since the last write
+	loss    float64       // that the encoder knows of; negative: not told
 
 	rest      []byte // payload of the frame under way that has not been sent
 	restAt    uint32 // its timestamp
@@ -201,7 +202,7 @@ func (s *AudioSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
 		if due.IsZero() || now.Before(due) {
 			return s.appendNoise(dst, now)
 		}
-		if s.queue.count == 0 { // the grace is over
+		if s.queue.count == 0 && !s.fill() { // the grace is over
 			s.running = false
 			s.beginPause(now)
 			continue
@@ -211,6 +212,21 @@ func (s *AudioSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
 			return s.appendRest(dst), true
 		}
 	}
+}
+
+// fill queues a frame of silence, which counts as nothing written, and reports
+// whether there has to be one.
+func (s *AudioSender) fill() bool {
+	over := s.config.Silence >= 0 && s.silent >= s.config.Silence
+	if over || s.encoder == nil || s.noise != nil {
+		return false
+	}
+	clear(s.pcm)
+	s.queue.pcm.push(s.pcm)
+	p := s.queue.add()
+	p.samples, p.closed = s.frame, true
+	s.silent += s.config.PTime
+	return true
 }
 
 // take takes the next frame off the queue, and makes it the one under way

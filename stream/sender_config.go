@@ -12,7 +12,7 @@ import (
 	"github.com/parley-media/parley/payload"
 )
 
-// ErrConfig is wrapped by the error for a [SenderConfig] that contradicts
+// ErrConfig is wrapped by the error for a configuration that contradicts
 // itself or is out of range.
 var ErrConfig = errors.New("stream: wrong configuration")
 
@@ -25,6 +25,13 @@ type SenderConfig struct {
 	Queue     time.Duration // how much audio may wait, at most a minute; 0: 200 ms
 	Immediate bool          // send when there is audio for a packet, instead of on the media clock
 	Coded     bool          // take coded frames only, which needs no encoder
+
+	// Silence is how long silence is sent after the end of what was written, before
+	// nothing is sent any more; negative: until there is more to send. Without, a far
+	// end may take the end for a loss at first, and go on with the last sound for
+	// some 200 ms, as browsers do. It needs an encoder and the media clock, and
+	// where there is comfort noise, that takes its place.
+	Silence time.Duration
 
 	// Event is the format of telephone events (RFC 4733); the zero value is
 	// none. Its clock rate should be that of Codec (section 2.1 there).

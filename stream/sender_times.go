@@ -79,7 +79,7 @@ func (s *AudioSender) due(t time.Duration) (at time.Time, run int, ok bool) {
 	if !w.tied || s.config.Immediate {
 		return at, w.run, false
 	}
-	return s.end().Add(t - w.until), w.run, true
+	return s.end().Add(t - w.until - s.silent), w.run, true
 }
 
 // end returns when what is written next would leave, if it is written at once.
@@ -107,7 +107,7 @@ func (s *AudioSender) resume(now time.Time, t time.Duration) (stamp uint32, ok b
 	if !ok || s.clock.next.IsZero() || s.queue.count == maxPieces || s.config.Immediate {
 		return 0, false
 	}
-	at := s.end().Add(step)
+	at := s.end().Add(step - s.silent)
 	if !at.After(now.Add(s.grace())) {
 		return 0, false
 	}

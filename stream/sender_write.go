@@ -70,7 +70,7 @@ func (s *AudioSender) write(now time.Time, f *audio.Frame, stamp *uint32) error 
 	}
 	p.samples += len(f.Samples)
 	s.queue.pcm.push(f.Samples)
-	s.wrote = now
+	s.wrote, s.silent = now, 0
 	s.written.frame(f.Time, f.Duration())
 	return nil
 }
@@ -129,7 +129,7 @@ func (s *AudioSender) writeCoded(now time.Time, payload []byte, d time.Duration,
 		return ErrFull
 	}
 	p.set(stamp)
-	s.wrote = now
+	s.wrote, s.silent = now, 0
 	s.written.forget()
 	return nil
 }

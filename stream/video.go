@@ -147,11 +147,11 @@ func (r *VideoReceiver) SetCodecs(codecs []codec.Params) error {
 		case err != nil:
 			return err
 		case p.PayloadType > 127:
-			return fmt.Errorf("stream: payload type %d of %s is not in 0..127", p.PayloadType, p)
+			return fmt.Errorf("%w: payload type %d of %s is not in 0..127", ErrConfig, p.PayloadType, p)
 		case p.ClockRate <= 0:
-			return fmt.Errorf("stream: %s has no clock rate", p.Name)
+			return fmt.Errorf("%w: %s has no clock rate", ErrConfig, p.Name)
 		case formats[p.PayloadType].format != nil:
-			return fmt.Errorf("stream: payload type %d stands for %s and for %s", p.PayloadType, formats[p.PayloadType].params, p)
+			return fmt.Errorf("%w: payload type %d stands for %s and for %s", ErrConfig, p.PayloadType, formats[p.PayloadType].params, p)
 		}
 		formats[p.PayloadType] = videoFormat{format: f, params: p, described: described(f, p)}
 	}

@@ -34,9 +34,11 @@ func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	}
 	known := map[any]bool{}
 	for {
-		if a := c.Audio(); a != nil && !known[a] {
-			known[a] = true
-			start(func() error { return echoAudio(ctx, c, a) })
+		for a := range c.Audios() {
+			if !known[a] {
+				known[a] = true
+				start(func() error { return echoAudio(ctx, a) })
+			}
 		}
 		for v := range c.Videos() {
 			if !known[v] {
@@ -56,9 +58,9 @@ func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	}
 }
 
-func echoAudio(ctx context.Context, c *parley.Call, line *parley.Audio) error {
+func echoAudio(ctx context.Context, line *parley.Audio) error {
 	if !line.Decodes() || strings.EqualFold(line.Codec().Name, "opus") {
-		return parley.Copy(ctx, c, c)
+		return parley.CopyAudio(ctx, line, line)
 	}
 	var f audio.Frame
 	for {

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-//go:embed testdata/peer.html testdata/console.js testdata/peer.js testdata/gaps.js
+//go:embed testdata/peer.html testdata/console.js testdata/peer.js testdata/sound.js testdata/gaps.js testdata/tape.js
 var peerFiles embed.FS
 
 // A Console is the handler of a page that does what the test tells it, in any
 // browser: it fetches expressions, evaluates them, and posts what they are worth.
 // The page has a peer connection with tones and numbered pictures to send; see
-// testdata/peer.js for its words. Mount it at /peer/ and open [Console.URL] in
+// testdata/peer.js and testdata/sound.js for its words. Mount it at /peer/ and open [Console.URL] in
 // one browser. It is safe for concurrent use.
 type Console struct {
 	mux  *http.ServeMux

@@ -48,7 +48,7 @@ func TestConsole(t *testing.T) {
 	if got := c.URL(server.URL); got != server.URL+"/peer/peer.html" {
 		t.Errorf("URL %s", got)
 	}
-	for _, name := range []string{"peer.html", "peer.js", "console.js", "gaps.js"} {
+	for _, name := range []string{"peer.html", "peer.js", "sound.js", "console.js", "gaps.js", "tape.js"} {
 		response, err := http.Get(server.URL + "/peer/" + name)
 		if err != nil {
 			t.Fatal(err)
