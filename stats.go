@@ -42,6 +42,7 @@ type AudioStats struct {
 	LineStats
 	Queued  time.Duration
 	Stalled time.Duration // pauses in what was sent, because this machine was too busy
+	Behind  time.Duration // for how long the next frame has been due and was not read; 0 if packets are read
 
 	stream.ReceiverStats
 
@@ -103,6 +104,9 @@ func (a *Audio) statsLocked(s *AudioStats) {
 	a.sender.Stats(&sent)
 	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
 	s.Queued, s.Stalled = a.sender.Queued(), sent.Stalled
+	if due := a.receiver.Next(); !due.IsZero() && a.coded == nil {
+		s.Behind = max(time.Since(due), 0)
+	}
 	s.RFactor, s.MOS = a.rate()
 }
 

@@ -26,7 +26,8 @@ const maxLines = 32
 // call has not ended.
 func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err error) {
 	c := p.c
-	if err := c.settle(ctx); err != nil {
+	anew := c.renews(offer)
+	if err := c.settle(ctx, anew); err != nil {
 		return "", err
 	}
 	c.signalling.Lock()
@@ -41,7 +42,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 		}
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
-	if answer, err = c.described(ctx); err != nil {
+	if answer, err = c.described(ctx, anew); err != nil {
 		return "", err
 	}
 	return directed(answer, wanted)
@@ -92,14 +93,15 @@ type OfferOptions struct {
 // one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused.
 func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err error) {
 	c := p.c
-	if err := c.settle(ctx); err != nil {
+	if o == nil {
+		o = &OfferOptions{}
+	}
+	if err := c.settle(ctx, o.Restart); err != nil {
 		return "", err
 	}
 	c.signalling.Lock()
 	defer c.signalling.Unlock()
-	if o == nil {
-		o = &OfferOptions{}
-	}
+	anew := o.Restart || c.pc.LocalDescription() == nil
 	description, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: o.Restart})
 	if err == nil {
 		err = c.pc.SetLocalDescription(description)
@@ -107,11 +109,15 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
 	}
+<<<<<<< ours
 	text, err := c.described(ctx)
 	if err != nil {
 		return "", err
 	}
 	return c.arranged(text)
+=======
+	return c.described(ctx, anew)
+>>>>>>> theirs
 }
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps
@@ -180,10 +186,32 @@ func (c *connection) newLeg(kind webrtc.RTPCodecType) *leg {
 	return l
 }
 
-// settle waits until this end looks for addresses no more, since pion reads the
-// credentials meanwhile, which a restart of ICE changes. The error is that of the
-// call if it has ended.
-func (c *connection) settle(ctx context.Context) error {
+// renews reports whether an offer has other credentials than the description of
+// the far end before, which restarts ICE (RFC 8839, section 4.4.1.1.1).
+func (c *connection) renews(offer string) bool {
+	before := map[string]bool{}
+	if d := c.pc.RemoteDescription(); d != nil {
+		for l := range strings.Lines(d.SDP) {
+			before[strings.TrimSpace(l)] = true
+		}
+	}
+	for l := range strings.Lines(offer) {
+		l = strings.TrimSpace(l)
+		if (strings.HasPrefix(l, "a=ice-ufrag:") || strings.HasPrefix(l, "a=ice-pwd:")) && !before[l] {
+			return true
+		}
+	}
+	return false
+}
+
+// settle waits, before a restart of ICE, until this end looks for addresses no
+// more, since pion reads the credentials meanwhile, which the restart changes.
+// Servers that do not answer make that take many seconds. The error is that of
+// the call if it has ended.
+func (c *connection) settle(ctx context.Context, restart bool) error {
+	if !restart {
+		return c.call.Err()
+	}
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
 	for c.pc.ICEGatheringState() == webrtc.ICEGatheringStateGathering {
@@ -199,10 +227,10 @@ func (c *connection) settle(ctx context.Context) error {
 }
 
 // described returns the local description with the candidates that are there in
-// time.
-func (c *connection) described(ctx context.Context) (string, error) {
+// time. Those of an exchange before, which is not done anew, are with the far end.
+func (c *connection) described(ctx context.Context, anew bool) (string, error) {
 	patience := c.config.Gather
-	if patience >= 0 {
+	if patience >= 0 && anew {
 		late := time.NewTimer(cmp.Or(patience, 500*time.Millisecond))
 		defer late.Stop()
 		select {

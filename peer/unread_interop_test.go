@@ -1,0 +1,8 @@
+//go:build interop && !soak
+
+package peer_test
+
+import "time"
+
+// unread is for how long [TestUnreadLive] reads nothing.
+const unread = 10 * time.Second
