@@ -23,7 +23,10 @@ const (
 func startCode(b []byte) int { return bytes.Index(b, []byte{0, 0, 1}) }
 
 // parameterSets are those of one stream.
-type parameterSets struct{ sps, pps [][]byte }
+type parameterSets struct {
+	sps, pps [][]byte
+	left     bool // the stream has had others since, so that it has to name its own
+}
 
 // maxParameterSets of each kind are kept. Encoders have one or two.
 const maxParameterSets = 16
@@ -134,21 +137,25 @@ func (s *parameterSets) parseAVCC(b []byte) (lengthSize int, ok bool) {
 }
 
 // appendLengths appends a byte stream as NAL units that each have their length
-// in four bytes before them. Delimiters go, and parameter sets that known has.
+// in four bytes before them. Delimiters go, and parameter sets that known has,
+// until others come: a set takes the place of one with its number, and may make a
+// decoder forget those that refer to it (H.264 section 7.4.1.2.1).
 func appendLengths(b, annexB []byte, known *parameterSets) []byte {
 	for nal := range payload.AnnexB(annexB) {
-		switch nal[0] & 31 {
-		case nalAUD:
+		if isParameterSet(nal) && !known.has(nal) {
+			known.left = true
+		}
+	}
+	for nal := range payload.AnnexB(annexB) {
+		if nal[0]&31 == nalAUD || isParameterSet(nal) && !known.left {
 			continue
-		case nalSPS, nalPPS:
-			if known.has(nal) {
-				continue
-			}
 		}
 		b = payload.AppendAVCC(b, nal)
 	}
 	return b
 }
+
+func isParameterSet(nal []byte) bool { return nal[0]&31 == nalSPS || nal[0]&31 == nalPPS }
 
 // appendStartCodes appends NAL units that have lengths of size bytes as a byte
 // stream. A key frame gets the parameter sets if it has none.

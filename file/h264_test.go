@@ -66,6 +66,30 @@ func TestAVCC(t *testing.T) {
 	}
 }
 
+// A stream that goes over to other sets, and back, names all of them from then on.
+func TestSetsThatChange(t *testing.T) {
+	start := []byte{0, 0, 0, 1}
+	pps, slice := unhex(t, "68cb83cb20"), []byte{0x65, 0x88, 1}
+	unit := func(sps string) []byte {
+		return slices.Concat(start, unhex(t, sps), start, pps, start, slice)
+	}
+	one, other := unit(parameterSetTests[0].sps), unit(parameterSetTests[1].sps)
+	var sets parameterSets
+	sets.add(one)
+	for i, tt := range []struct{ in, want []byte }{
+		{one, slices.Concat(start, slice)},
+		{other, other},
+		{other, other},
+		{one, one},
+		{slices.Concat(start, slice), slices.Concat(start, slice)},
+	} {
+		got, ok := appendStartCodes(nil, appendLengths(nil, tt.in, &sets), 4, false, &sets)
+		if !ok || !bytes.Equal(got, tt.want) {
+			t.Errorf("unit %d is %x, want %x", i, got, tt.want)
+		}
+	}
+}
+
 func TestLookAtPictures(t *testing.T) {
 	for _, tt := range []struct {
 		codec Codec

@@ -26,6 +26,9 @@ const (
 type recorderClock struct {
 	begun  bool
 	shift  time.Duration // from the timeline to the file
+	left   bool          // it was another one
+	before time.Duration // which
+	alone  bool          // it is not corrected
 	leader *recording    // the track by whose arrival the clock is corrected
 
 	based bool          // base is known
@@ -53,7 +56,7 @@ func (c *recorderClock) place(track *recording, arrival, at time.Duration) (time
 		c.restart(track, arrival, at)
 		delay = 0
 	}
-	if c.leader == track {
+	if c.leader == track && !c.alone {
 		c.watch(arrival, delay)
 	}
 	return at + c.shift, true
@@ -64,8 +67,15 @@ func (c *recorderClock) restart(track *recording, arrival, at time.Duration) {
 	if c.leader != track {
 		return
 	}
+	c.left, c.before = c.begun, c.shift
 	c.shift, c.based = arrival-at, false
 	c.since, c.least = arrival, clockBehind
+}
+
+// aside returns a clock for a track that has nothing to do with c any more. It goes
+// on as c did until its leader made a leap, if that is borne out by the arrival.
+func (c *recorderClock) aside() *recorderClock {
+	return &recorderClock{begun: c.left, shift: c.before, alone: c.left}
 }
 
 // watch follows the delay of the leader.

@@ -73,7 +73,7 @@ func (t *recording) placeLocked(arrival, at time.Duration) time.Duration {
 		return place
 	}
 	if t.aside == nil {
-		t.aside = &recorderClock{}
+		t.aside = t.clock.aside()
 	}
 	place, _ = t.aside.place(t, arrival, at)
 	return place
@@ -354,7 +354,7 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	// No two frames have the same time, and only one that is shown before another
 	// that was decoded before has an earlier one.
 	back := v.last - f.Time
-	reordered := v.begun && back > 0 && back <= maxReorder
+	reordered := v.begun && v.codec == H264 && back > 0 && back <= maxReorder
 	at = max(at, 0)
 	tick := at.Round(webmTick)
 	if v.begun && (tick == v.tick || !reordered && tick <= v.end) {

@@ -4,7 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
+
+// liveStep is how long the last picture of a recording lasts at most. The ones
+// before it may be far apart because others were lost.
+const liveStep = 100 * time.Millisecond
 
 // webmRoom is what the header of a growing file has for its tracks.
 const webmRoom = 8 << 10
@@ -21,7 +26,7 @@ type growingWebM struct {
 
 // newGrowingWebM returns a writer to w, which must be able to seek.
 func newGrowingWebM(w io.Writer, matroska bool) (*growingWebM, error) {
-	m := &WebMWriter{open: newOpening(nil), every: 1}
+	m := &WebMWriter{open: newOpening(nil), every: 1, longest: liveStep}
 	if err := m.out.start(w, "webm"); err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ type WebMWriter struct {
 	start   int64 // its time, in ticks
 	last    []webmLast
 	end     time.Duration // of the file
+	longest time.Duration // that a picture is taken to last; 0: no limit
 	scratch []byte
 	size    [8]byte // of a cluster, when it is finished
 
@@ -308,6 +309,9 @@ func (w *WebMWriter) write(p *Packet) error {
 	}
 	if d == 0 {
 		d = last.step()
+		if w.longest > 0 {
+			d = min(d, w.longest)
+		}
 	}
 	w.end = max(w.end, p.Time+t.delay()+d)
 	return w.out.settle(p.Time)

@@ -16,8 +16,8 @@ import (
 	"github.com/parley-media/parley/video/vpx"
 )
 
-// A studio is a source of what a line shows, decoded and encoded anew. It counts.
-type studio struct {
+// A gallery is a source of what a line shows, decoded and encoded anew. It counts.
+type gallery struct {
 	line     *parley.Video
 	pictures *video.Pictures
 	encoder  video.Encoder
@@ -27,7 +27,7 @@ type studio struct {
 	keys     atomic.Int64
 }
 
-func newStudio(t *testing.T, line *parley.Video) *studio {
+func newGallery(t *testing.T, line *parley.Video) *gallery {
 	t.Helper()
 	decoder, err := vpx.NewDecoder(vpx.DecoderConfig{Codec: "VP8"})
 	if err != nil {
@@ -37,7 +37,7 @@ func newStudio(t *testing.T, line *parley.Video) *studio {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &studio{line: line, pictures: video.NewPictures(line, decoder), encoder: encoder}
+	s := &gallery{line: line, pictures: video.NewPictures(line, decoder), encoder: encoder}
 	t.Cleanup(func() {
 		s.pictures.Close()
 		encoder.Close()
@@ -45,7 +45,7 @@ func newStudio(t *testing.T, line *parley.Video) *studio {
 	return s
 }
 
-func (s *studio) ReadFrame(f *video.Frame) error {
+func (s *gallery) ReadFrame(f *video.Frame) error {
 	for {
 		at, err := s.pictures.ReadPicture(&s.img)
 		if err != nil {
@@ -65,7 +65,7 @@ func (s *studio) ReadFrame(f *video.Frame) error {
 	}
 }
 
-func (s *studio) RequestKeyframe() { s.wanted.Store(true) }
+func (s *gallery) RequestKeyframe() { s.wanted.Store(true) }
 
 // A guest counts what it reads of a relay.
 type guest struct {
@@ -85,7 +85,7 @@ func TestAudience(t *testing.T) {
 	p.do(t, "start")
 	p.do(t, "camera", "camera", 1, options{"codec": "VP8", "direction": "sendonly"})
 	from := p.call(t, e, nil)
-	source := newStudio(t, from.Video())
+	source := newGallery(t, from.Video())
 	begin := time.Now()
 	relay := video.NewRelay(source, video.RelayConfig{Queue: 16})
 	defer relay.Close()

@@ -26,9 +26,9 @@ func severalAudios(t *testing.T, start func(testing.TB, string) *headless.Proces
 	t.Run("server", func(t *testing.T) { serverChanges(t, p, plain) })
 }
 
-// apart says how much fainter the one tone is than the other on a line, in dB, a
+// fainter says how much fainter the one tone is than the other on a line, in dB, a
 // tone being the loudest of the bins around it.
-const apart = `(async (mid, strong, faint) => {
+const fainter = `(async (mid, strong, faint) => {
   const { analyser } = await ear(mid);
   const bins = new Float32Array(analyser.frequencyBinCount);
   analyser.getFloatFrequencyData(bins);
@@ -44,12 +44,12 @@ func (p *page) hearsOnly(t *testing.T, mid string, hz, other float64) {
 	t.Helper()
 	p.do(t, "hears", mid, hz)
 	for range 20 { // what is heard of the beginning of a tone has every frequency
-		if p.number(t, apart, mid, hz, other) > 20 {
+		if p.number(t, fainter, mid, hz, other) > 20 {
 			return
 		}
 		p.do(t, "sleep", 250)
 	}
-	t.Errorf("line %s: %.0f Hz is %.1f dB fainter than %.0f Hz, want 20", mid, other, p.number(t, apart, mid, hz, other), hz)
+	t.Errorf("line %s: %.0f Hz is %.1f dB fainter than %.0f Hz, want 20", mid, other, p.number(t, fainter, mid, hz, other), hz)
 }
 
 // twoTones has a page send two tones, then one, then two, and hear each of them on

@@ -128,11 +128,12 @@ func (a *artist) left() int64 {
 	return a.missed
 }
 
-func median(all []time.Duration) time.Duration {
-	if len(all) == 0 {
-		return math.MaxInt64 / 2
+// median returns that of values, or a very large one if there are none.
+func median[T time.Duration | float64](values []T) T {
+	if len(values) == 0 {
+		return T(time.Hour)
 	}
-	return slices.Sorted(slices.Values(all))[len(all)/2]
+	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
 type timedDecoder struct {

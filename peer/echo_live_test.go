@@ -92,11 +92,6 @@ func (x *tape) delays() (all []time.Duration) {
 	return all
 }
 
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
-}
-
 // slope is that of the straight line through points, by least squares.
 func slope(x, y []float64) float64 {
 	var sx, sy, sxx, sxy float64

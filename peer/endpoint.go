@@ -10,19 +10,14 @@
 // Candidates may trickle both ways: [Peer.AddCandidate], [Peer.ReadCandidate].
 // While it goes on, either end may offer again: [Peer.Answer], [Peer.Offer], after
 // [Peer.AddAudio], [Peer.AddVideo], [Peer.Remove] and [Peer.SetDirection] of this
-// end. A program calls another one with
-// [Endpoint.Dial].
+// end. A program calls another one with [Endpoint.Dial].
 //
 // Known limits: no simulcast, no retransmission in a stream of its own (RTX), no
-<<<<<<< ours
 // ICE over TCP. A page must not stop the transceiver of its first line while the
-// call goes on: browsers give up the connection with it.
-=======
-// ICE over TCP. The orientation of a camera is not told beside its pictures (RFC
-// 7742, section 4): whoever sends them has to turn them, as the browsers of phones
-// do when it is not agreed on. A relay (TURN) that does not answer makes Close take
-// up to 8 s, after the call has ended.
->>>>>>> theirs
+// call goes on: browsers give up the connection with it. The orientation of a camera
+// is not told beside its pictures (RFC 7742, section 4): whoever sends them has to
+// turn them, as the browsers of phones do when it is not agreed on. A relay (TURN)
+// that does not answer makes Close take up to 8 s, after the call has ended.
 package peer
 
 import (

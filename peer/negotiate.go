@@ -109,15 +109,11 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
 	}
-<<<<<<< ours
-	text, err := c.described(ctx)
+	text, err := c.described(ctx, anew)
 	if err != nil {
 		return "", err
 	}
 	return c.arranged(text)
-=======
-	return c.described(ctx, anew)
->>>>>>> theirs
 }
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps

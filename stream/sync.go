@@ -17,7 +17,9 @@ import "time"
 //
 // A new shift is not taken at once: while it is off by more than 10 ms, time goes
 // by up to 1/8 faster or slower for pictures, so that it never goes back and no
-// frame is left out. Less than that is left alone.
+// frame is left out. Less than that is left alone. Only where both sources report
+// that one of them has made a leap, as one does whose timestamps have stood still in
+// a pause, the Time of pictures makes it too.
 type Sync struct {
 	audio *AudioReceiver
 	video *VideoReceiver
@@ -27,6 +29,7 @@ type Sync struct {
 	shift  time.Duration // from the media time of a picture to its Time
 	latest time.Duration // highest media time of a picture that was given out
 	moving bool
+	leaps  bool // the shift that is wanted is taken at once
 
 	known   bool   // by reports, of the runs sound and picture
 	sound   uint64 // identifiers of these
@@ -43,6 +46,7 @@ const (
 	slowness   = 8                      // a shift changes by one part of so many of the time that goes by
 	maxLag     = 2 * time.Second        // what reports may say of the difference of two ways
 	maxSet     = 100 * time.Millisecond // a larger change has to be borne out by both sources
+	leap       = 500 * time.Millisecond // from here on a change is not caught up with but taken
 	unbelieved = 30 * time.Second       // after which what was known before is given up
 )
 
@@ -87,6 +91,9 @@ func (s *Sync) place(now time.Time, media time.Duration) time.Duration {
 	case passed > 0:
 		s.latest = media
 		off := want - s.shift
+		if s.leaps {
+			s.leaps, s.shift, off = false, want, 0
+		}
 		if s.moving = s.moving || off > tolerated || off < -tolerated; s.moving {
 			step := min(max(off, -passed/slowness), passed/slowness)
 			s.shift += step
@@ -122,6 +129,7 @@ func (s *Sync) skewing(now time.Time) time.Duration {
 			// like this too.
 			s.doubt(now, heardAt, seenAt)
 		default:
+			s.leaps = s.leaps || s.known && change.Abs() > leap
 			s.known, s.skew, s.lag = true, skew, lag
 			s.doubted = time.Time{}
 		}
@@ -138,10 +146,14 @@ func (s *Sync) doubt(now, heard, seen time.Time) {
 	}
 }
 
-// confirmed reports whether both sources have reported again since their reports
-// were doubted.
+// confirmed reports whether the reports of both sources are as new as the one that
+// brought the doubt, or newer.
 func (s *Sync) confirmed(heard, seen time.Time) bool {
-	return !s.doubted.IsZero() && !heard.Equal(s.doubts[0]) && !seen.Equal(s.doubts[1])
+	brought := s.doubts[0]
+	if s.doubts[1].After(brought) {
+		brought = s.doubts[1]
+	}
+	return !s.doubted.IsZero() && !heard.Before(brought) && !seen.Before(brought)
 }
 
 // reported returns what the clock of the source that is heard showed at media

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/jitter"
 	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/video"
 )
@@ -311,6 +312,33 @@ func TestSyncRestart(t *testing.T) {
 	}
 }
 
+// Sound that is taken coded stands still in a pause of its source, if its timestamps
+// do. Pictures make that leap as soon as both sources have reported it.
+func TestSyncPause(t *testing.T) {
+	s := newStudio(t, InOrder)
+	s.sound.TakeCoded(&PacketQueue{})
+	s.play(0, time.Second)
+	s.report(time.Second)
+	s.play(time.Second, 4*time.Second)
+	s.want(0, "0s")
+	const pause = 1500 * ms
+	for at := 4 * time.Second; at < 4*time.Second+pause; at += 20 * ms {
+		if at%(40*ms) == 0 {
+			s.show(at)
+		}
+	}
+	from := 4*time.Second + pause
+	s.heard.Timestamp -= uint32(pause / ms * 8)
+	s.play(from, from+200*ms)
+	s.reportSound(from + 200*ms)
+	s.play(from+200*ms, from+400*ms)
+	s.want(4*time.Second, "0s")
+	s.reportPictures(from + 400*ms)
+	s.play(from+400*ms, from+2*time.Second)
+	first := (from + 400*ms + 39*ms) / (40 * ms) * (40 * ms)
+	s.want(first, "-1.5s")
+}
+
 // Whichever comes first, its first packet is 0.
 func TestSyncBegins(t *testing.T) {
 	s := newStudio(t, InOrder)
@@ -417,4 +445,31 @@ func ExampleNewSync() {
 	// picture at 40ms
 	// sound at 500ms
 	// sound at 520ms
+}
+
+// A packet that was sent again long after its time is no reason to take the next
+// one, after a pause, for the beginning of something else.
+func TestTimelineAfterLatePacket(t *testing.T) {
+	const frame = 40 * ms
+	l := timeline{unordered: true}
+	packet := func(seq int64, media, arrival time.Duration) jitter.Packet {
+		p := jitter.Packet{Seq: seq, Timestamp: uint32(timeToUnits(media, 90000)), Arrival: videoBegin.Add(arrival)}
+		l.place(&p, 90000)
+		return p
+	}
+	var id uint64
+	for i := range int64(100) {
+		at := time.Duration(i) * frame
+		if p := packet(i, at, at); p.Time != at {
+			t.Fatalf("packet %d is at %v", i, p.Time)
+		}
+		id = l.id
+	}
+	packet(100, 100*frame, 100*frame+1400*ms)
+	if p := packet(101, 9*time.Second, 9*time.Second+5*ms); p.Time != 9*time.Second || l.id != id {
+		t.Errorf("after the pause at %v, in another run: %t", p.Time, l.id != id)
+	}
+	if packet(102, 20*time.Second, 9*time.Second+45*ms); l.id == id {
+		t.Error("a jump is none")
+	}
 }

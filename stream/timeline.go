@@ -118,11 +118,16 @@ func (l *timeline) follow(p *jitter.Packet, clockRate int) {
 }
 
 // jumps reports whether the step to media time at is not borne out by the time
-// of arrival.
+// of arrival: neither by that of the packet before, which may have come late itself,
+// as one that was sent again before a pause, nor by that of the fastest.
 func (l *timeline) jumps(at, arrival time.Duration) bool {
 	moved := at - l.lastTime
 	diff := moved - (arrival - l.lastArrival)
-	return (moved > jump || moved < -jump) && (diff > jump || diff < -jump)
+	if moved.Abs() <= jump || diff.Abs() <= jump {
+		return false
+	}
+	late := arrival - at - l.fastest.zero()
+	return !l.fastest.begun || late.Abs() > jump
 }
 
 // restart begins a run with p. With newSeq its sequence numbers have nothing to

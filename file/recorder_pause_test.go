@@ -1,0 +1,108 @@
+package file_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/file"
+)
+
+// Sound whose time has stood still in a pause goes on at the present, and pictures
+// that were not in the pause go on as before, however late they come: also when
+// their time makes the leap of the sound later.
+func TestRecordPauseOfSound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, path := recorder(t, "call.mkv", file.RecorderConfig{})
+		a, err := r.AddAudio(file.RecorderTrack{Track: file.Track{Codec: file.PCM, Rate: 8000}, Timeline: "call"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := r.AddVideo(file.RecorderTrack{Track: file.Track{Codec: file.VP8}, Timeline: "call"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const pause = 5 * time.Second
+		begin, shown := time.Now(), 0
+		for i := range 900 {
+			now := time.Duration(i) * 20 * ms
+			time.Sleep(time.Until(begin.Add(now)))
+			at := now
+			if now >= 7*time.Second {
+				at -= pause
+			}
+			if now < 2*time.Second || now >= 7*time.Second {
+				if err := a.WriteFrame(level(int16(i), at)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			came := now
+			if now >= 7*time.Second && now < 7300*ms || now >= 8500*ms && now < 11*time.Second {
+				came -= 300 * ms
+			}
+			for ; time.Duration(shown)*100*ms <= came; shown++ {
+				at := time.Duration(shown) * 100 * ms
+				if now >= 12*time.Second {
+					at -= pause
+				}
+				if err := v.WriteFrame(pictureFrame(shown == 0, shown, at)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(20 * ms)
+		length := r.Duration()
+		closed(t, r)
+		_, packets := packetsOf(t, path)
+		for i, at := range timesOf(packets, 1) {
+			if want := time.Duration(i) * 100 * ms; (at - want).Abs() > 2*ms {
+				t.Errorf("picture %d is at %v, want %v", i, at, want)
+			}
+		}
+		sounds := timesOf(packets, 0)
+		if end := sounds[len(sounds)-1] + 20*ms; (end - length).Abs() > 25*ms {
+			t.Errorf("the sound ends at %v of %v", end, length)
+		}
+	})
+}
+
+// Pictures of VP8 are not reordered: whose time goes back a little comes behind
+// those before. The last of them is not taken to last for as long as the gaps that
+// losses have left.
+func TestRecordPicturesThatGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, path := recorder(t, "call.webm", file.RecorderConfig{})
+		v, err := r.AddVideo(file.RecorderTrack{Track: file.Track{Codec: file.VP8}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		for i, at := range []time.Duration{0, 500, 1000, 700, 1500, 2000} {
+			time.Sleep(time.Until(begin.Add(at * ms)))
+			if err := v.WriteFrame(pictureFrame(i == 0, i, at*ms)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closed(t, r)
+		_, packets := packetsOf(t, path)
+		if got, want := timesOf(packets, 0), []time.Duration{0, 500 * ms, time.Second, 1001 * ms, 1500 * ms, 2 * time.Second}; !slices.Equal(got, want) {
+			t.Errorf("pictures are at %v, want %v", got, want)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.Index(b, []byte{0x44, 0x89, 0x88}) // Duration, of eight bytes
+		if at < 0 {
+			t.Fatal("no duration")
+		}
+		if got := math.Float64frombits(binary.BigEndian.Uint64(b[at+3:])); got != 2100 {
+			t.Errorf("the file lasts %v ms, want 2100", got)
+		}
+	})
+}
