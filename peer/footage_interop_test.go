@@ -210,4 +210,3 @@ func apart(flashes []flash, beeps []time.Duration) (all []time.Duration) {
 	}
 	return all
 }
-
