@@ -74,6 +74,7 @@ func (p *python) read(t *testing.T, value any) {
 
 // aiortc hears, sees and reads what it sends, whoever has called.
 func TestAiortc(t *testing.T) {
+	t.Parallel()
 	for _, role := range []string{"offer", "answer"} {
 		t.Run(role, func(t *testing.T) {
 			e, python := listen(t, nil), startPython(t, role)

@@ -81,6 +81,7 @@ const audience = 10
 // that is stuck harms nobody, and the source is used by others too. Without anybody
 // it rests.
 func TestAudience(t *testing.T) {
+	t.Parallel()
 	p, e := watching(t), listen(t, nil)
 	p.do(t, "start")
 	p.do(t, "camera", "camera", 1, options{"codec": "VP8", "direction": "sendonly"})

@@ -198,6 +198,7 @@ func run(t *testing.T, tab *browser.Tab, expression string) string {
 }
 
 func TestChannelsChromium(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	tab := browser.Open(t, s.url+"/", browser.View{})
 	if got := run(t, tab, "connect()"); got != "hello" {
@@ -366,6 +367,7 @@ func (s *site) greet(ctx context.Context) error {
 }
 
 func TestChannelsAiortc(t *testing.T) {
+	t.Parallel()
 	const python = "/usr/bin/python3" // the one that Debian's packages are for
 	if err := exec.Command(python, "-c", "import aiortc").Run(); err != nil {
 		t.Fatalf("aiortc: %v (Debian package python3-aiortc)", err)

@@ -155,6 +155,7 @@ func (d *timedDecoder) Decode(dst *image.YCbCr, f *video.Frame) error {
 
 // What a page shows comes back drawn anew, soon, and as often as it was shown.
 func TestDrawnChromium(t *testing.T) {
+	t.Parallel()
 	p, e := watching(t), listen(t, nil)
 	for _, codec := range []string{"VP8", "VP9"} {
 		twice(t, codec, func(t *testing.T) error { return draws(t, p, e, codec) })

@@ -14,6 +14,7 @@ import (
 
 // Firefox does what Chromium does.
 func TestFirefox(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Firefox), listen(t, nil)
 	twice(t, "VP8", func(t *testing.T) error { return seesItself(t, p, e, "VP8") })
 	t.Run("lines", func(t *testing.T) { firefoxLines(t, p, e) })

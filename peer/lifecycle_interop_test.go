@@ -18,6 +18,7 @@ import (
 
 // Neither description has a candidate; the answer is there at once.
 func TestTrickleChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	p.trickle = true
 	twice(t, "call", func(t *testing.T) error {
@@ -53,6 +54,7 @@ func TestTrickleChromium(t *testing.T) {
 // A page that may not use the microphone tells no address of its own, only
 // names that nobody here resolves (.local): it is found by what it sends.
 func TestNoMicrophone(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB, string) *headless.Process{"Chromium": headless.Ungranted, "Firefox": headless.Firefox} {
 		t.Run(name, func(t *testing.T) {
 			p, e := open(t, start), listen(t, nil)
@@ -155,6 +157,7 @@ func TestEndsChromium(t *testing.T) {
 // The connection is made anew (RFC 8445, section 2.4) by either end, and all
 // that goes on over it goes on.
 func TestRestartChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	for _, by := range []string{"page", "server"} {
 		twice(t, by, func(t *testing.T) error { return restart(t, p, e, by) })

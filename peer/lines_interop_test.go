@@ -40,6 +40,7 @@ func (p *page) shows(t *testing.T, mid string, camera int) view {
 
 // Cameras and screens come and go, and what is not concerned goes on.
 func TestLinesChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	twice(t, "page", func(t *testing.T) error { return comeAndGo(t, p, e) })
 	t.Run("server", func(t *testing.T) { serverAdds(t, p, e) })
@@ -227,6 +228,7 @@ func directions(t *testing.T, p *page, e *peer.Endpoint) {
 
 // A page may only send, only listen, or do neither.
 func TestOneWayChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	var still video.Frame
 	t.Run("sendonly", func(t *testing.T) {
@@ -341,6 +343,7 @@ func shining(to *parley.Video, still video.Frame) func(int) error {
 
 // A camera may change its size while it is seen.
 func TestResizeChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	for _, codec := range []string{"VP8", "VP9", "H264"} {
 		twice(t, codec, func(t *testing.T) error {
@@ -369,6 +372,7 @@ func TestResizeChromium(t *testing.T) {
 // Who comes late sees something at once, and however many come, the camera is
 // not made to send key frames all the time.
 func TestLateViewer(t *testing.T) {
+	t.Parallel()
 	e := listen(t, nil)
 	source := open(t, headless.Chromium)
 	source.do(t, "start")

@@ -166,6 +166,7 @@ func TestCandidatesChromium(t *testing.T) {
 // Offers of both ends cross time and again, whichever comes to the other end
 // first, and the call goes on.
 func TestGlareChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	p.do(t, "start")
 	p.do(t, "tone", 440)

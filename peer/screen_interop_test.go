@@ -16,6 +16,7 @@ const orientation = "urn:3gpp:video-orientation"
 // A camera and a screen, shown at once, are known by line and by name, and each
 // stays on its own.
 func TestCameraAndScreen(t *testing.T) {
+	t.Parallel()
 	p, e := watching(t), listen(t, nil)
 	p.do(t, "start")
 	p.do(t, "camera", "camera", 1, options{"codec": "VP8"})

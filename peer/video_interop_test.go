@@ -15,6 +15,7 @@ import (
 // The numbered pictures of a page come back in order, soon, and in the codec
 // that was asked for.
 func TestVideoChromium(t *testing.T) {
+	t.Parallel()
 	p, e := open(t, headless.Chromium), listen(t, nil)
 	for _, codec := range []string{"VP8", "VP9", "H264"} {
 		twice(t, codec, func(t *testing.T) error { return seesItself(t, p, e, codec) })
