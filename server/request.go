@@ -81,6 +81,19 @@ type App struct {
 	Name  string   `json:"name"` // a word or two
 	About string   `json:"about"`
 	Media []string `json:"media"` // of "audio", "video" and "data", what it makes use of
+
+	Lines      int      `json:"lines,omitempty"`      // pictures that it sends at a time; 0: one
+	OneWay     bool     `json:"oneway,omitempty"`     // it hears and sees nothing
+	Options    []Option `json:"options,omitempty"`    // what people can choose
+	Messages   []string `json:"messages,omitempty"`   // texts that it understands on a data channel
+	Recordings string   `json:"recordings,omitempty"` // below it a recording has the name that is "recording" in the offer
+}
+
+// An Option is a field on the page; [Offer.Text] returns what was chosen.
+type Option struct {
+	Name   string   `json:"name"`
+	Label  string   `json:"label"`
+	Values []string `json:"values,omitempty"` // nil: any text
 }
 
 // Describe adds an application to the list that is found at "/apps", in JSON, in

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
-	"github.com/parley-media/parley/apps/echo"
 	"github.com/parley-media/parley/codec/opus/libopus"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
@@ -44,6 +43,8 @@ type serveCommand struct {
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
 	RecordTo string `name:"record-to" placeholder:"FILE" help:"Record what callers send, in place of sending it back: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
+	Play     string `name:"play" type:"existingfile" placeholder:"FILE" help:"What the application Play plays."`
+	Keep     string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
 	Metrics  bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
 	PProf    string `name:"pprof" placeholder:"ADDR" help:"Address for the profiles of Go (/debug/pprof/), which show much; best one of this machine."`
 	LogLevel string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log on standard error: debug, info, warn or error."`
@@ -65,8 +66,7 @@ func mount(s *server.Server, c *serveCommand, out *output) error {
 		s.Handle("/offer", announced{recorded{to, out}, out})
 		return nil
 	}
-	s.Describe(server.App{Path: "offer", Name: "Echo", About: "You hear and see yourself.", Media: []string{"audio", "video"}})
-	s.Handle("/offer", announced{echo.Handler{}, out})
+	mountApps(s, c.Play, out)
 	return nil
 }
 
@@ -100,6 +100,10 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	pages := http.NewServeMux()
 	pages.Handle("/", s)
+	if c.Keep != "" {
+		kept := mountRecord(s, c.Keep, out)
+		pages.Handle("GET /recordings/{name}", kept)
+	}
 	if c.Metrics {
 		pages.Handle("GET /metrics", s.Authorized(s.Metrics()))
 	}

@@ -1,34 +1,59 @@
+import { Line } from './signal.js';
 import * as words from './words.js';
 
 const gatherMs = 1500;
-const answerMs = 15000;
 const connectMs = 15000;
 const statsMs = 500;
+const restartMs = 2500;
 
 // A Call is one peer connection from the offer to the end. It dispatches
 //   state        any of the four states changed; see states()
 //   description  the offer or the answer is there: detail {type, sdp}
-//   stream       what comes back: detail is the MediaStream
+//   sound        what is heard: detail is the MediaStream
+//   picture      a line of video can be seen: detail {track, mid}
+//   channel      the server opened a data channel: detail is the RTCDataChannel
+//   digit        a digit was played: detail is that digit
 //   stats        each half second: detail is the RTCStatsReport, see stats.js
 //   note         detail is a sentence for the log
 //   end          once; detail is the Trouble that ended it, or null
 export class Call extends EventTarget {
-  #pc = new RTCPeerConnection();
-  #abort = new AbortController();
+  #pc;
+  #line = new Line();
   #ended = false;
   #connected = false;
   #timers = [];
+  #turn; // settles when no exchange of descriptions is under way
+  #audio; // transceivers; undefined if the application does not take that
+  #video;
+  #videoCodec;
+  #stream = new MediaStream(); // so that the far end knows what belongs together
 
-  constructor(stream, codec) {
+  // media says what goes over the call:
+  //   audio  {track, codec}, where null is a track that only comes back
+  //   video  {track, codec, lines}, with so many lines to see others
+  //   data   how the channel "chat" is, as for createDataChannel; undefined is none
+  constructor(media, iceServers) {
     super();
-    const [track] = stream.getAudioTracks();
-    this.transceiver = this.#pc.addTransceiver(track, { direction: 'sendrecv', streams: [stream] });
-    if (codec) this.#force(codec);
-    const state = () => this.#onState();
-    for (const event of ['connectionstatechange', 'iceconnectionstatechange', 'icegatheringstatechange', 'signalingstatechange']) {
-      this.#pc.addEventListener(event, state);
+    this.#pc = new RTCPeerConnection({ iceServers });
+    const pc = this.#pc;
+    if (media.audio) {
+      this.#audio = this.#add('audio', media.audio.track, media.audio.codec);
+      this.#audio.sender.dtmf?.addEventListener('tonechange', (e) => { if (e.tone) this.#emit('digit', e.tone); });
     }
-    this.#pc.addEventListener('track', (e) => this.#emit('stream', e.streams[0] ?? new MediaStream([e.track])));
+    if (media.video) {
+      this.#videoCodec = media.video.codec;
+      this.#video = this.#add('video', media.video.track, this.#videoCodec);
+      for (let n = 1; n < media.video.lines; n++) this.#add('video', null, this.#videoCodec);
+    }
+    if (media.data) this.chat = pc.createDataChannel('chat', media.data);
+    for (const event of ['connectionstatechange', 'iceconnectionstatechange', 'icegatheringstatechange', 'signalingstatechange']) {
+      pc.addEventListener(event, () => this.#onState());
+    }
+    pc.addEventListener('track', ({ track, transceiver, streams }) => {
+      if (track.kind === 'audio') this.#emit('sound', streams[0] ?? new MediaStream([track]));
+      else this.#emit('picture', { track, mid: transceiver.mid });
+    });
+    pc.addEventListener('datachannel', (e) => this.#emit('channel', e.channel));
   }
 
   states() {
@@ -36,39 +61,96 @@ export class Call extends EventTarget {
     return { connection: pc.connectionState, ice: pc.iceConnectionState, gathering: pc.iceGatheringState, signaling: pc.signalingState };
   }
 
-  async start() {
-    try {
-      await this.#start();
-    } catch (err) {
+  // start makes the call at the application's path.
+  start(path, options) {
+    this.#turn = this.#start(path, options).catch((err) => {
       if (!this.#ended) this.#end(words.explain(err));
-    }
+    });
   }
 
   stop() { this.#end(null); }
 
-  replaceTrack(track) { return this.transceiver.sender.replaceTrack(track); }
+  // setSound sends another track, or null for none.
+  setSound(track) { return this.#replace(this.#audio, track); }
 
-  async #start() {
+  // setPicture sends another track on the first line of video, or null for none.
+  setPicture(track) { return this.#replace(this.#video, track); }
+
+  // addPicture sends a track on a line of its own, which it returns.
+  async addPicture(track) {
+    const line = this.#add('video', track, this.#videoCodec);
+    try {
+      await this.#renegotiate();
+    } catch (err) {
+      line.stop();
+      throw err;
+    }
+    return line;
+  }
+
+  // removePicture takes away a line of addPicture.
+  removePicture(line) {
+    line.stop();
+    return this.#renegotiate();
+  }
+
+  // restart looks for another path to the server, as after a change of networks.
+  restart() {
+    this.#pc.restartIce();
+    return this.#renegotiate();
+  }
+
+  // channel opens one more data channel.
+  channel(label, init) { return this.#pc.createDataChannel(label, init); }
+
+  get takesDigits() { return Boolean(this.#audio?.sender.dtmf?.canInsertDTMF); }
+
+  // dial plays digits, as a telephone does (RFC 4733).
+  dial(digits) {
+    const { dtmf } = this.#audio.sender;
+    dtmf.insertDTMF(dtmf.toneBuffer + digits, 160, 70);
+  }
+
+  #add(kind, track, codec) {
+    const init = track ? { direction: 'sendrecv', streams: [this.#stream] } : { direction: 'recvonly' };
+    const line = this.#pc.addTransceiver(track ?? kind, init);
+    if (!codec) return line;
+    const all = RTCRtpReceiver.getCapabilities(kind).codecs;
+    const wanted = all.filter((c) => c.mimeType.toLowerCase() === codec.toLowerCase());
+    const beside = all.filter((c) => /\/(telephone-event|rtx)$/i.test(c.mimeType));
+    line.setCodecPreferences([...wanted, ...beside]);
+    return line;
+  }
+
+  async #replace(line, track) {
+    await line.sender.replaceTrack(track);
+    const direction = track ? 'sendrecv' : 'recvonly';
+    if (line.direction === direction) return;
+    line.direction = direction;
+    await this.#renegotiate();
+  }
+
+  async #start(path, options) {
     const pc = this.#pc;
+    let offered = false;
+    pc.addEventListener('icecandidate', ({ candidate }) => { if (offered && candidate?.candidate) this.#line.tell(candidate); });
     await pc.setLocalDescription();
     const begin = performance.now();
     await this.#gathered();
     if (this.#ended) return;
     const { sdp, type } = pc.localDescription;
+    offered = true;
     const paths = sdp.match(/^a=candidate:/gm)?.length ?? 0;
     this.#emit('description', { type, sdp });
     this.#note(`Offer ready with ${paths} ${paths === 1 ? 'candidate' : 'candidates'} after ${Math.round(performance.now() - begin)} ms.`);
 
-    const answer = await this.#post({ sdp, type });
+    const asked = performance.now();
+    const answer = await this.#line.offer(path, { sdp, type }, options);
     if (this.#ended) return;
-    this.#emit('description', answer);
-    try {
-      await pc.setRemoteDescription({ type: answer.type, sdp: answer.sdp });
-    } catch (err) {
-      throw words.badAnswer(err);
-    }
+    this.#note(`The server answered in ${Math.round(performance.now() - asked)} ms.`);
+    await this.#accept(answer);
     if (this.#ended) return;
-    const transport = this.transceiver.sender.transport;
+    const transport = this.#transport();
     transport?.addEventListener('statechange', () => {
       if (transport.state === 'closed') this.#hungUp();
     });
@@ -76,11 +158,37 @@ export class Call extends EventTarget {
     this.#timers.push(setInterval(() => this.#poll(), statsMs));
   }
 
-  #force(mimeType) {
-    const all = RTCRtpReceiver.getCapabilities('audio').codecs;
-    const wanted = all.filter((c) => c.mimeType.toLowerCase() === mimeType.toLowerCase());
-    const digits = all.filter((c) => /\/telephone-event$/i.test(c.mimeType));
-    this.transceiver.setCodecPreferences([...wanted, ...digits]);
+  async #accept(answer) {
+    this.#emit('description', answer);
+    try {
+      await this.#pc.setRemoteDescription(answer);
+    } catch (err) {
+      throw words.badAnswer(err);
+    }
+    for (const { currentDirection, sender, receiver } of this.#pc.getTransceivers()) {
+      const refused = currentDirection === 'inactive' || currentDirection === 'stopped';
+      if (refused && sender.track && sender.track.readyState === 'live') this.#note(`The server does not take this ${receiver.track.kind === 'audio' ? 'sound' : 'picture'}. Another codec may help.`);
+    }
+  }
+
+  // renegotiate tells the server what has changed, one change after the other.
+  #renegotiate() {
+    const changed = this.#turn.then(async () => {
+      if (this.#ended) return;
+      const pc = this.#pc;
+      await pc.setLocalDescription();
+      const { sdp, type } = pc.localDescription;
+      this.#emit('description', { type, sdp });
+      try {
+        await this.#accept(await this.#line.change({ sdp, type }));
+      } catch (err) {
+        if (this.#ended) return;
+        if (pc.signalingState === 'have-local-offer') await pc.setLocalDescription({ type: 'rollback' });
+        throw err;
+      }
+    });
+    this.#turn = changed.catch(() => {});
+    return changed;
   }
 
   #gathered() {
@@ -93,29 +201,10 @@ export class Call extends EventTarget {
     });
   }
 
-  async #post(offer) {
-    const begin = performance.now();
-    let response;
-    try {
-      response = await fetch(new URL('offer', document.baseURI), {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(offer),
-        signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(answerMs)]),
-      });
-    } catch (err) {
-      throw words.unreachable(err);
-    }
-    if (!response.ok) throw await words.refusal(response);
-    let answer;
-    try {
-      answer = await response.json();
-    } catch (err) {
-      throw words.badAnswer(err);
-    }
-    if (answer?.type !== 'answer' || typeof answer.sdp !== 'string') throw words.badAnswer(new Error('no {sdp, type: "answer"} in it'));
-    this.#note(`The server answered in ${Math.round(performance.now() - begin)} ms.`);
-    return answer;
+  // transport is what everything goes over.
+  #transport() {
+    const pc = this.#pc;
+    return pc.getSenders().find((s) => s.transport)?.transport ?? pc.sctp?.transport;
   }
 
   #onState() {
@@ -125,8 +214,11 @@ export class Call extends EventTarget {
       case 'connected':
         this.#connected = true;
         break;
+      case 'disconnected':
+        this.#timers.push(setTimeout(() => this.#recover(), restartMs));
+        break;
       case 'failed':
-        if (this.transceiver.sender.transport?.state === 'closed') this.#hungUp();
+        if (this.#transport()?.state === 'closed') this.#hungUp();
         else this.#end(this.#connected ? words.lost() : words.noPath());
         break;
       case 'closed':
@@ -135,10 +227,16 @@ export class Call extends EventTarget {
     }
   }
 
+  #recover() {
+    if (this.#ended || this.#pc.connectionState !== 'disconnected') return;
+    this.#note('Looking for another path to the server.');
+    this.restart().catch((err) => { if (!this.#ended) this.#note(`${words.explain(err).message}.`); });
+  }
+
   #hungUp() {
     if (this.#ended) return;
     this.#note('The server ended the call.');
-    this.#end(null);
+    this.#end(null, false);
   }
 
   async #poll() {
@@ -148,10 +246,10 @@ export class Call extends EventTarget {
     } catch { /* the connection was closed in between */ }
   }
 
-  #end(trouble) {
+  #end(trouble, goodbye = true) {
     if (this.#ended) return;
     this.#ended = true;
-    this.#abort.abort();
+    this.#line.close(goodbye);
     this.#timers.forEach(clearTimeout);
     this.#pc.close();
     this.#emit('state');

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,10 +45,14 @@ func refuse(status int, body string) http.HandlerFunc {
 }
 
 func TestErrorsInWords(t *testing.T) {
+	const giveToken = `document.querySelector('#token').checkVisibility() && (() => {
+		document.querySelector('#token').value = ' secret ';
+		document.querySelector('#token').dispatchEvent(new Event('change'));
+	})()`
 	denied := func(name string) string {
 		return "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('as the test wants', '" + name + "'); }"
 	}
-	for _, test := range []struct {
+	tests := []struct {
 		name, prepare string
 		offer         http.HandlerFunc
 		title, detail string
@@ -59,39 +64,57 @@ func TestErrorsInWords(t *testing.T) {
 		{"not JSON", "", refuse(http.StatusOK, "<html>"), "The browser could not use the server’s answer", ""},
 		{"bad SDP", "", refuse(http.StatusOK, `{"type":"answer","sdp":"v=1"}`), "The browser could not use the server’s answer", ""},
 		{"cut", "", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "The server cannot be reached", ""},
+		{"forbidden", "", refuse(http.StatusForbidden, `{"error":"Not for you."}`), "The server does not let you in", "Not for you."},
+		{"no token", "", refuse(http.StatusUnauthorized, `{"error":"The token is missing."}`), "The server does not let you in", "The token is missing."},
+		{"token", giveToken, func(w http.ResponseWriter, r *http.Request) {
+			refuse(http.StatusBadRequest, `{"error":"`+r.Header.Get("Authorization")+`"}`)(w, r)
+		}, "The server refused the call", "Bearer secret"},
 		{"not allowed", denied("NotAllowedError"), http.NotFound, "The microphone was not allowed", "as the test wants"},
 		{"no microphone", denied("NotFoundError"), http.NotFound, "No microphone was found", "as the test wants"},
 		{"busy", denied("NotReadableError"), http.NotFound, "The microphone does not answer", "as the test wants"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			tab := browser.Open(t, serve(t, "127.0.0.1", test.offer), browser.View{})
-			tab.Wait(`#codec option[value="audio/opus"]`, within)
-			if test.prepare != "" {
-				tab.Eval(test.prepare)
-			}
-			tab.Click("#start")
-			tab.Wait(`body[data-phase="failed"]`, within)
-			if got := tab.Text("#error-title"); got != test.title {
-				t.Errorf("title %q, want %q", got, test.title)
-			}
-			if got := tab.Text("#error-detail"); !strings.Contains(got, test.detail) {
-				t.Errorf("detail %q, want %q in it", got, test.detail)
-			}
-			if got := tab.Text("#start"); got != "Start again" {
-				t.Errorf("the button says %q", got)
-			}
-			tab.Screenshot("error")
-		})
 	}
+	var mu sync.Mutex
+	var offer http.HandlerFunc
+	tab := browser.Open(t, serve(t, "127.0.0.1", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		h := offer
+		mu.Unlock()
+		h(w, r)
+	}), browser.View{})
+	tab.Wait("body[data-ready]", within)
+	for _, test := range tests {
+		mu.Lock()
+		offer = test.offer
+		mu.Unlock()
+		tab.Eval("delete document.body.dataset.phase")
+		if test.prepare != "" {
+			tab.Eval(test.prepare)
+		}
+		tab.Click("#start")
+		tab.Wait(`body[data-phase="failed"]`, within)
+		if got := tab.Text("#error-title"); got != test.title {
+			t.Errorf("%s: title %q, want %q", test.name, got, test.title)
+		}
+		if got := tab.Text("#error-detail"); !strings.Contains(got, test.detail) {
+			t.Errorf("%s: detail %q, want %q in it", test.name, got, test.detail)
+		}
+		if got := tab.Text("#start"); got != "Start again" {
+			t.Errorf("%s: the button says %q", test.name, got)
+		}
+	}
+	tab.Screenshot("error")
 }
 
 // A page that does not come from https or localhost gets no microphone, and says
 // so instead of failing; the chime works.
 func TestInsecureAddress(t *testing.T) {
 	tab := browser.Open(t, serve(t, outward(t), refuse(http.StatusServiceUnavailable, "{}")), browser.View{})
-	tab.Wait(`#codec option[value="audio/opus"]`, within)
+	tab.Wait("body[data-ready]", within)
 	if got := tab.Eval("document.querySelector('#source').value"); got != "tone" {
 		t.Errorf("chosen to send: %q, want the chime", got)
+	}
+	if got := tab.Eval("document.querySelector('#camera').value"); got != "test" {
+		t.Errorf("chosen to show: %q, want the test picture", got)
 	}
 	tab.Eval("document.querySelector('#source').value = ''")
 	tab.Click("#start")
@@ -109,7 +132,7 @@ func TestKeyboardAndNarrowScreen(t *testing.T) {
 		<-r.Context().Done()
 	})
 	tab := browser.Open(t, url, browser.View{Width: 360, Height: 740, Dark: true})
-	tab.Wait(`#codec option[value="audio/opus"]`, within)
+	tab.Wait("body[data-ready]", within)
 	if got := tab.Eval("document.documentElement.scrollWidth"); got != "360" {
 		t.Errorf("the page is %s pixels wide on a screen of 360", got)
 	}

@@ -1,17 +1,19 @@
 import { Trouble, captureTrouble, insecure } from './words.js';
 
-// openSource returns the stream to send: a microphone, or the test chime.
-export async function openSource(choice, processing, context) {
+// openSound returns the track to send: a microphone, or the test chime; null if
+// none is wanted.
+export async function openSound(choice, processing, context) {
+  if (choice === 'none') return null;
   if (choice === 'tone') return chime(context);
-  if (!navigator.mediaDevices?.getUserMedia) throw insecure();
+  if (!navigator.mediaDevices?.getUserMedia) throw insecure('microphone');
   const audio = {
     echoCancellation: processing, noiseSuppression: processing, autoGainControl: processing,
   };
   if (choice) audio.deviceId = { exact: choice };
   try {
-    return await navigator.mediaDevices.getUserMedia({ audio });
+    return (await navigator.mediaDevices.getUserMedia({ audio })).getAudioTracks()[0];
   } catch (err) {
-    throw captureTrouble(err);
+    throw captureTrouble(err, 'microphone');
   }
 }
 
@@ -33,41 +35,5 @@ function chime(context) {
   const out = context.createMediaStreamDestination();
   player.connect(out);
   player.start();
-  return out.stream;
-}
-
-// microphones lists what can be chosen. Names are known only after a grant.
-export async function microphones() {
-  if (!navigator.mediaDevices?.enumerateDevices) return [];
-  const all = await navigator.mediaDevices.enumerateDevices();
-  return all.filter((d) => d.kind === 'audioinput' && d.deviceId && d.deviceId !== 'default' && d.label);
-}
-
-// codecs lists what this browser can both send and receive, best first.
-export function codecs() {
-  const mimeTypes = (kind) => (kind?.getCapabilities?.('audio')?.codecs ?? []).map((c) => c.mimeType);
-  const receives = new Set(mimeTypes(globalThis.RTCRtpReceiver));
-  const helpers = /\/(cn|telephone-event|red|rtx|ulpfec)$/i;
-  return [...new Set(mimeTypes(globalThis.RTCRtpSender))].filter((m) => receives.has(m) && !helpers.test(m));
-}
-
-// A Level tells how loud a stream is.
-export class Level {
-  constructor(context, stream) {
-    this.analyser = context.createAnalyser();
-    this.analyser.fftSize = 1024;
-    this.node = context.createMediaStreamSource(stream);
-    this.node.connect(this.analyser);
-    this.samples = new Float32Array(this.analyser.fftSize);
-  }
-
-  // decibels returns the power of the last 20 ms, in dB of full scale, from -60.
-  decibels() {
-    this.analyser.getFloatTimeDomainData(this.samples);
-    let power = 0;
-    for (const x of this.samples) power += x * x;
-    return Math.max(-60, 10 * Math.log10(power / this.samples.length + 1e-9));
-  }
-
-  close() { this.node.disconnect(); }
+  return out.stream.getAudioTracks()[0];
 }

@@ -8,41 +8,50 @@ export class Trouble extends Error {
   }
 }
 
-const chime = 'or choose the test chime, which needs no microphone.';
-
-const capture = {
-  NotAllowedError: ['The microphone was not allowed', `Allow it for this page in the browser’s address bar and press Start again, ${chime}`],
-  SecurityError: ['The microphone was not allowed', `The browser forbids it on this page. Open the page by https or at localhost, ${chime}`],
-  NotFoundError: ['No microphone was found', `Plug one in and press Start again, ${chime}`],
-  OverconstrainedError: ['That microphone is gone', `Choose another one, ${chime}`],
-  NotReadableError: ['The microphone does not answer', `Another program may be using it. Close that and press Start again, ${chime}`],
-  AbortError: ['The microphone does not answer', `Press Start again, ${chime}`],
+const otherwise = {
+  microphone: 'or choose the test chime, which needs no microphone.',
+  camera: 'or choose the test picture, which needs no camera.',
 };
 
-export function insecure() {
-  return new Trouble('No microphone at this address',
-    `Browsers give the microphone only to pages from https and from localhost. Open this page in one of these ways, ${chime}`);
+const capture = {
+  NotAllowedError: ['The % was not allowed', 'Allow it for this page in the browser’s address bar and press Start again,'],
+  SecurityError: ['The % was not allowed', 'The browser forbids it on this page. Open the page by https or at localhost,'],
+  NotFoundError: ['No % was found', 'Plug one in and press Start again,'],
+  OverconstrainedError: ['That % is gone', 'Choose another one,'],
+  NotReadableError: ['The % does not answer', 'Another program may be using it. Close that and press Start again,'],
+  AbortError: ['The % does not answer', 'Press Start again,'],
+};
+
+// insecure and captureTrouble are about a device, "microphone" or "camera".
+export function insecure(device) {
+  return new Trouble(`No ${device} at this address`,
+    `Browsers give the ${device} only to pages from https and from localhost. Open this page in one of these ways, ${otherwise[device]}`);
 }
 
-export function captureTrouble(err) {
-  const [title, advice] = capture[err.name] ?? ['The microphone could not be opened', `Press Start again, ${chime}`];
-  return new Trouble(title, advice, err.message);
+export function captureTrouble(err, device) {
+  const [title, advice] = capture[err.name] ?? ['The % could not be opened', 'Press Start again,'];
+  return new Trouble(title.replace('%', device), `${advice} ${otherwise[device]}`, err.message);
 }
 
-// refusal says why the server did not take the offer.
+function meaning(status) {
+  if (status === 401) return ['The server does not let you in', 'It wants to see a token. Enter the one that you were given, and try again.'];
+  if (status === 403) return ['The server does not let you in', 'What you showed it is not enough.'];
+  if (status === 404 || status === 405) return ['There is no call service here', 'The server of this page takes no offers at this address.'];
+  if (status === 429 || status === 503) return ['The server takes no more calls now', 'Try again in a moment.'];
+  if (status < 500) return ['The server refused the call', 'It did not accept this offer. Another codec may help.'];
+  return ['The server failed', 'The mistake is on its side; its log has more.'];
+}
+
+// refusal says why the server did not take the offer; its status is that of HTTP.
 export async function refusal(response) {
+  const { status } = response;
   let said = '';
   try {
     const text = await response.text();
     try { said = JSON.parse(text).error ?? ''; } catch { said = text.length < 200 ? text.trim() : ''; }
   } catch { /* the status alone has to do */ }
-  const detail = `${said ? `The server says: ${said} ` : ''}(HTTP ${response.status})`;
-  const { status } = response;
-  if (status === 404 || status === 405) return new Trouble('There is no call service here', 'The server of this page takes no offers at this address.', detail);
-  if (status === 401 || status === 403) return new Trouble('The server does not let you in', 'It wants to know who is calling.', detail);
-  if (status === 429 || status === 503) return new Trouble('The server takes no more calls now', 'Try again in a moment.', detail);
-  if (status < 500) return new Trouble('The server refused the call', 'It did not accept this offer. Another codec may help.', detail);
-  return new Trouble('The server failed', 'The mistake is on its side; its log has more.', detail);
+  const [title, advice] = meaning(status);
+  return Object.assign(new Trouble(title, advice, `${said ? `The server says: ${said} ` : ''}(HTTP ${status})`), { status });
 }
 
 export function unreachable(err) {
@@ -50,6 +59,8 @@ export function unreachable(err) {
   return new Trouble('The server cannot be reached', 'Is it still running, and are you online?', err.message);
 }
 
+export const over = () => new Trouble('The server knows nothing of this call any more', 'It has ended there. Press Stop, and call again.');
+export const fixed = () => new Trouble('The call cannot be changed', 'This server takes one offer for each call.');
 export const badAnswer = (err) => new Trouble('The browser could not use the server’s answer', 'The two do not agree on how to talk; the descriptions below show both sides.', err.message);
 export const noPath = () => new Trouble('No path to the server was found', 'Voice travels by UDP, which a firewall between you and the server may block.');
 export const lost = () => new Trouble('The connection was lost', 'Nothing came through any more. Press Start to call again.');
@@ -60,12 +71,12 @@ export function explain(err) {
 }
 
 const codecs = {
-  opus: 'Opus', g722: 'G.722', pcmu: 'PCMU', pcma: 'PCMA',
+  opus: 'Opus', g722: 'G.722', pcmu: 'PCMU', pcma: 'PCMA', h264: 'H.264', h265: 'H.265',
 };
 const explained = {
   opus: 'full band, 48 kHz', g722: 'wide band, 16 kHz', pcmu: 'telephone, G.711 µ-law', pcma: 'telephone, G.711 A-law',
 };
-const subtype = (mimeType) => mimeType.replace(/^audio\//i, '');
+const subtype = (mimeType) => mimeType.replace(/^.*\//, '');
 
 export function codecName(mimeType) {
   return codecs[subtype(mimeType).toLowerCase()] ?? subtype(mimeType);
@@ -74,6 +85,20 @@ export function codecName(mimeType) {
 export function codecOption(mimeType) {
   const more = explained[subtype(mimeType).toLowerCase()];
   return more ? `${codecName(mimeType)} – ${more}` : codecName(mimeType);
+}
+
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  return bytes < 1e6 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+const kinds = { audio: 'sound', video: 'pictures', data: 'messages' };
+
+// media says in words what an application makes use of.
+export function media(names) {
+  const found = names.map((n) => kinds[n] ?? n);
+  if (found.length < 2) return found.join('');
+  return `${found.slice(0, -1).join(', ')} and ${found.at(-1)}`;
 }
 
 export const count = (n) => (n === undefined ? '–' : n.toLocaleString('en').replaceAll(',', '\u202f'));

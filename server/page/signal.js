@@ -1,0 +1,98 @@
+import * as words from './words.js';
+
+const patience = 15000; // ms for an answer of the server
+let token = ''; // what the server wants to see, if it asks for one
+
+// show gives the token to all requests from now on.
+export function show(text) { token = text.trim(); }
+
+const address = (path) => new URL(path, document.baseURI);
+
+function ask(method, url, { body, signal, keepalive } = {}) {
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers['Content-Type'] = 'application/json';
+  return fetch(url, { method, headers, signal, keepalive, body: body && JSON.stringify(body) });
+}
+
+// send asks for something, and throws a Trouble if it is not given.
+async function send(method, url, body, signal) {
+  let response;
+  try {
+    const signals = [AbortSignal.timeout(patience)];
+    if (signal) signals.push(signal);
+    response = await ask(method, url, { body, signal: AbortSignal.any(signals) });
+  } catch (err) {
+    throw words.unreachable(err);
+  }
+  if (!response.ok) throw await words.refusal(response);
+  return response;
+}
+
+async function description(response) {
+  let answer;
+  try {
+    answer = await response.json();
+  } catch (err) {
+    throw words.badAnswer(err);
+  }
+  if (answer?.type !== 'answer' || typeof answer.sdp !== 'string') throw words.badAnswer(new Error('no {sdp, type: "answer"} in it'));
+  return { type: answer.type, sdp: answer.sdp };
+}
+
+// list returns what the server has at path, or undefined if it has no such thing.
+export async function list(path) {
+  try {
+    return await (await send('GET', address(path))).json();
+  } catch (err) {
+    if (err.status === 401) throw err;
+    return undefined;
+  }
+}
+
+// exists reports whether the server has something at path by now.
+export async function exists(path) {
+  try {
+    return (await ask('HEAD', address(path))).ok;
+  } catch {
+    return false;
+  }
+}
+
+// A Line to the server is about one call.
+export class Line {
+  #url = null; // of the call, once there is one
+  #late = []; // addresses that wait for it
+  #abort = new AbortController();
+
+  // offer asks the application at path for a call. The options go with it.
+  async offer(path, offer, options) {
+    const response = await send('POST', address(path), { ...options, ...offer }, this.#abort.signal);
+    const location = response.headers.get('Location');
+    if (location) this.#url = new URL(location, response.url);
+    this.#late.forEach((candidate) => this.tell(candidate));
+    return description(response);
+  }
+
+  // change asks for another answer in the middle of the call.
+  async change(offer) {
+    if (!this.#url) throw words.fixed();
+    try {
+      return await description(await send('PATCH', this.#url, offer, this.#abort.signal));
+    } catch (err) {
+      throw err.status === 404 ? words.over() : err;
+    }
+  }
+
+  // tell passes on an address that was found after the offer had gone.
+  tell(candidate) {
+    if (!this.#url) this.#late.push(candidate);
+    else ask('PATCH', this.#url, { body: candidate }).catch(() => {});
+  }
+
+  // close waits for no answer any more, and says goodbye if the call may go on there.
+  close(goodbye) {
+    this.#abort.abort();
+    if (goodbye && this.#url) ask('DELETE', this.#url, { keepalive: true }).catch(() => {});
+  }
+}
