@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/parley-media/parley/server"
+)
+
+// The applications that the page is told of are there, and say what is wrong with
+// what they are asked for.
+func TestApplications(t *testing.T) {
+	s, err := server.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Shutdown(t.Context())
+	folder := t.TempDir()
+	out := &output{stdout: io.Discard, stderr: io.Discard}
+	mountApps(s, "film.webm", out)
+	recordings := mountRecord(s, folder, out)
+
+	ask := func(method, path, body string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		s.ServeHTTP(w, r)
+		return w
+	}
+	var apps []server.App
+	if err := json.Unmarshal(ask("GET", "/apps", "").Body.Bytes(), &apps); err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, a := range apps {
+		paths = append(paths, a.Path)
+		if w := ask("POST", "/"+a.Path, `{"type":"offer","sdp":"nonsense"}`); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: status %d for nonsense: %s", a.Path, w.Code, w.Body)
+		}
+	}
+	if got := strings.Join(paths, " "); got != "offer room relay parrot data play record" {
+		t.Errorf("the page is told of %s", got)
+	}
+	for body, want := range map[string]string{
+		`{"type":"offer","sdp":"v=0\r\n","video_transform":"upside-down"}`: "upside-down",
+		`{"type":"offer","sdp":"v=0\r\n","recording":"../passwords"}`:      "32 hexadecimal digits",
+	} {
+		path := "/offer"
+		if strings.Contains(body, "recording") {
+			path = "/record"
+		}
+		if w := ask("POST", path, body); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: status %d: %s", body, w.Code, w.Body)
+		}
+	}
+
+	name := strings.Repeat("0a", 16)
+	if err := os.WriteFile(filepath.Join(folder, name+".ogg"), []byte("sound"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := ask("POST", "/record", `{"type":"offer","sdp":"v=0\r\n","recording":"`+name+`"}`); w.Code != http.StatusBadRequest {
+		t.Errorf("a recording is made anew: status %d", w.Code)
+	}
+	for path, want := range map[string]int{name: http.StatusOK, strings.Repeat("1b", 16): http.StatusNotFound, "..": http.StatusNotFound, name + ".ogg": http.StatusNotFound} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/recordings/x", nil)
+		r.SetPathValue("name", path)
+		recordings(w, r)
+		if w.Code != want || want == http.StatusOK && !bytes.Equal(w.Body.Bytes(), []byte("sound")) {
+			t.Errorf("GET %s: status %d: %s", path, w.Code, w.Body)
+		}
+	}
+}
