@@ -145,8 +145,7 @@ func TestMetrics(t *testing.T) {
 		{"parley_calls", []string{"state", "connecting"}, 0},
 		{"parley_calls_made_total", nil, 4},
 		{"parley_call_duration_seconds", nil, 4},
-		{"parley_call_ends_total", []string{"reason", "bye"}, 2},
-		{"parley_call_ends_total", []string{"reason", "disconnected"}, 1},
+		{"parley_call_ends_total", []string{"reason", "bye"}, 3},
 		{"parley_call_ends_total", []string{"reason", "other"}, 1},
 		{"parley_refused_offers_total", []string{"status", "400"}, 2},
 		{"parley_refused_offers_total", []string{"status", "401"}, 1},
@@ -245,7 +244,7 @@ func TestLog(t *testing.T) {
 		if (l.Msg == "call connected" || l.Msg == "call released") && (l.Call == "" || l.Call != id) {
 			t.Errorf("another call than %s: %s", id, line)
 		}
-		if l.Msg == "call released" && !strings.Contains(l.End, "disconnected") {
+		if l.Msg == "call released" && !strings.Contains(l.End, "bye") {
 			t.Errorf("no reason: %s", line)
 		}
 	}
