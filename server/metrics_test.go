@@ -224,6 +224,7 @@ func TestLog(t *testing.T) {
 	var id string
 	s.Handle("/id", waits)
 	ask(s, "POST", "/id", object{"type": "offer", "sdp": "hello"})
+	eventually(t, 5*time.Second, "call connected", func() bool { return strings.Contains(log.String(), "call connected") })
 	c.hangUp()
 	eventually(t, 5*time.Second, "no calls", func() bool { return s.Calls() == 0 })
 	seen := map[string]bool{}
