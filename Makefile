@@ -26,10 +26,10 @@ unit:
 race:
 	CGO_ENABLED=1 go test -race ./...
 
-# All tests, those with other programs too. The packages that measure tones and
-# times run one at a time, since they share two cores: those with browsers on one,
-# the others on the other. Screenshots and what failing tests leave behind go to
-# artifacts/.
+# The tests with other programs. The packages that measure tones and times run one at
+# a time, since they share two cores: those with browsers on one, the others on the
+# other, without the tests that "race" has run. Screenshots and what failing tests
+# leave behind go to artifacts/.
 BROWSERS = ./internal/browser ./peer ./server/... ./apps/...
 NETWORK  = ./cmd/... ./internal/bench ./session ./stream ./transport/...
 INTEROP  = CGO_ENABLED=0 go test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
@@ -40,10 +40,10 @@ interop:
 	$(MAKE) -j2 --output-sync=target browsers network
 
 browsers:
-	$(INTEROP) -p 1 $(BROWSERS)
+	$(INTEROP) -p 1 -run "$$(scripts/interop-tests $(BROWSERS))" $(BROWSERS)
 
 network:
-	$(INTEROP) -p 1 $(NETWORK)
+	$(INTEROP) -p 1 -run "$$(scripts/interop-tests $(NETWORK))" $(NETWORK)
 
 # What takes longer than "make test" may, or needs an idle machine: a call of a
 # simulated day, an echo of ten minutes, bad networks beside Chromium and GStreamer,

@@ -29,19 +29,27 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
+// prints fails unless an example that runs on the clock of the machine, which may
+// stall, prints what is wanted in one of five runs.
+func prints(t *testing.T, name, want string) {
+	t.Helper()
+	pattern := regexp.MustCompile(want)
+	var out string
+	for range 5 {
+		if out = run(t, name); pattern.MatchString(out) {
+			return
+		}
+	}
+	t.Errorf("printed %q", out)
+}
+
 // 25 frames are sent; on a busy machine playout stretches them.
 func TestLoopback(t *testing.T) {
-	out := run(t, "loopback")
-	if !regexp.MustCompile(`^heard [23][0-9] frames of 20 ms, then: call ended: bye\n$`).MatchString(out) {
-		t.Errorf("printed %q", out)
-	}
+	prints(t, "loopback", `^heard [23][0-9] frames of 20 ms, then: call ended: bye\n$`)
 }
 
 func TestVideo(t *testing.T) {
-	out := run(t, "video")
-	if !regexp.MustCompile(`^saw 30 frames of 320x240, of these 2 key frames, then: call ended: bye\n$`).MatchString(out) {
-		t.Errorf("printed %q", out)
-	}
+	prints(t, "video", `^saw 30 frames of 320x240, of these 2 key frames, then: call ended: bye\n$`)
 }
 
 func TestKeyframes(t *testing.T) {
@@ -100,7 +108,9 @@ func TestSendWAV(t *testing.T) {
 	}
 	var heard time.Duration
 	for f := new(audio.Frame); s.Audio().ReadFrame(f) == nil; {
-		heard += f.Duration()
+		if f.Kind == audio.Media { // a machine that stalls makes the sender pause
+			heard += f.Duration()
+		}
 	}
 	if heard != 600*time.Millisecond {
 		t.Errorf("received %v of 600ms", heard)
@@ -114,11 +124,9 @@ func TestDTMF(t *testing.T) {
 }
 
 func TestPacing(t *testing.T) {
-	out := run(t, "pacing")
 	// Both lines are printed at the same moment.
-	if !regexp.MustCompile(`interrupted: (4[89]0|5[0-4]0)ms were said\n`).MatchString(out) || !regexp.MustCompile(`written in (500|600)ms\n`).MatchString(out) {
-		t.Errorf("printed %q", out)
-	}
+	said, written := `interrupted: (4[89]0|5[0-4]0)ms were said\n`, `written in (500|600)ms\n`
+	prints(t, "pacing", "^("+said+written+"|"+written+said+")$")
 }
 
 func TestPorts(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 func Pair(t testing.TB, ip net.IP) int {
 	t.Helper()
 	for range 200 {
-		port := 20000 + 2*rand.IntN(6000)
+		port := 21000 + 2*rand.IntN(5500)
 		if reserve(t, port) && free(ip, port) && free(ip, port+1) {
 			return port
 		}
