@@ -25,11 +25,12 @@ type LineStats struct {
 	Retransmitted int64 // packets sent again because the far end asked for them
 	SendErrors    int64 // packets that the network refused
 
-	Malformed  int64 // datagrams that were no RTP packet, and broken parts of RTCP
-	Unwanted   int64 // packets that came on hold
-	Requested  int64 // packets that the far end was asked for
-	Outrun     int64 // of these, the ones that came when their source had long gone on
-	Collisions int64 // of our SSRC with that of the far end
+	Heard      uint32 // the source (SSRC) that is heard, or was last; 0: none so far
+	Malformed  int64  // datagrams that were no RTP packet, and broken parts of RTCP
+	Unwanted   int64  // packets that came on hold
+	Requested  int64  // packets that the far end was asked for
+	Outrun     int64  // of these, the ones that came when their source had long gone on
+	Collisions int64  // of our SSRC with that of the far end
 
 	RoundTrip    time.Duration
 	RemoteLoss   float64       // 0..1, of what we sent, in the far end's last report interval
@@ -128,6 +129,7 @@ func (v *Video) statsLocked(s *VideoStats) {
 func (l *line) statsLocked(s *LineStats, clockRate int) {
 	s.SendErrors = l.sendErrors.Load()
 	s.Unwanted = l.unwanted
+	s.Heard, _ = l.in.Heard()
 	if l.repair != nil {
 		s.Requested = l.repair.requester.Stats().Requests
 		s.Retransmitted = l.repair.history.Stats().Resent

@@ -46,6 +46,13 @@ const (
 	// (ITU-T G.107, 7.4). lateWhenFar is how much more of them there may be.
 	far         = 80 * time.Millisecond
 	lateWhenFar = 1.75
+
+	// usual is how many entries are behind what is known for good: the weight of
+	// about as many is kept.
+	usual = 100
+
+	// seconds are as many as lateShare can stand for, and the present one.
+	seconds = 26
 )
 
 // An Estimator learns how much later than the fastest of the last second
@@ -66,11 +73,13 @@ type Estimator struct {
 	base   time.Duration
 	newest int64 // highest number so far
 
-	most      time.Duration // of the present interval
-	until     time.Duration // end of the present interval, from origin
-	late      histogram     // of the largest delay of each interval
-	reordered histogram     // of each packet, those in order as 0
-	enough    time.Duration // target for packets in order
+	most      time.Duration          // of the present interval
+	until     time.Duration          // end of the present interval, from origin
+	late      histogram              // of the largest delay of each interval
+	largest   [seconds]time.Duration // delays, by second modulo seconds
+	second    int64                  // the present one
+	reordered histogram              // of each packet, those in order as 0
+	enough    time.Duration          // target for packets in order
 	target    time.Duration
 }
 
@@ -112,6 +121,7 @@ func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time
 	transit := now - media
 	e.observe(now, transit)
 	delay := transit - e.base
+	e.note(now, delay)
 	if now >= e.until {
 		e.close(now, delay)
 	}
@@ -143,6 +153,30 @@ func (e *Estimator) observe(now, transit time.Duration) {
 	e.base = min(e.base, transit)
 }
 
+// note keeps the largest delay of each second.
+func (e *Estimator) note(now, delay time.Duration) {
+	second := int64(now / time.Second)
+	for n := min(second-e.second, seconds); n > 0; n-- {
+		e.largest[(second-n+1)%seconds] = 0
+	}
+	e.second = max(e.second, second)
+	slot := &e.largest[e.second%seconds]
+	*slot = max(*slot, delay)
+}
+
+// needed returns the largest delay of the time in which one may be late. With more
+// than that nothing would have been heard better, whatever was before: a network
+// that has become good is trusted after eight seconds, at the balance, which takes
+// the histogram a minute. One whose delays are far apart is not: they come back.
+func (e *Estimator) needed() time.Duration {
+	count := min(int64(math.Ceil(interval.Seconds()/e.lateShare())), seconds-1)
+	most := time.Duration(0)
+	for s := max(e.second-count, 0); s <= e.second; s++ {
+		most = max(most, e.largest[s%seconds])
+	}
+	return upper(bucket(most))
+}
+
 // close ends an interval and computes the target anew. If a packet ends a time in
 // which nothing came, the interval before it counts as well, but no more: one
 // outage, however long, is no reason to go far after it, a second one is.
@@ -156,15 +190,18 @@ func (e *Estimator) close(now, delay time.Duration) {
 		}
 		e.until = now + interval
 	}
-	target := e.late.quantile(1 - e.lateShare())
+	target, needed := e.late.quantile(1-e.lateShare()), e.needed()
 	if target > far {
-		target = max(far, e.late.quantile(1-e.lateShare()*lateWhenFar))
+		known := max(e.late.total, usual*e.late.unit) // one outage is no more reason at the beginning than later
+		target = max(far, e.late.rarest(e.lateShare()*lateWhenFar*known))
+	} else {
+		target = min(target, needed)
 	}
 	if e.late.count < 5 { // what is known of a short time is not enough to go below the start
 		target = max(target, e.config.Start)
 	}
 	e.enough = min(max(target, e.config.Min), e.config.Max)
-	e.target = min(max(e.enough, e.reordered.cheapest(e.enough, e.lossCost())), e.config.Max)
+	e.target = min(max(e.enough, min(needed, e.reordered.cheapest(e.enough, e.lossCost()))), e.config.Max)
 }
 
 // Depth returns the best of the depths that lie whole ticks from phase: enough
@@ -243,7 +280,11 @@ func (h *histogram) quantile(q float64) time.Duration {
 	for h.top > 0 && h.weight[h.top] < 1e-9*h.total {
 		h.top--
 	}
-	rest := h.total * (1 - q)
+	return h.rarest(h.total * (1 - q))
+}
+
+// rarest returns a delay that entries of no more than the given weight exceed.
+func (h *histogram) rarest(rest float64) time.Duration {
 	for i := h.top; i > 0; i-- {
 		if rest -= h.weight[i]; rest < 0 {
 			return upper(i)

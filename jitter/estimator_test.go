@@ -240,3 +240,23 @@ func ExampleEstimator() {
 	// Output:
 	// play 45ms behind the fastest packets
 }
+
+// A network that was bad for long and has become good is trusted again once nothing
+// was late for as long as something may be.
+func TestTrustedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		loss  float64
+		after time.Duration
+	}{{0.01, 7 * time.Second}, {0.5, 10 * time.Second}, {1, 27 * time.Second}} {
+		e := NewEstimator(EstimatorConfig{Loss: tt.loss})
+		feed(&e, 0, 1000, func(n int) time.Duration { return time.Duration(n%4) * 20 * ms }) // 20 s, every fourth packet 60 ms late
+		bad := e.Target()
+		most := int(tt.after / (20 * ms))
+		feed(&e, 1000, most/2, func(int) time.Duration { return 0 })
+		half := e.Target()
+		feed(&e, 1000+most/2, most-most/2, func(int) time.Duration { return 0 })
+		if good := e.Target(); bad != 65*ms || half != bad || good != 20*ms {
+			t.Errorf("loss %v: target %v, %v half the time after it became good, then %v", tt.loss, bad, half, good)
+		}
+	}
+}

@@ -56,8 +56,8 @@ func newConnection(pc *webrtc.PeerConnection, c *CallConfig, logger *slog.Logger
 }
 
 // open makes the call, which owns the connection from then on.
-func (c *connection) open(e *Endpoint) (err error) {
-	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: e.logger, Channels: c})
+func (c *connection) open(logger *slog.Logger) (err error) {
+	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: logger, Channels: c})
 	if err != nil {
 		return err
 	}

@@ -79,19 +79,6 @@ func staysPut(t *testing.T, p *studio, e *peer.Endpoint, h parley.Handler, lengt
 	}
 }
 
-// delays returns how much later than on the left each beep is on the right.
-func (x *tape) delays() (all []time.Duration) {
-	const pause = 300 * time.Millisecond
-	back := (&tape{rate: x.rate, left: x.right}).spans(pause)
-	for _, s := range x.spans(pause) {
-		i := slices.IndexFunc(back, func(b span) bool { return b.from >= s.from })
-		if s.from > 0 && i >= 0 && x.duration(back[i].from-s.from) < 900*time.Millisecond {
-			all = append(all, x.duration(back[i].from-s.from))
-		}
-	}
-	return all
-}
-
 // slope is that of the straight line through points, by least squares.
 func slope(x, y []float64) float64 {
 	var sx, sy, sxx, sxy float64

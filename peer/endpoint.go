@@ -43,15 +43,23 @@ import (
 
 // Config describes an [Endpoint]. The zero value listens on any free port.
 type Config struct {
-	Port      int // UDP port for all connections; 0: any free one
-	PortMin   int // ports from here to PortMax, one or more for each connection, in place of Port; 0: none
-	PortMax   int
-	PublicIP  netip.Addr     // announced in the place of local addresses, behind a NAT; zero: none
-	Codecs    []codec.Params // audio, and H264, VP8 and VP9; nil: DefaultCodecs
-	Servers   []Server
-	Logger    *slog.Logger // nil: no log
+	Port     int // UDP port for all connections; 0: any free one
+	PortMin  int // ports from here to PortMax, one or more for each connection, in place of Port; 0: none
+	PortMax  int
+	Codecs   []codec.Params // audio, and H264, VP8 and VP9; nil: DefaultCodecs
+	Servers  []Server
+	Logger   *slog.Logger // nil: no log; see CallConfig for that of one call
+	Timeouts Timeouts
+
+	// PublicIP is announced in the place of local addresses, behind a NAT. Of the
+	// other version of IP, addresses that are public themselves are still told. Zero:
+	// none.
+	PublicIP netip.Addr
+
+	// Interface says of a network interface, as "eth0" or "lo", whether browsers may
+	// reach this end there: nothing listens on the others, and their addresses are
+	// told to nobody. nil: all of them.
 	Interface func(name string) bool
-	Timeouts  Timeouts
 }
 
 // A Server helps two ends to reach each other (RFC 8489, RFC 8656).
@@ -94,12 +102,15 @@ func DefaultCodecs() []codec.Params {
 // An Endpoint answers browsers on one UDP port. Its methods may be used from
 // any goroutine.
 type Endpoint struct {
-	api     *webrtc.API
-	mux     ice.UDPMux // nil with a range of ports
-	servers []Server
-	logger  *slog.Logger
-	port    int
-	closed  atomic.Bool
+	media    *webrtc.MediaEngine
+	feedback *interceptor.Registry
+	settings webrtc.SettingEngine
+	api      *webrtc.API // of calls that have no logger of their own
+	mux      ice.UDPMux  // nil with a range of ports
+	servers  []Server
+	logger   *slog.Logger
+	port     int
+	closed   atomic.Bool
 }
 
 // Listen opens the port of an endpoint.
@@ -128,7 +139,7 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	e := &Endpoint{servers: config.Servers, logger: config.Logger}
+	e := &Endpoint{media: media, feedback: feedback, servers: config.Servers, logger: config.Logger}
 	switch {
 	case config.PortMin != 0:
 		err = settings.SetEphemeralUDPPortRange(uint16(config.PortMin), uint16(config.PortMax))
@@ -140,12 +151,20 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	e.api = webrtc.NewAPI(
-		webrtc.WithMediaEngine(media),
-		webrtc.WithInterceptorRegistry(feedback),
+	e.settings = settings
+	e.api = e.logging(e.logger)
+	return e, nil
+}
+
+// logging returns what makes connections that log there.
+func (e *Endpoint) logging(logger *slog.Logger) *webrtc.API {
+	settings := e.settings
+	settings.LoggerFactory = loggerFactory{logger}
+	return webrtc.NewAPI(
+		webrtc.WithMediaEngine(e.media),
+		webrtc.WithInterceptorRegistry(e.feedback),
 		webrtc.WithSettingEngine(settings),
 	)
-	return e, nil
 }
 
 // congestion tells browsers how fast they may send video. With audio they would
@@ -202,18 +221,27 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	s.SetFireOnTrackBeforeFirstRTP(true)
 	s.DetachDataChannels()
 	s.SetSCTPMaxMessageSize(maxMessage)
-	s.LoggerFactory = loggerFactory{c.Logger}
 	if c.Interface != nil {
 		s.SetInterfaceFilter(c.Interface)
 	}
 	if !c.PublicIP.IsValid() {
 		return s, nil
 	}
+	s.SetIPFilter(c.mayTell)
 	err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
 		External:        []string{c.PublicIP.String()},
 		AsCandidateType: webrtc.ICECandidateTypeHost,
 	})
 	return s, err
+}
+
+// mayTell reports whether a local address is told to browsers, or PublicIP in its
+// place. Behind a NAT of IPv4 this end may well have a public address of IPv6, but
+// what is good on its own network only helps nobody outside.
+func (c *Config) mayTell(local net.IP) bool {
+	a, ok := netip.AddrFromSlice(local)
+	a = a.Unmap()
+	return ok && (a.Is4() == c.PublicIP.Unmap().Is4() || a.IsGlobalUnicast() && !a.IsPrivate())
 }
 
 // configuration is that of one connection.
@@ -249,10 +277,13 @@ func (e *Endpoint) Close() error {
 func listen(c *Config) (ice.UDPMux, int, error) {
 	options := []ice.UDPMuxFromPortOption{
 		ice.UDPMuxFromPortWithLoopback(),
-		ice.UDPMuxFromPortWithLogger(loggerFactory{c.Logger}.NewLogger("ice")),
+		ice.UDPMuxFromPortWithLogger(loggerFactory{c.Logger}.NewLogger("port")),
 	}
 	if c.Interface != nil {
 		options = append(options, ice.UDPMuxFromPortWithInterfaceFilter(c.Interface))
+	}
+	if c.PublicIP.IsValid() {
+		options = append(options, ice.UDPMuxFromPortWithIPFilter(c.mayTell))
 	}
 	if c.Port != 0 {
 		mux, err := ice.NewMultiUDPMuxFromPort(c.Port, options...)

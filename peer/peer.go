@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -18,8 +19,9 @@ import (
 type CallConfig struct {
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
-	MinDelay, MaxDelay time.Duration  // of the playout; 0: 60 ms, 500 ms
+	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
 	Deadlines          parley.Deadlines
+	Logger             *slog.Logger // of all that is about this call; nil: that of Config
 
 	// Silence is how long silence is sent when nothing more is written, before
 	// nothing is sent, so that the browser does not go on with the last sound, as
@@ -78,12 +80,16 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 	if e.closed.Load() {
 		return nil, fmt.Errorf("peer: %w", net.ErrClosed)
 	}
-	pc, err := e.api.NewPeerConnection(e.configuration(c))
+	api, logger := e.api, e.logger
+	if c != nil && c.Logger != nil {
+		api, logger = e.logging(c.Logger), c.Logger
+	}
+	pc, err := api.NewPeerConnection(e.configuration(c))
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	n := newConnection(pc, c, e.logger)
-	if err := n.open(e); err != nil {
+	n := newConnection(pc, c, logger)
+	if err := n.open(logger); err != nil {
 		return nil, err
 	}
 	return &Peer{Call: n.call, c: n}, nil

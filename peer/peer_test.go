@@ -296,7 +296,7 @@ func TestRecordedOffers(t *testing.T) {
 		payloadType uint8
 	}{{"chromium", 111}, {"firefox", 109}} {
 		t.Run(tt.browser, func(t *testing.T) {
-			p, answer, err := e.Answer(t.Context(), recorded(t, tt.browser), &peer.CallConfig{Deadlines: parley.Deadlines{Connect: 50 * time.Millisecond}})
+			p, answer, err := e.Answer(t.Context(), recorded(t, tt.browser), &peer.CallConfig{Deadlines: parley.Deadlines{Connect: 500 * time.Millisecond}})
 			if err != nil {
 				t.Fatal(err)
 			}

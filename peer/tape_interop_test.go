@@ -206,6 +206,19 @@ func (x *tape) gap() (longest time.Duration) {
 	return longest
 }
 
+// delays returns how much later than on the left each beep is on the right.
+func (x *tape) delays() (all []time.Duration) {
+	const pause = 300 * time.Millisecond
+	back := (&tape{rate: x.rate, left: x.right}).spans(pause)
+	for _, s := range x.spans(pause) {
+		i := slices.IndexFunc(back, func(b span) bool { return b.from >= s.from })
+		if s.from > 0 && i >= 0 && x.duration(back[i].from-s.from) < 900*time.Millisecond {
+			all = append(all, x.duration(back[i].from-s.from))
+		}
+	}
+	return all
+}
+
 // middle returns the part of a tape without its ends.
 func (x *tape) middle(without time.Duration) *tape {
 	n := min(x.frames(without), len(x.left)/3)

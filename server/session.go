@@ -82,7 +82,9 @@ func (s *Server) begin(o *Offer, path string, gather time.Duration, choose choos
 	c = &session{id: rand.Text(), path: path, began: time.Now(), released: make(chan struct{}), ours: newPolled(), ufrags: ufrags(o.SDP)}
 	c.logger = s.config.Logger.With("call", c.id)
 	var err error
-	c.peer, answer, err = s.endpoint.Answer(ctx, o.SDP, &peer.CallConfig{Deadlines: s.config.Deadlines, Gather: gather})
+	c.peer, answer, err = s.endpoint.Answer(ctx, o.SDP, &peer.CallConfig{
+		Deadlines: s.config.Deadlines, Gather: gather, Logger: s.config.Peer.Logger.With("call", c.id),
+	})
 	if err != nil {
 		if errors.Is(err, peer.ErrOffer) {
 			return nil, "", refuse(http.StatusBadRequest, "%v", err)

@@ -50,8 +50,8 @@ type inboundRTP struct {
 	*inboundVideo
 }
 
-// inboundAudio has the delays of this moment, times the samples given out, so that
-// quotients are as in browsers.
+// inboundAudio has delays as sums over the samples that have left the buffer, as
+// browsers do: what they grow by, over what the count grows by, is the mean.
 type inboundAudio struct {
 	JitterBufferDelay        float64 `json:"jitterBufferDelay"`
 	JitterBufferTargetDelay  float64 `json:"jitterBufferTargetDelay"`
@@ -114,7 +114,7 @@ func (c *session) report(now time.Time) report {
 	line := func(kind, mid string, ssrc uint32, p codec.Params, l *parley.LineStats, in *inboundRTP, out *outboundRTP) {
 		id := kind + mid
 		format := codecStatistic{head("codec", id), p.PayloadType, kind + "/" + p.Name, p.ClockRate, p.Channels, p.FMTP}
-		in.rtpStatistic = rtpStatistic{head("inbound-rtp", id), kind, mid, 0, format.ID}
+		in.rtpStatistic = rtpStatistic{head("inbound-rtp", id), kind, mid, l.Heard, format.ID}
 		out.rtpStatistic = rtpStatistic{head("outbound-rtp", id), kind, mid, ssrc, format.ID}
 		out.PacketsSent, out.BytesSent, out.Retransmitted = l.PacketsSent+l.Retransmitted, l.OctetsSent, l.Retransmitted
 		all[format.ID], all[in.ID], all[out.ID] = format, in, out
@@ -129,14 +129,14 @@ func (c *session) report(now time.Time) report {
 	}
 	if a := c.peer.Audio(); a != nil {
 		p, heard := a.Codec(), &s.Audio.ReceiverStats
-		samples := func(d time.Duration) int64 { return int64(d.Seconds() * float64(p.ClockRate)) }
-		n := samples(heard.Media + heard.Concealed + heard.Noise)
+		rate := float64(p.ClockRate)
+		samples := func(d time.Duration) int64 { return int64(d.Seconds() * rate) }
 		line("audio", a.Mid(), a.SSRC(), p, &s.Audio.LineStats, &inboundRTP{
 			PacketsReceived: heard.Received, BytesReceived: heard.Octets, PacketsLost: heard.Lost,
 			PacketsDiscarded: heard.Late + heard.Discarded, Jitter: heard.Jitter.Seconds(),
 			inboundAudio: &inboundAudio{
-				heard.Delay.Seconds() * float64(n), heard.Target.Seconds() * float64(n), n, n,
-				samples(heard.Concealed), heard.Concealments, samples(heard.Stretched), samples(heard.Compressed),
+				heard.Waited.Seconds() * rate, heard.Aimed.Seconds() * rate, samples(heard.Emitted),
+				samples(heard.Media + heard.Concealed + heard.Noise), samples(heard.Concealed), heard.Concealments, samples(heard.Stretched), samples(heard.Compressed),
 			},
 		}, &outboundRTP{})
 	}

@@ -454,8 +454,11 @@ func (r *AudioReceiver) decodeAfter(p *jitter.Packet) bool {
 	return true
 }
 
-// delay smooths the delay from arrival to playout.
+// delay counts the delay from arrival to playout of the packet decoded last.
 func (r *AudioReceiver) delay(d time.Duration) {
+	r.stats.Emitted += r.span
+	r.stats.Waited += time.Duration(float64(d) * r.span.Seconds())
+	r.stats.Aimed += time.Duration(float64(r.estimate.Target()) * r.span.Seconds())
 	if r.stats.Delay == 0 {
 		r.stats.Delay = d
 		return

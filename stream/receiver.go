@@ -94,6 +94,12 @@ type ReceiverStats struct {
 	Added  time.Duration // of the frame given out last: by how much later it is than if all packets came as fast as the fastest of the last second
 	Target time.Duration // what Added should be
 
+	// Emitted is the audio that has left the buffer, and Waited the sum of its delays
+	// from arrival to playout, each times the length of its packet in seconds: their
+	// quotient is the mean delay, over any time by what both have grown. Aimed is the
+	// same for Target.
+	Emitted, Waited, Aimed time.Duration
+
 	Media        time.Duration // audio given out that was sent
 	Concealed    time.Duration // audio given out in the place of lost or late media; what proves to be the beginning of a pause is taken back
 	Noise        time.Duration // comfort noise given out

@@ -122,6 +122,25 @@ func TestClockedPlayout(t *testing.T) {
 	}
 }
 
+// The sums of delays tell the mean of any time, whatever became of it later.
+func TestSumsOfDelays(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: Fixed, MinDelay: 60 * ms})
+	for n := range 10 { // each 10 ms closer to its time than the one before, and then further again
+		late := time.Duration(min(n, 10-n)) * 10 * ms
+		f.send(time.Duration(n)*20*ms+late, n)
+	}
+	f.wantHeard(140*ms, "1 2 3 4 5")
+	first := f.stats() // delays of 60, 50, 40, 30 and 20 ms
+	f.wantHeard(240*ms, "6 7 8 9 10")
+	second := f.stats() // of 10, 20, 30, 40 and 50 ms
+	if first.Emitted != 100*ms || first.Waited != 4*ms || first.Aimed != 6*ms {
+		t.Errorf("%v emitted, waited for %v, aimed at %v", first.Emitted, first.Waited, first.Aimed)
+	}
+	if emitted, waited := second.Emitted-first.Emitted, second.Waited-first.Waited; emitted != 100*ms || waited != 3*ms || second.Aimed != 12*ms {
+		t.Errorf("then %v emitted, waited for %v; aimed at %v", emitted, waited, second.Aimed)
+	}
+}
+
 func TestFirstPacketsSwapped(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: Fixed})
 	f.send(0, 1)

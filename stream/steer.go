@@ -185,10 +185,11 @@ func (r *AudioReceiver) lookAhead(format audio.Format, n int) bool {
 			return false
 		}
 		next := r.buffer.Pop()
-		r.delay(r.clock.next + end - r.position - r.sinceOrigin(next.Arrival))
+		delay := r.clock.next + end - r.position - r.sinceOrigin(next.Arrival)
 		if !r.decodeAfter(next) {
 			return false
 		}
+		r.delay(delay)
 	}
 	return true
 }

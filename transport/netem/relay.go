@@ -126,6 +126,23 @@ func OpenRelay(c RelayConfig) (*Relay, error) {
 // LocalAddr returns the address of the relay for the near end.
 func (r *Relay) LocalAddr() netip.AddrPort { return localAddr(r.lines[0].near) }
 
+// Change makes the relay do other things to packets from now on. What is inside
+// goes on as it was, and stays in front of what comes, unless that may overtake: a
+// delay that is there for one packet only holds up all that come in its time. The
+// seeds and traces begin with the relay and not with the change. The error wraps
+// [ErrConfig], and then nothing has changed.
+func (r *Relay) Change(forward, back Config) error {
+	for _, c := range []*Config{&forward, &back} {
+		if err := c.Check(); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paths[0].config, r.paths[1].config = forward, back
+	return nil
+}
+
 // Stats returns the counts until now.
 func (r *Relay) Stats() RelayStats {
 	r.mu.Lock()

@@ -67,3 +67,46 @@ func TestRelay(t *testing.T) {
 		t.Errorf("to itself: %v", err)
 	}
 }
+
+// What a relay does can change while packets are inside, which keep their times and
+// their order.
+func TestRelayChange(t *testing.T) {
+	loopback := netip.MustParseAddrPort("127.0.0.1:0")
+	ends, err := listen(loopback, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(ends)
+	near, far := ends[0], ends[1]
+	r, err := OpenRelay(RelayConfig{Listen: loopback, To: localAddr(far)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	start := time.Now()
+	for i, c := range []Config{{Delay: 300 * ms}, {}, {Loss: Loss{Rate: 1}}, {}} {
+		if err := r.Change(c, Config{}); err != nil {
+			t.Fatal(err)
+		}
+		near.WriteToUDPAddrPort([]byte{byte(i)}, r.LocalAddr())
+		poll := time.NewTicker(ms)
+		for deadline := time.Now().Add(10 * time.Second); r.Stats().Forward.In <= int64(i) && time.Now().Before(deadline); {
+			<-poll.C
+		}
+		poll.Stop()
+	}
+	if err := r.Change(Config{}, Config{Delay: -1}); !errors.Is(err, ErrConfig) {
+		t.Errorf("error %v", err)
+	}
+	buf := make([]byte, 100)
+	for _, want := range []byte{0, 1, 3} {
+		far.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, _, err := far.ReadFromUDPAddrPort(buf)
+		if d := time.Since(start); err != nil || n != 1 || buf[0] != want || d < 300*ms {
+			t.Errorf("%v after %v, %v; want %d", buf[:n], d, err, want)
+		}
+	}
+	if s := r.Stats(); s.Forward != (Stats{In: 4, Out: 3, Lost: 1}) {
+		t.Errorf("%+v", s)
+	}
+}
