@@ -53,9 +53,21 @@ type VideoPart struct {
 	// its timestamp, is what shows the start.
 	Start bool
 
+	// PictureID is the number of the frame, of 7 or 15 bits, if the sender of VP8
+	// or VP9 numbers its frames; PictureIDBits is 0 if it does not.
+	PictureID     uint16
+	PictureIDBits uint8
+
 	// VideoInfo is what this packet has to tell. The frame has what any of its
 	// packets has.
 	VideoInfo
+}
+
+// Follows reports whether the frame of p is the next one after that of q, by the
+// picture IDs of both, which repeat after 1<<PictureIDBits frames. Without them
+// nobody knows, and it is false.
+func (p VideoPart) Follows(q VideoPart) bool {
+	return p.PictureIDBits != 0 && p.PictureIDBits == q.PictureIDBits && p.PictureID == nextPictureID(q.PictureIDBits, q.PictureID)
 }
 
 // A VideoInfo is what a frame tells of itself.

@@ -10,7 +10,7 @@ func (VP8) ParsePacket(payload []byte) (VideoPart, error) {
 	if err != nil {
 		return VideoPart{}, err
 	}
-	part := VideoPart{Start: d.BeginsFrame()}
+	part := VideoPart{Start: d.BeginsFrame(), PictureID: d.PictureID, PictureIDBits: d.PictureIDBits}
 	part.Discardable = d.NonReference
 	if part.Start {
 		part.Key, part.Width, part.Height = parseVP8Header(data)

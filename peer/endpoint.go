@@ -12,12 +12,15 @@
 // [Peer.AddAudio], [Peer.AddVideo], [Peer.Remove] and [Peer.SetDirection] of this
 // end. A program calls another one with [Endpoint.Dial].
 //
-// Known limits: no simulcast, no retransmission in a stream of its own (RTX), no
-// ICE over TCP. A page must not stop the transceiver of its first line while the
-// call goes on: browsers give up the connection with it. The orientation of a camera
-// is not told beside its pictures (RFC 7742, section 4): whoever sends them has to
-// turn them, as the browsers of phones do when it is not agreed on. A relay (TURN)
-// that does not answer makes Close take up to 8 s, after the call has ended.
+// What the network loses of video is asked for again, and may come again in a stream
+// of its own (RTX, RFC 4588). What this end sends again goes where it went before.
+//
+// Known limits: no simulcast, no ICE over TCP. A page must not stop the transceiver
+// of its first line while the call goes on: browsers give up the connection with it.
+// The orientation of a camera is not told beside its pictures (RFC 7742, section 4):
+// whoever sends them has to turn them, as the browsers of phones do when it is not
+// agreed on. A relay (TURN) that does not answer makes Close take up to 8 s, after
+// the call has ended.
 package peer
 
 import (
@@ -134,6 +137,11 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	feedback, err := congestion(media)
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
+	}
+	for _, p := range repairFormats(config.Codecs) {
+		if err := media.RegisterCodec(p, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, fmt.Errorf("peer: %w", err)
+		}
 	}
 	settings, err := config.settings()
 	if err != nil {

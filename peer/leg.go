@@ -92,7 +92,7 @@ func (l *leg) listen() {
 		return
 	}
 	l.c.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, line.DeliverRTP)
+		read(mends(track, receiver), line.DeliverRTP)
 	})
 	l.c.start(func() {
 		read(func(b []byte) (int, error) { n, _, err := receiver.Read(b); return n, err }, line.DeliverRTCP)
@@ -186,14 +186,14 @@ func (l *leg) Close() error {
 
 // Bind is called by pion when the track can be sent.
 func (l *leg) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	codecs := ctx.CodecParameters()
-	if len(codecs) == 0 {
+	p, ok := plain(ctx.CodecParameters())
+	if !ok {
 		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.track = ctx.WriteStream()
-	return codecs[0], nil
+	return p, nil
 }
 
 // Unbind is called by pion when the track is no longer sent.

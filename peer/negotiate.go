@@ -412,7 +412,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 
 // negotiated returns the codecs of a line that both ends know, in the order of
 // the far end and with its payload types, which are formats. pion has those of
-// other lines where there are none.
+// other lines where there are none. Repair formats are left out.
 func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 	var all []webrtc.RTPCodecParameters
 	if s := t.Sender(); s != nil {
@@ -424,6 +424,9 @@ func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 	for _, p := range all {
 		kind, name, ok := strings.Cut(p.MimeType, "/")
 		if !ok || !strings.EqualFold(kind, t.Kind().String()) || p.PayloadType > 127 || !slices.Contains(formats, strconv.Itoa(int(p.PayloadType))) {
+			continue
+		}
+		if strings.EqualFold(p.MimeType, webrtc.MimeTypeRTX) {
 			continue
 		}
 		c := codec.Params{Name: name, PayloadType: uint8(p.PayloadType), ClockRate: int(p.ClockRate), FMTP: p.SDPFmtpLine}

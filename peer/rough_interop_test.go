@@ -23,7 +23,7 @@ func TestRoughChromium(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	needOpus(t)
 	p, e := record(t, headless.Chromium), listen(t, nil)
-	tries(t, "loss and jitter", func(t *testing.T) error { return lossy(t, p, e) })
+	tries(t, "loss and jitter", func(t *testing.T) error { return throughLoss(t, p, e) })
 	tries(t, "stall", func(t *testing.T) error { return stalled(t, p, e) })
 }
 
@@ -81,7 +81,7 @@ func (p *studio) soon(t *testing.T, far *peer.Peer, limit, within time.Duration)
 	}
 }
 
-func lossy(t *testing.T, p *studio, e *peer.Endpoint) error {
+func throughLoss(t *testing.T, p *studio, e *peer.Endpoint) error {
 	p.do(t, "start")
 	p.do(t, "tone", 440, options{"codec": "opus"})
 	far, r := p.through(t, e)

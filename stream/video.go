@@ -70,7 +70,9 @@ type VideoReceiverStats struct {
 // whole frames only, in the order in which they are decoded, each as soon as its
 // last packet is there, and only such as can be decoded with those before it: it
 // begins at a key frame, and after a loss it goes on at the next one, unless all
-// that was lost belonged to a frame that no other one needs.
+// that was lost belonged to a frame that no other one needs. What is missing
+// between two frames of VP8 or VP9 that follow each other by their picture IDs was
+// padding: it is not waited for and breaks nothing.
 //
 // For sources (SSRC) the rules of an [AudioReceiver] hold. A VideoReceiver is
 // not safe for concurrent use.
@@ -83,10 +85,12 @@ type VideoReceiver struct {
 	sync    *Sync // nil: on its own
 
 	begun    bool
-	next     int64 // number of the packet that is given out next
-	boundary bool  // the packet before it ended a frame
-	marked   bool  // a packet has shown the start of its frame
-	blind    bool  // frames before were lost that later ones need
+	next     int64             // number of the packet that is given out next
+	boundary bool              // the packet before it ended a frame
+	before   payload.VideoPart // of that frame, with its number
+	kind     uint8             // its payload type
+	marked   bool              // a packet has shown the start of its frame
+	blind    bool              // frames before were lost that later ones need
 	blindAt  time.Time
 
 	head  videoHead
@@ -112,6 +116,7 @@ type videoHead struct {
 	kind      uint8  // payload type
 	bytes     int
 	info      payload.VideoInfo
+	picture   payload.VideoPart // the first one with content
 }
 
 type videoFormat struct {
@@ -235,8 +240,15 @@ func (r *VideoReceiver) look() {
 	for !h.whole {
 		p := r.buffer.At(h.end)
 		if p == nil {
-			if r.stuck() && r.gap != h.end {
-				r.gap, r.until = h.end, r.buffer.At(r.afterGap()).Arrival.Add(r.config.Wait)
+			if !r.stuck() {
+				return
+			}
+			if seq, ok := r.afterPadding(); ok {
+				r.drop(seq)
+				continue
+			}
+			if r.gap != h.end {
+				r.gap, r.until = h.end, r.waiting().Arrival.Add(r.config.Wait)
 			}
 			return
 		}
@@ -255,9 +267,27 @@ func (r *VideoReceiver) look() {
 	}
 }
 
-// stuck reports whether a packet is missing behind the head.
+// stuck reports whether a packet is missing behind the head that something with
+// content, or that may have some, waits for.
 func (r *VideoReceiver) stuck() bool {
-	return !r.head.whole && r.buffer.Len() > 0 && r.buffer.Last() > r.head.end
+	if r.head.whole || r.buffer.Len() == 0 || r.buffer.Last() <= r.head.end {
+		return false
+	}
+	if r.ended || !r.between() {
+		return true
+	}
+	seq, p := r.content()
+	return p != nil || seq <= r.buffer.Last()
+}
+
+// waiting returns the first packet that waits for what is missing behind the head.
+func (r *VideoReceiver) waiting() *jitter.Packet {
+	if r.between() {
+		if _, p := r.content(); p != nil {
+			return p
+		}
+	}
+	return r.buffer.At(r.afterGap())
 }
 
 // afterGap returns the number of the first packet from the end of the head on.
@@ -276,6 +306,7 @@ func (r *VideoReceiver) examine(p *jitter.Packet) {
 	part, err := format.parse(p.Payload)
 	if !h.used {
 		h.used, h.timestamp, h.kind = true, p.Timestamp, p.Type
+		h.picture = part
 		h.begins = r.boundary || format.described && !r.marked && !h.rest
 	}
 	r.marked = r.marked || part.Start
@@ -380,7 +411,7 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 		r.stats.Frames++
 	}
 	r.drop(h.end)
-	r.boundary = true
+	r.boundary, r.before, r.kind = true, h.picture, h.kind
 	return given
 }
 
