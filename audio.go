@@ -83,6 +83,7 @@ type Audio struct {
 	coded    *stream.PacketQueue // not nil once packets are read
 	apart    bool                // they are: frames cannot be
 	digits   ring[dtmf.Report]
+	taps     []*Tap
 }
 
 func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
@@ -414,6 +415,7 @@ func (a *Audio) WritePacket(p *stream.Packet) error {
 	b, err := a.sender.AppendForward(buf[:0], now, p)
 	if len(b) > 0 {
 		a.sentLocked(now, b)
+		a.tapLocked(now, b)
 	}
 	c.mu.Unlock()
 	if err != nil || len(b) == 0 { // on hold, or while a digit is sent

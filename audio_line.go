@@ -48,6 +48,9 @@ func (a *Audio) rename(now time.Time, ssrc uint32, sequence uint16) {
 func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 	room, digits := a.sender.Room(), a.sender.PendingDigits()
 	b, ok := a.sender.AppendPacket(dst, now)
+	if ok && len(a.taps) > 0 {
+		a.tapLocked(a.dueAtLocked(now), b[len(dst):])
+	}
 	if a.sender.Room() != room || a.sender.PendingDigits() != digits { // on hold without a packet
 		if a.waiting.room > 0 || a.waiting.digits > 0 {
 			a.call.cond.Broadcast()

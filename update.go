@@ -60,6 +60,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 		a.rtcp.SetClockRate(sending.Codec.ClockRate)
 	}
 	a.sending = sending
+	a.retapLocked()
 	a.sender.Hold(now, !direction.Sends())
 	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now

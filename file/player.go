@@ -120,8 +120,9 @@ func (p *Player) Tracks() []Track {
 	return tracks
 }
 
-// AddCall plays to a call, as far as the call and the file have sound and
-// pictures. The error wraps [errors.ErrUnsupported] if it has not the codec of the
+// AddCall plays to the first audio and the first video of a call, as far as the call
+// and the file have sound and pictures. [Player.AddAudio] and [Player.AddVideo] play
+// to its other lines. The error wraps [errors.ErrUnsupported] if it has not the codec of the
 // pictures, or [codec.ErrUnknown] if it has not that of the sound and there is no
 // decoder for it.
 func (p *Player) AddCall(c *parley.Call) error {

@@ -94,3 +94,70 @@ func TestRecordSecondAudio(t *testing.T) {
 }
 
 func near(x, level int) bool { return x > level-70 && x < level+70 }
+
+// All lines of a call are recorded where the format has room for them.
+func TestRecordCallOfManyLines(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		sounds, images int
+	}{
+		{"a.webm", 2, 2},
+		{"a.wav", 1, 0},
+		{"a.ivf", 0, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y := calls(t, opusCodec)
+			a := newWire()
+			if _, err := y.AddAudio(parley.AudioConfig{Leg: a, Send: opusCodec, Receive: []codec.Params{opusCodec}}); err != nil {
+				t.Fatal(err)
+			}
+			vp8Codec := codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
+			// One whose codec the file cannot have is left out.
+			for _, p := range []codec.Params{vp8Codec, {Name: "H264", PayloadType: 97, ClockRate: 90000}} {
+				w := newWire()
+				if _, err := y.AddVideo(parley.VideoConfig{Leg: w, Send: p, Receive: []codec.Params{vp8Codec}}); err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					y.Close()
+					w.flying.Wait()
+				}()
+			}
+			defer func() {
+				y.Close()
+				a.flying.Wait()
+			}()
+			r, path := recorder(t, c.name, file.RecorderConfig{})
+			sounds, images, err := r.AddCall(y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			recorded := 0
+			for _, v := range images {
+				if v != nil {
+					recorded++
+				}
+			}
+			if len(sounds) != c.sounds || recorded != c.images {
+				t.Errorf("%s: %d sounds and %d videos, want %d and %d", c.name, len(sounds), recorded, c.sounds, c.images)
+			}
+			if c.name == "a.webm" && (len(images) != 3 || images[2] != nil) {
+				t.Errorf("videos are %v, want two and nil", images)
+			}
+			for i := range 50 {
+				if err := x.Audio().WritePacket(opusPacket(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+			if c.name == "a.webm" {
+				if tracks, _ := packetsOf(t, path); len(tracks) != 2 { // pictures without a key frame are not listed
+					t.Errorf("%d tracks are in the file, want 2", len(tracks))
+				}
+			}
+		})
+	}
+}

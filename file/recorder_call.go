@@ -4,53 +4,163 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 )
 
-// AddCall records what the far end of a call sends: it adds a track for the audio
-// and one for the video, as far as the call and the format of the file have them,
-// and reads both from now on, so that nobody else can. (Where somebody else has to,
-// the call's audio and video are the sources of an [audio.Relay] and a
-// [video.Relay], and the recorder has subscriptions of these, in tracks whose
-// Timeline is the call.)
+// AddCall records what the far end of a call sends: it adds tracks for its audio and
+// its video, as far as the call and the format of the file have them, and reads both
+// from now on, so that nobody else can. (Where somebody else has to, the call's
+// audio and video are the sources of an [audio.Relay] and a [video.Relay], and the
+// recorder has subscriptions of these, in tracks whose Timeline is the call.) The
+// other side is for [Recorder.AddSent].
 //
-// Opus stays as it is coded (the call then gives packets for good, no frames), and what else can be heard becomes PCM; for a format
-// that has neither the error wraps [errors.ErrUnsupported]. The recording goes on
-// until the call ends, or the tracks or the recorder are closed; it does not close
-// the call. A recording is nil for a line that is not recorded.
-func (r *Recorder) AddCall(c *parley.Call) (*AudioRecording, *VideoRecording, error) {
-	var a *AudioRecording
-	var v *VideoRecording
-	var err error
-	if c.Audio() != nil && r.ext != ".ivf" && r.ext != ".h264" && r.ext != ".264" {
-		if a, err = r.AddAudio(RecorderTrack{Track: r.soundOf(c.Audio().Codec()), Timeline: c}); err != nil {
-			return nil, nil, err
-		}
+// WebM and Matroska take all lines that the call has now, and all other formats the
+// first audio and the first video. The recordings are in the order of
+// [parley.Call.Audios] and of [parley.Call.Videos]. Beyond the first of either, a
+// line that the file cannot have, for its codec or because the file is full, is left
+// out: its recording is nil.
+//
+// Opus stays as it is coded (the call then gives packets for good, no frames), and
+// what else can be heard becomes PCM; for a format that has neither the error wraps
+// [errors.ErrUnsupported]. The recording goes on until the call ends, or the tracks
+// or the recorder are closed; it does not close the call.
+func (r *Recorder) AddCall(c *parley.Call) (audios []*AudioRecording, videos []*VideoRecording, err error) {
+	sounds, pictures := slices.Collect(c.Audios()), slices.Collect(c.Videos())
+	if r.web == nil {
+		sounds, pictures = sounds[:min(len(sounds), 1)], pictures[:min(len(pictures), 1)]
 	}
-	if c.Video() != nil && r.ext != ".wav" && r.ext != ".ogg" && r.ext != ".opus" {
-		v, err = r.AddVideo(RecorderTrack{Track: Track{Codec: picturesOf(c.Video().Codec().Name)}, Timeline: c})
-		if err != nil {
+	switch r.ext {
+	case ".ivf", ".h264", ".264":
+		sounds = nil
+	case ".wav", ".ogg", ".opus":
+		pictures = nil
+	}
+	if len(sounds) == 0 && len(pictures) == 0 {
+		return nil, nil, fmt.Errorf("%s: the call has nothing for such a file: %w", r.name, errors.ErrUnsupported)
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, a := range audios {
 			if a != nil {
 				a.Close()
 			}
-			return nil, nil, err
+		}
+		for _, v := range videos {
+			if v != nil {
+				v.Close()
+			}
+		}
+		audios, videos = nil, nil
+	}()
+	for i, line := range sounds {
+		t := RecorderTrack{Track: r.soundOf(line.Codec()), Timeline: c}
+		if i > 0 { // it is not on the timeline of the call
+			t.Timeline = nil
+		}
+		a, err := r.AddAudio(t)
+		if err != nil && (i == 0 || !leftOut(err)) {
+			return audios, videos, err
+		}
+		audios = append(audios, a)
+	}
+	for i, line := range pictures {
+		v, err := r.AddVideo(RecorderTrack{Track: Track{Codec: picturesOf(line.Codec().Name)}, Timeline: c})
+		if err != nil && (i == 0 || !leftOut(err)) {
+			return audios, videos, err
+		}
+		videos = append(videos, v)
+	}
+	for i, a := range audios {
+		if a != nil {
+			err = cmp.Or(err, a.recordLine(sounds[i]))
 		}
 	}
-	if a == nil && v == nil {
-		return nil, nil, fmt.Errorf("%s: the call has nothing for such a file: %w", r.name, errors.ErrUnsupported)
+	for i, v := range videos {
+		if v != nil {
+			err = cmp.Or(err, v.Record(pictures[i]))
+		}
 	}
-	if a != nil && a.codec == Opus && isOpus(c.Audio().Codec()) {
-		err = a.RecordPackets(c.Audio())
-	} else if a != nil {
-		err = a.Record(c.Audio())
+	return audios, videos, err
+}
+
+// leftOut reports whether err only says that the file cannot have a track.
+func leftOut(err error) bool {
+	return errors.Is(err, ErrTrack) || errors.Is(err, errors.ErrUnsupported)
+}
+
+// recordLine records what is heard on a line.
+func (a *AudioRecording) recordLine(line *parley.Audio) error {
+	if a.codec == Opus && isOpus(line.Codec()) {
+		return a.RecordPackets(line)
 	}
-	if v != nil {
-		err = cmp.Or(err, v.Record(c.Video()))
+	return a.Record(line)
+}
+
+// AddSent records the other side of a call: what this end sends on a line of audio.
+// It adds a track for that, which in a WAV file with one side becomes the right one.
+//
+// The file has what has left, where it left: what a Flush of the line drops is not
+// in it, and what is not sent is silent. So with what is heard recorded as the handler
+// reads it, the two sides are as the handler had them: its answer to a word comes
+// after that word in the file, by as much as it took. What the far end hears of it is
+// later by the way there. Nobody who writes to the line is held up; what could not be
+// written in time is counted in [AudioRecording.Skipped].
+//
+// Opus stays as it is coded, as with [Recorder.AddCall]. Errors are those of
+// [Recorder.AddAudio] and [parley.Audio.Tap]. The recording goes on until the call or
+// the line ends, or the track or the recorder is closed.
+func (r *Recorder) AddSent(line *parley.Audio) (*AudioRecording, error) {
+	tap, err := line.Tap()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
-	return a, v, err
+	a, err := r.AddAudio(RecorderTrack{Track: r.beside(r.soundOf(line.Codec()))})
+	if err != nil {
+		tap.Close()
+		return nil, err
+	}
+	r.mu.Lock()
+	a.tap = tap
+	r.mu.Unlock()
+	source := sentSource{tap}
+	if a.codec == Opus && isOpus(line.Codec()) {
+		err = a.RecordPackets(source)
+	} else {
+		var f audio.Frame
+		err = r.record(&a.recording, source, func() error {
+			if err := tap.ReadFrame(&f); err != nil {
+				return sourceError{err}
+			}
+			return a.writeFrame(f.Captured, &f)
+		})
+	}
+	if err != nil { // the track was closed already
+		tap.Close()
+	}
+	return a, err
+}
+
+// A sentSource is a tap that belongs to the recorder.
+type sentSource struct{ *parley.Tap }
+
+// beside makes a track of a WAV file fit the side that is there already.
+func (r *Recorder) beside(t Track) Track {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ext == ".wav" {
+		t.Channels = 1
+		if len(r.tracks) > 0 {
+			t.Rate = r.tracks[0].Rate
+		}
+	}
+	return t
 }
 
 func isOpus(p codec.Params) bool { return strings.EqualFold(p.Name, string(Opus)) }

@@ -20,6 +20,8 @@ import (
 type wire struct {
 	to      atomic.Pointer[far]
 	way     time.Duration // how long that takes
+	loses   atomic.Int32  // one of so many packets; 0: none
+	sent    atomic.Int32
 	packets chan func()
 	gone    chan struct{}
 	once    sync.Once
@@ -49,6 +51,9 @@ func newWire() *wire {
 }
 
 func (w *wire) send(b []byte, rtcp bool) error {
+	if n := w.loses.Load(); n > 0 && !rtcp && w.sent.Add(1)%n == 0 {
+		return nil
+	}
 	b = append([]byte(nil), b...)
 	arrival := time.Now().Add(w.way)
 	select {
@@ -202,4 +207,18 @@ func TestRecordCallRefused(t *testing.T) {
 		synctest.Wait()
 		closed(t, r)
 	})
+}
+
+// exampleCall returns a call whose far end says nothing, and what ends it.
+func exampleCall() (*parley.Call, func()) {
+	w := newWire()
+	c, err := parley.New(parley.Config{Audio: &parley.AudioConfig{Leg: w, Send: pcmu, Receive: []codec.Params{pcmu}}})
+	if err != nil {
+		panic(err)
+	}
+	c.Connected()
+	return c, func() {
+		c.Close()
+		w.flying.Wait()
+	}
 }

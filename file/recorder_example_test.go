@@ -111,3 +111,66 @@ func ExampleRecorder_AddAudio() {
 	fmt.Println(packets)
 	// Output: [6 3]
 }
+
+// Both sides of a call are recorded, the far end left and this end right, while an
+// agent listens and talks.
+func ExampleRecorder_AddSent() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "sides.wav")
+	call, hangUp := exampleCall()
+	defer hangUp()
+
+	rec, err := file.CreateRecorder(name, file.RecorderConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	heard, err := rec.AddAudio(file.RecorderTrack{Track: file.Track{Codec: file.PCM, Rate: 8000}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	relay := audio.NewRelay(call.Audio(), audio.RelayConfig{}) // the agent listens too
+	if err := heard.Record(relay.Subscribe()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := rec.AddSent(call.Audio()); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// The agent says something of 10 s, and is interrupted.
+	long := audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: make([]int16, 80000)}
+	for i := range long.Samples {
+		long.Samples[i] = 1000
+	}
+	time.AfterFunc(300*time.Millisecond, func() { call.Audio().Flush(8 * time.Millisecond) })
+	if err := call.Audio().WriteFrame(&long); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := call.Audio().Drain(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := rec.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	in, err := file.OpenWAV(name)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer in.Close()
+	d, _ := in.Duration()
+	fmt.Println(in.Format(), d > 200*time.Millisecond && d < 5*time.Second)
+	// Output: 8000 Hz stereo true
+}

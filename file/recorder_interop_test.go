@@ -239,7 +239,7 @@ func TestRecordedFramesAreEncoded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, _, err := r.AddCall(y)
+			sounds, _, err := r.AddCall(y)
 			if err != nil {
 				t.Fatalf("%v (Debian package libopus0)", err)
 			}
@@ -256,8 +256,8 @@ func TestRecordedFramesAreEncoded(t *testing.T) {
 			}
 			time.Sleep(100 * ms)
 			closed(t, r)
-			if a.Skipped() != 0 {
-				t.Errorf("%d frames were left out", a.Skipped())
+			if n := sounds[0].Skipped(); n != 0 {
+				t.Errorf("%d frames were left out", n)
 			}
 		})
 		_, packets := packetsOf(t, path)

@@ -19,6 +19,7 @@ type StreamReader interface{ ReadPacket(*stream.Packet) error }
 type recorderSource struct {
 	of       *recording
 	deadline interface{ SetReadDeadline(time.Time) } // nil: it cannot be interrupted
+	owned    io.Closer                               // not nil: it is closed after that
 	stopped  bool
 	done     chan struct{} // closed when it is not read any more
 }
@@ -83,6 +84,9 @@ type sourceError struct{ error }
 func (r *Recorder) record(t *recording, source any, step func() error) error {
 	s := &recorderSource{of: t, done: make(chan struct{})}
 	s.deadline, _ = source.(interface{ SetReadDeadline(time.Time) })
+	if tap, ok := source.(sentSource); ok {
+		s.owned = tap
+	}
 	r.mu.Lock()
 	defer r.unlock()
 	if err := t.usableLocked(); err != nil {
@@ -116,6 +120,9 @@ func (r *Recorder) copy(s *recorderSource, step func() error) {
 		delete(r.sources, s)
 		if s.stopped && s.deadline != nil {
 			s.deadline.SetReadDeadline(time.Time{})
+		}
+		if s.owned != nil {
+			s.owned.Close()
 		}
 		close(s.done)
 		quiet := over || source.error == io.EOF

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
@@ -44,7 +45,8 @@ type recording struct {
 	last    time.Duration // the time of the last frame, as it came
 	end     time.Duration // where the track ends in the file; the latest picture
 	skipped int64
-	packet  Packet // reused
+	tap     *parley.Tap // not nil if it is what this end sends
+	packet  Packet      // reused
 }
 
 // An ender writes what it has kept of a track that ends.
@@ -111,10 +113,14 @@ func (t *recording) writeLocked() error {
 }
 
 // Skipped returns how many frames or packets were left out: those that came too
-// late, would lie before what is written, or have no place in the file.
+// late, would lie before what is written, or have no place in the file, and of what
+// this end sends those that were not read in time.
 func (t *recording) Skipped() int64 {
 	t.rec.mu.Lock()
 	defer t.rec.mu.Unlock()
+	if t.tap != nil {
+		return t.skipped + t.tap.Dropped()
+	}
 	return t.skipped
 }
 
@@ -137,8 +143,10 @@ type AudioRecording struct {
 // error wraps [audio.ErrFormat] for a frame that is wrong, [errors.ErrUnsupported]
 // for a track of another codec, [codec.ErrUnknown] without an encoder, and
 // [os.ErrClosed]; any other is that of the file, and final.
-func (a *AudioRecording) WriteFrame(f *audio.Frame) error {
-	now := time.Now()
+func (a *AudioRecording) WriteFrame(f *audio.Frame) error { return a.writeFrame(time.Now(), f) }
+
+// writeFrame writes a frame that arrived at the given time.
+func (a *AudioRecording) writeFrame(now time.Time, f *audio.Frame) error {
 	a.rec.mu.Lock()
 	defer a.rec.unlock()
 	if err := a.usableLocked(); err != nil {
