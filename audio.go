@@ -274,7 +274,8 @@ func (a *Audio) decodeAgain() {
 }
 
 // WriteFrame queues the samples of f to be sent on the media clock, and blocks
-// while the queue is full. A frame may have any length, rate and number of
+// while the queue is full: it is for what was made in advance, such as a file or
+// synthetic speech. What comes as fast as time goes by is for [Audio.WriteLive]. A frame may have any length, rate and number of
 // channels. Samples follow each other whatever their f.Time says; that is for
 // video, which leaves with the sound of the same Time. In a call with video a
 // step of up to 10 s between frames whose times were continuous before is a
@@ -289,9 +290,23 @@ func (a *Audio) decodeAgain() {
 // call's codec. It is [os.ErrDeadlineExceeded] after the write deadline, when a
 // part of f may have been taken, and an [*EndError] after the end of the call or of
 // the line.
-func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.Background(), f) }
+func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.Background(), f, false) }
 
-func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
+// WriteLive is [Audio.WriteFrame] for frames that come as fast as time goes by, such
+// as those that ReadFrame gives or a mixer makes. It never waits for room.
+//
+// After a stall of this machine, or of the one who writes, all that was missed comes
+// at once. WriteFrame sends all of it, so that the far end hears everything, and
+// everything that follows, up to 200 ms later for the rest of the call. WriteLive
+// leaves out what has no room, and in the next two seconds what keeps the queue from
+// becoming empty, as far as possible by whole pitch periods, which are not missed.
+// LeftOut of [AudioStats] counts it. Without stalls nothing is left out.
+//
+// Silence that was read need not be written. The times of frames make no pauses.
+// What WriteFrame has queued is sent first, and in full.
+func (a *Audio) WriteLive(f *audio.Frame) error { return a.writeFrame(context.Background(), f, true) }
+
+func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
@@ -305,7 +320,7 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
 		a.adapter = nil
 	}
 	if a.adapter == nil && f.Format == format {
-		return a.queue(ctx, format, flushes, f.Samples, f.Time)
+		return a.queue(ctx, format, flushes, f.Samples, f.Time, live)
 	}
 	if a.adapter == nil {
 		if a.adapter, err = audio.NewAdapter(format); err != nil {
@@ -316,7 +331,7 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame) error {
 	if a.adapted, err = a.adapter.Append(a.adapted[:0], f); err != nil {
 		return err
 	}
-	return a.queue(ctx, format, flushes, a.adapted, f.Time)
+	return a.queue(ctx, format, flushes, a.adapted, f.Time, live)
 }
 
 // target returns what the sender takes.
@@ -330,14 +345,17 @@ func (a *Audio) target() (format audio.Format, flushes int, err error) {
 }
 
 // queue gives samples of the given time to the sender, and waits while it has no
-// room. What is left of them when the queue is flushed, or the sender goes over
+// room, unless they are live. What is left of them when the queue is flushed, or the sender goes over
 // to another format, is dropped.
-func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16, at time.Duration) error {
+func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16, at time.Duration, live bool) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if end := a.overLocked(); end != nil {
 		return end
+	}
+	if live {
+		return a.queueLiveLocked(&audio.Frame{Format: format, Samples: samples, Time: at}, flushes)
 	}
 	for len(samples) > 0 {
 		late, over := false, false
@@ -366,6 +384,18 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		a.written = at
 		c.schedule()
 	}
+	return nil
+}
+
+func (a *Audio) queueLiveLocked(f *audio.Frame, flushes int) error {
+	if a.flushes != flushes || a.sender.Format() != f.Format {
+		return nil
+	}
+	if err := a.sender.WriteLive(time.Now(), f); err != nil {
+		return err
+	}
+	a.written = f.Time + f.Duration()
+	a.call.schedule()
 	return nil
 }
 
@@ -461,5 +491,5 @@ func (a *Audio) flushAdapter(ctx context.Context) error {
 		return err
 	}
 	a.adapted = a.adapter.Flush(a.adapted[:0])
-	return a.queue(ctx, format, flushes, a.adapted, a.written)
+	return a.queue(ctx, format, flushes, a.adapted, a.written, false)
 }

@@ -15,8 +15,9 @@ import (
 //
 // Where both ends agree on the codec the packets stay coded and leave at once;
 // this needs no decoder for them. Otherwise they are decoded, played out and
-// encoded again. Either way pauses stay pauses: nothing is sent for them. Only
-// the first audio is copied, which both calls must have.
+// encoded again, live as [Audio.WriteLive] does it. Either way pauses stay pauses:
+// nothing is sent for them. Only the first audio is copied, which both calls must
+// have.
 func Copy(ctx context.Context, dst, src *Call) error {
 	to, from := dst.Audio(), src.Audio()
 	if to == nil || from == nil {
@@ -70,8 +71,16 @@ func copyFrames(ctx context.Context, dst, src *Audio) error {
 		if f.Kind == audio.Silence {
 			continue
 		}
-		if err := dst.writeFrame(ctx, &f); err != nil {
+		// What is left of a source that has ended comes at once.
+		if err := dst.writeFrame(ctx, &f, !src.over()); err != nil {
 			return err
 		}
 	}
+}
+
+// over reports whether the line or its call has ended.
+func (a *Audio) over() bool {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	return a.overLocked() != nil
 }

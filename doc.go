@@ -11,7 +11,7 @@
 //				if err := c.Audio().ReadFrame(&f); err != nil {
 //					return err
 //				}
-//				if err := c.Audio().WriteFrame(&f); err != nil {
+//				if err := c.Audio().WriteLive(&f); err != nil {
 //					return err
 //				}
 //			}

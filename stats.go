@@ -43,6 +43,7 @@ type AudioStats struct {
 	LineStats
 	Queued  time.Duration
 	Stalled time.Duration // pauses in what was sent, because this machine was too busy
+	LeftOut time.Duration // by [Audio.WriteLive], so that no delay builds up
 	Behind  time.Duration // for how long the next frame has been due and was not read; 0 if packets are read
 
 	stream.ReceiverStats
@@ -104,7 +105,7 @@ func (a *Audio) statsLocked(s *AudioStats) {
 	var sent stream.SenderStats
 	a.sender.Stats(&sent)
 	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
-	s.Queued, s.Stalled = a.sender.Queued(), sent.Stalled
+	s.Queued, s.Stalled, s.LeftOut = a.sender.Queued(), sent.Stalled, sent.LeftOut
 	if due := a.receiver.Next(); !due.IsZero() && a.coded == nil {
 		s.Behind = max(time.Since(due), 0)
 	}

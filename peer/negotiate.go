@@ -202,15 +202,13 @@ func (c *connection) renews(offer string) bool {
 
 // settle waits, before a restart of ICE, until this end looks for addresses no
 // more, since pion reads the credentials meanwhile, which the restart changes.
-// Servers that do not answer make that take many seconds. The error is that of
-// the call if it has ended.
+// Servers that do not answer make that take many seconds. It also waits until what
+// was agreed on has begun to connect: pion takes an offer that comes before for a
+// restart, whatever its credentials. The error is that of the call if it has ended.
 func (c *connection) settle(ctx context.Context, restart bool) error {
-	if !restart {
-		return c.call.Err()
-	}
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for c.pc.ICEGatheringState() == webrtc.ICEGatheringStateGathering {
+	for c.unsettled(restart) {
 		select {
 		case <-look.C: // pion tells the end to one listener only
 		case <-c.call.Done():
@@ -220,6 +218,12 @@ func (c *connection) settle(ctx context.Context, restart bool) error {
 		}
 	}
 	return c.call.Err()
+}
+
+func (c *connection) unsettled(restart bool) bool {
+	agreed := c.pc.CurrentRemoteDescription() != nil && c.pc.CurrentLocalDescription() != nil
+	return restart && c.pc.ICEGatheringState() == webrtc.ICEGatheringStateGathering ||
+		agreed && c.pc.ICEConnectionState() == webrtc.ICEConnectionStateNew
 }
 
 // described returns the local description with the candidates that are there in

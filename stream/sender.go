@@ -36,6 +36,7 @@ type AudioSender struct {
 	pcm     []int16 // the frame that is being encoded
 	wrote   time.Time
 	written written
+	live    live
 
 	seq     uint16
 	running bool // inside a talkspurt
@@ -72,6 +73,10 @@ type SenderStats struct {
 	// Stalled is the time left out of the stream because the caller came too late:
 	// nothing written is lost, but the far end hears a pause.
 	Stalled time.Duration
+
+	// LeftOut is what was left out of what was written live, so that no delay
+	// builds up.
+	LeftOut time.Duration
 }
 
 // NewAudioSender returns a sender for c. The error wraps [codec.ErrUnknown] if
@@ -203,7 +208,7 @@ func (s *AudioSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
 			return s.appendNoise(dst, now)
 		}
 		if s.queue.count == 0 && !s.fill() { // the grace is over
-			s.running = false
+			s.running, s.live.since = false, time.Time{}
 			s.beginPause(now)
 			continue
 		}
@@ -259,6 +264,7 @@ func (s *AudioSender) take(now time.Time) {
 	if p.samples == 0 {
 		s.queue.drop()
 	}
+	s.keepShort(now)
 	s.restAt = s.clock.timestamp
 	if muted && s.config.Immediate {
 		return

@@ -17,6 +17,7 @@ func FuzzSenderOperations(f *testing.F) {
 	f.Add([]byte{0, 160, 2, 0, 1, 20, 7, 0, 0, 160, 2, 0, 1, 40, 2, 0, 1, 60, 2, 0})
 	f.Add([]byte{0, 255, 2, 0, 6, 1, 1, 20, 2, 0, 8, 3, 0, 160, 2, 0, 9, 1, 1, 50, 2, 0})
 	f.Add([]byte{4, 0, 4, 40, 1, 20, 2, 0, 5, 9, 1, 255, 2, 0, 10, 5, 11, 1, 0, 90, 2, 0})
+	f.Add([]byte{12, 255, 12, 255, 2, 0, 12, 40, 1, 18, 2, 0, 12, 40, 1, 18, 2, 0, 0, 40, 12, 200, 1, 18, 2, 0})
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		c := SenderConfig{Codec: pcmu, Event: dial, Noise: cn, RED: red, Generations: 3, Duplicate: true, LevelExtension: 2}
 		s, err := NewAudioSender(c)
@@ -31,16 +32,21 @@ func FuzzSenderOperations(f *testing.F) {
 		packets := 0
 		for ; len(ops) >= 2 && steps < 2000 && packets < 20_000; ops, steps = ops[2:], steps+1 {
 			n := int(ops[1])
-			switch ops[0] % 12 {
-			case 0, 4:
+			switch ops[0] % 13 {
+			case 0, 4, 12:
 				frame.Format = s.Format()
 				if frame.Format.Rate == 0 {
 					continue
 				}
 				frame.Grow(n * 4 * frame.Format.Channels)
-				if ops[0]%12 == 0 {
+				switch ops[0] % 13 {
+				case 0:
 					s.Write(now, &frame) //nolint:errcheck // may be full
-				} else {
+				case 12:
+					if err := s.WriteLive(now, &frame); err != nil {
+						t.Fatal(err)
+					}
+				default:
 					s.WriteAt(now, s.Timestamp(now)+uint32(n)*40-800, &frame) //nolint:errcheck // may be out of order
 				}
 			case 1:

@@ -96,6 +96,30 @@ func TestSenderAnyOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
+			"live": func(t *rapid.T) {
+				frame.Grow(rapid.IntRange(0, 600).Draw(t, "samples"))
+				for range rapid.IntRange(1, 8).Draw(t, "times") {
+					if err := s.WriteLive(now, &frame); err != nil {
+						t.Fatal(err)
+					}
+					written += frame.Duration()
+				}
+			},
+			"call": func(t *rapid.T) { // long enough for something to be left out
+				frame.Grow(int(s.PTime() * 8 / ms))
+				for range 3 * time.Second / s.PTime() {
+					if err := s.WriteLive(now, &frame); err != nil {
+						t.Fatal(err)
+					}
+					written += frame.Duration()
+					poll()
+					now = now.Add(s.PTime())
+				}
+				poll()
+				if s.Queued() > 2*s.PTime()+ms && !s.held && s.PendingDigits() == 0 && s.allLive() {
+					t.Fatalf("%v queued after 3 s of live audio", s.Queued())
+				}
+			},
 			"coded": func(t *rapid.T) {
 				d := s.PTime() // of the same length, so that the end of a packet is known
 				if err := s.WriteCoded(now, make([]byte, rapid.IntRange(1, 200).Draw(t, "size")), d); err == nil {

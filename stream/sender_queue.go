@@ -100,15 +100,47 @@ func (q *sampleQueue) push(samples []int16) bool {
 // pop moves samples into dst until it is full or the queue is empty, and
 // returns how many.
 func (q *sampleQueue) pop(dst []int16) int {
+	n := q.peek(dst)
+	if n > 0 {
+		q.skip(n)
+	}
+	return n
+}
+
+// peek copies the first samples into dst, and returns how many.
+func (q *sampleQueue) peek(dst []int16) int {
 	n := min(len(dst), q.count)
 	if n == 0 {
 		return 0
 	}
 	m := copy(dst[:n], q.ring[q.first:])
 	copy(dst[m:n], q.ring)
+	return n
+}
+
+// skip drops the first n samples.
+func (q *sampleQueue) skip(n int) {
 	q.first = (q.first + n) % len(q.ring)
 	q.count -= n
-	return n
+}
+
+// replace changes the first samples, which there have to be.
+func (q *sampleQueue) replace(samples []int16) {
+	n := copy(q.ring[q.first:], samples)
+	copy(q.ring, samples[n:])
+}
+
+// cut drops the first n samples, of a number of channels. Over the next ones they
+// fade out, and what follows fades in.
+func (q *sampleQueue) cut(n, fade, channels int) {
+	steps := fade / channels
+	for i := fade - 1; i >= 0; i-- { // from the end, so that none is read after its change
+		old := int(q.ring[(q.first+i)%len(q.ring)])
+		v := &q.ring[(q.first+n+i)%len(q.ring)]
+		j := i / channels
+		*v = int16((old*(steps-j) + int(*v)*j) / steps)
+	}
+	q.skip(n)
 }
 
 // fade lets the first n samples, of a number of channels, go down to nothing.

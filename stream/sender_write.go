@@ -43,14 +43,8 @@ func (s *AudioSender) WriteAt(now time.Time, timestamp uint32, f *audio.Frame) e
 }
 
 func (s *AudioSender) write(now time.Time, f *audio.Frame, stamp *uint32) error {
-	if err := f.Check(); err != nil {
+	if err := s.check(f); err != nil {
 		return err
-	}
-	if s.encoder == nil {
-		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, s.config.Codec)
-	}
-	if f.Format != s.format {
-		return fmt.Errorf("%w: frame is %v, %s takes %v", audio.ErrFormat, f.Format, s.config.Codec, s.format)
 	}
 	if len(f.Samples) == 0 {
 		return nil
@@ -70,8 +64,22 @@ func (s *AudioSender) write(now time.Time, f *audio.Frame, stamp *uint32) error 
 	}
 	p.samples += len(f.Samples)
 	s.queue.pcm.push(f.Samples)
-	s.wrote, s.silent = now, 0
+	s.wrote, s.silent, s.live.samples = now, 0, 0
 	s.written.frame(f.Time, f.Duration())
+	return nil
+}
+
+// check returns why the sender cannot take f, or nil.
+func (s *AudioSender) check(f *audio.Frame) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	if s.encoder == nil {
+		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, s.config.Codec)
+	}
+	if f.Format != s.format {
+		return fmt.Errorf("%w: frame is %v, %s takes %v", audio.ErrFormat, f.Format, s.config.Codec, s.format)
+	}
 	return nil
 }
 
@@ -129,7 +137,7 @@ func (s *AudioSender) writeCoded(now time.Time, payload []byte, d time.Duration,
 		return ErrFull
 	}
 	p.set(stamp)
-	s.wrote, s.silent = now, 0
+	s.wrote, s.silent, s.live.samples = now, 0, 0
 	s.written.forget()
 	return nil
 }
@@ -177,7 +185,7 @@ func (s *AudioSender) Room() int {
 type Played struct {
 	Sent    time.Duration // went into packets, padding not counted
 	Muted   time.Duration // fell into a digit or hold
-	Dropped time.Duration // was dropped by Flush or by a change of the format
+	Dropped time.Duration // was dropped by Flush or by a change of the format, or left out of what was written live
 }
 
 // tally is a Played of samples of the present format and of coded frames.

@@ -70,7 +70,7 @@ func echoAudio(ctx context.Context, line *parley.Audio) error {
 		if f.Kind == audio.Silence {
 			continue
 		}
-		if err := line.WriteFrame(&f); err != nil {
+		if err := line.WriteLive(&f); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func (p *performance) play(ctx context.Context, to *parley.Audio, t *times) erro
 			continue
 		}
 		f.Time = t.at(f.Time)
-		if err := to.WriteFrame(&f); err != nil {
+		if err := to.WriteLive(&f); err != nil {
 			return err
 		}
 	}

@@ -135,7 +135,7 @@ func (m *member) speak(ctx context.Context) error {
 	for {
 		select {
 		case f := <-m.hears:
-			err := m.audio.WriteFrame(f)
+			err := m.audio.WriteLive(f)
 			m.spare <- f
 			if err != nil {
 				return err
