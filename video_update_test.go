@@ -66,14 +66,15 @@ func TestCallWithoutAudio(t *testing.T) {
 				return nil
 			}))
 		}()
-		film(x, 90)
-		time.Sleep(30 * time.Second) // for reports
+		const frames = 12 * 30 // until there surely was a report of each end, one after the other
+		film(x, frames)
+		time.Sleep(30 * time.Second)
 		var s Stats
-		if x.Stats(&s); s.Video.FramesSent != 90 || s.Video.RoundTrip <= 0 || s.Audio != (AudioStats{}) {
+		if x.Stats(&s); s.Video.FramesSent != frames || s.Video.RoundTrip <= 0 || s.Audio != (AudioStats{}) {
 			t.Errorf("%+v", s)
 		}
 		x.Close()
-		if err := <-served; seen != 90 || !endedBy(err, Bye) {
+		if err := <-served; seen != frames || !endedBy(err, Bye) {
 			t.Errorf("%d frames seen, then %v", seen, err)
 		}
 		if err := <-pressed; err != io.EOF {

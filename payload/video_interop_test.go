@@ -340,7 +340,7 @@ func TestFFmpegSends(t *testing.T) {
 			}()
 			ffmpeg(t, matroska, "-re", "-readrate", "8", "-f", "matroska", "-i", "-", "-c", "copy", "-strict", "experimental",
 				"-f", "rtp", fmt.Sprintf("rtp://%v?pkt_size=600", conn.LocalAddr()))
-			if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+			if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			frames := c.receive(t, <-received)

@@ -66,9 +66,10 @@ func newBrowserOf(t *testing.T, formats []webrtc.RTPCodecParameters, direction w
 	}
 	b := &browser{pc: pc, heard: make(chan *rtp.Packet, 1000), closed: make(chan struct{})}
 	t.Cleanup(func() { pc.GracefulClose() })
+	var once sync.Once // pion may tell twice
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		if state == webrtc.PeerConnectionStateClosed {
-			close(b.closed)
+			once.Do(func() { close(b.closed) })
 		}
 	})
 	pc.OnTrack(b.listen)

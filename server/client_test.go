@@ -33,7 +33,7 @@ func frames(c *parley.Call, level int16) error {
 // hears waits until a call hears the level.
 func hears(t *testing.T, c *parley.Call, level int16) {
 	t.Helper()
-	c.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.Audio().SetReadDeadline(time.Now().Add(patience))
 	var f audio.Frame
 	for {
 		if err := c.Audio().ReadFrame(&f); err != nil {
@@ -72,7 +72,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer endpoint.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 
 	_, err = endpoint.Dial(ctx, peer.WHIP(ts.URL+"/whip", "wrong", ts.Client()).Exchange, nil)
@@ -102,7 +102,7 @@ func TestClients(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if ends := j.take(); len(ends) != 1 || ends[string(parley.Bye)] != 2 {
 		t.Errorf("ends %v, want two %s", ends, parley.Bye)
 	}

@@ -51,7 +51,7 @@ func TestClientOfAgents(t *testing.T) {
 			t.Errorf("body %s", w.Body)
 		}
 	}
-	c.wait(t, 5*time.Second)
+	c.wait(t, patience)
 	c.chat(t)
 	w, _ = c.renegotiate(t, nil, func(offer string) *httptest.ResponseRecorder {
 		return ask(s, "POST", "/api/offer", object{"sdp": offer, "type": "offer", "pc_id": id})
@@ -68,7 +68,7 @@ func TestClientOfAgents(t *testing.T) {
 		t.Errorf("pc_id %s as before, %d calls", got, s.Calls())
 	}
 	again.accept(t, said(t, w, "sdp"))
-	again.wait(t, 5*time.Second)
+	again.wait(t, patience)
 	again.chat(t)
 	if !slices.Equal(told, []string{"ada", "ada again"}) {
 		t.Errorf("the application was told %q", told)
@@ -76,7 +76,7 @@ func TestClientOfAgents(t *testing.T) {
 	wantStatus(t, ask(s, "PATCH", "/api/offer", object{"pc_id": id, "candidates": []object{}}), http.StatusNotFound)
 	wantStatus(t, ask(s, "DELETE", "/api/offer/"+said(t, w, "pc_id"), nil), http.StatusNoContent)
 	wantStatus(t, ask(s, "DELETE", "/api/offer/"+said(t, w, "pc_id"), nil), http.StatusNotFound)
-	eventually(t, 5*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if ends := j.take(); ends[string(parley.Bye)] != 2 {
 		t.Errorf("ends %v, want two %s", ends, parley.Bye)
 	}
@@ -127,7 +127,7 @@ func TestHostileDescriptions(t *testing.T) {
 		}
 		t.Logf("%s: %d %.150s", name, w.Code, strings.TrimSpace(w.Body.String()))
 	}
-	eventually(t, 5*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if reasons, all := j.sum(); reasons != all {
 		t.Errorf("%d ends, %d with a reason", all, reasons)
 	}

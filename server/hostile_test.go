@@ -15,12 +15,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
 
 // Whoever asks about one call all the time is told to wait, and others are not.
 func TestFlood(t *testing.T) {
-	s, _ := start(t, &server.Config{MaxCalls: 3})
+	s, _ := start(t, &server.Config{MaxCalls: 3, Peer: peer.Config{Timeouts: lasting}})
 	s.HandleWHIP("/whip", waits)
 	locate := func(w *httptest.ResponseRecorder) string { return w.Header().Get("Location") }
 	busy := locate(ask(s, "POST", "/wait", object{"type": "offer", "sdp": chromium(t)}))
@@ -42,7 +43,7 @@ func TestFlood(t *testing.T) {
 		}
 		wantStatus(t, ask(s, "PATCH", calm, "null"), http.StatusNoContent)
 	}
-	eventually(t, time.Second, "an offer that has to wait too", func() bool {
+	eventually(t, patience, "an offer that has to wait too", func() bool {
 		w := ask(s, "POST", "/wait", object{"type": "offer", "sdp": "v=0", "pc_id": busy[len("/wait/"):]})
 		for range n {
 			ask(s, "PATCH", busy, "null")
@@ -143,12 +144,12 @@ func TestDamagedOffers(t *testing.T) {
 	if statuses[200] == 0 || statuses[201] == 0 || statuses[400] == 0 {
 		t.Errorf("statuses %v", statuses)
 	}
-	eventually(t, 10*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 }
 
 // Any request in any order is answered as the calls that there are demand.
 func TestRequests(t *testing.T) {
-	s, _ := start(t, &server.Config{})
+	s, _ := start(t, &server.Config{Peer: peer.Config{Timeouts: lasting}})
 	s.HandleWHIP("/whip", waits)
 	offer := chromium(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -240,5 +241,5 @@ func TestRequests(t *testing.T) {
 			ask(s, "DELETE", l, nil)
 		}
 	})
-	eventually(t, 5*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 }

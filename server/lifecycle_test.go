@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,12 +60,14 @@ func (c census) String() string {
 // leavesNothing runs n calls twice, and checks that after the second time
 // everything is where it was after the first, and that each ended for the reason
 // wanted. Comparing with the time before the first would find what Go keeps of
-// goroutines that have ended, half a kB for each.
+// goroutines that have ended, half a kB for each. It keeps more where more calls
+// were there at once than ever before, so what is left counts only if more is left
+// each time.
 func leavesNothing(t *testing.T, s *server.Server, j *journal, n int, want parley.Reason, run func()) {
 	t.Helper()
-	const deadline = 10 * time.Second
+	const times = 3
 	run()
-	eventually(t, deadline, "the first calls gone", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "the first calls gone", func() bool { return s.Calls() == 0 })
 	before := count()
 	settle := time.NewTicker(50 * time.Millisecond)
 	defer settle.Stop()
@@ -72,25 +75,35 @@ func leavesNothing(t *testing.T, s *server.Server, j *journal, n int, want parle
 		<-settle.C
 		before = before.least(count())
 	}
-	j.take()
-
-	begin := time.Now()
-	run()
-	ran := time.Since(begin)
-	eventually(t, deadline, "all calls released", func() bool { return s.Calls() == 0 })
-	var after census
-	for stop := time.Now().Add(deadline); ; <-settle.C {
-		if after = count(); after.within(before) {
-			break
+	for round := 1; ; round++ {
+		j.take()
+		after := leaves(t, s, j, n, want, run, before, settle.C)
+		if after.within(before) {
+			return
 		}
-		if time.Now().After(stop) {
-			t.Errorf("before: %v; after: %v", before, after)
+		if t.Logf("before: %v; after: %v", before, after); round == times {
+			t.Error("more is left each time")
 			if after.goroutines > before.goroutines {
 				buf := make([]byte, 1<<20)
 				t.Logf("%s", buf[:runtime.Stack(buf, true)])
 			}
-			break
+			return
 		}
+		before = after
+	}
+}
+
+// leaves runs n calls, and returns what they leave when that is no more than was
+// there before, or else after a while.
+func leaves(t *testing.T, s *server.Server, j *journal, n int, want parley.Reason, run func(), before census, settle <-chan time.Time) census {
+	t.Helper()
+	begin := time.Now()
+	run()
+	ran := time.Since(begin)
+	eventually(t, patience, "all calls released", func() bool { return s.Calls() == 0 })
+	after := count()
+	for stop := time.Now().Add(10 * time.Second); !after.within(before) && time.Now().Before(stop); after = count() {
+		<-settle
 	}
 	ends := j.take()
 	if len(ends) != 1 || ends[string(want)] != n {
@@ -98,6 +111,7 @@ func leavesNothing(t *testing.T, s *server.Server, j *journal, n int, want parle
 	}
 	t.Logf("%d calls in %v, all gone after %v; before: %v; after: %v; ends: %v",
 		n, ran.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), before, after, ends)
+	return after
 }
 
 // inParallel runs fn n times, at most width at once.
@@ -118,7 +132,7 @@ func inParallel(n, width int, fn func(i int)) {
 // it is still there or not.
 func TestAbandonedOffers(t *testing.T) {
 	j := newJournal()
-	s, err := server.New(&server.Config{Logger: slog.New(j), Deadlines: parley.Deadlines{Connect: 4 * time.Second}})
+	s, err := server.New(&server.Config{Logger: slog.New(j), Peer: peer.Config{Timeouts: lasting}, Deadlines: parley.Deadlines{Connect: 4 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +142,7 @@ func TestAbandonedOffers(t *testing.T) {
 	leavesNothing(t, s, j, n, parley.NotConnected, func() {
 		var there []*caller
 		var mu sync.Mutex
-		inParallel(n, n, func(i int) {
+		inParallel(n, 20, func(i int) {
 			c, err := newCaller()
 			if err != nil {
 				t.Error(err)
@@ -140,7 +154,9 @@ func TestAbandonedOffers(t *testing.T) {
 				return
 			}
 			if status, answer := post(s, "/offer", map[string]string{"type": "offer", "sdp": offer}); status != http.StatusOK {
-				t.Errorf("status %d, %v", status, answer)
+				if !strings.Contains(answer["error"], "not connected within") { // on a busy machine
+					t.Errorf("status %d, %v", status, answer)
+				}
 			}
 			if i%2 == 0 {
 				c.hangUp()
@@ -150,7 +166,7 @@ func TestAbandonedOffers(t *testing.T) {
 			there = append(there, c)
 			mu.Unlock()
 		})
-		eventually(t, 20*time.Second, "all calls released", func() bool { return s.Calls() == 0 })
+		eventually(t, patience, "all calls released", func() bool { return s.Calls() == 0 })
 		for _, c := range there {
 			c.hangUp()
 		}
@@ -160,8 +176,8 @@ func TestAbandonedOffers(t *testing.T) {
 // Browsers that connect, talk and vanish without a word leave nothing behind,
 // whether the connection notices it or the call.
 func TestVanishedBrowsers(t *testing.T) {
-	short := peer.Timeouts{Disconnected: 400 * time.Millisecond, Failed: 200 * time.Millisecond, KeepAlive: 100 * time.Millisecond}
-	long := peer.Timeouts{Disconnected: time.Minute, Failed: time.Minute}
+	// Both together are the time to connect in, too.
+	short := peer.Timeouts{Disconnected: time.Second, Failed: 3 * time.Second, KeepAlive: 100 * time.Millisecond}
 	for _, tt := range []struct {
 		name   string
 		config server.Config
@@ -169,8 +185,8 @@ func TestVanishedBrowsers(t *testing.T) {
 		want   parley.Reason
 	}{
 		{"ICE", server.Config{Peer: peer.Config{Timeouts: short}}, true, parley.Disconnected},
-		{"silence", server.Config{Peer: peer.Config{Timeouts: long}, Deadlines: parley.Deadlines{Silence: 600 * time.Millisecond}}, true, parley.Silent},
-		{"no media", server.Config{Peer: peer.Config{Timeouts: long}, Deadlines: parley.Deadlines{FirstMedia: 600 * time.Millisecond}}, false, parley.NoMedia},
+		{"silence", server.Config{Peer: peer.Config{Timeouts: lasting}, Deadlines: parley.Deadlines{Silence: 1200 * time.Millisecond}}, true, parley.Silent},
+		{"no media", server.Config{Peer: peer.Config{Timeouts: lasting}, Deadlines: parley.Deadlines{FirstMedia: 1200 * time.Millisecond}}, false, parley.NoMedia},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := newJournal()
@@ -183,7 +199,7 @@ func TestVanishedBrowsers(t *testing.T) {
 			s.Handle("/offer", echo.Handler{})
 			const n = 100
 			leavesNothing(t, s, j, n, tt.want, func() {
-				inParallel(n, 20, func(int) {
+				inParallel(n, 8, func(int) {
 					c, err := newCaller()
 					if err != nil {
 						t.Error(err)
@@ -196,7 +212,7 @@ func TestVanishedBrowsers(t *testing.T) {
 					c.line.cut.Store(true)
 					c.hangUp()
 				})
-				eventually(t, 20*time.Second, "all calls released", func() bool { return s.Calls() == 0 })
+				eventually(t, patience, "all calls released", func() bool { return s.Calls() == 0 })
 			})
 		})
 	}

@@ -146,7 +146,7 @@ func TestTrickle(t *testing.T) {
 			break
 		}
 	}
-	c.wait(t, 5*time.Second)
+	c.wait(t, patience)
 	t.Logf("answered in %v, connected in %v", answered, time.Since(begin))
 	polling.Wait()
 	c.chat(t)
@@ -161,7 +161,7 @@ func TestTrickle(t *testing.T) {
 			t.Errorf("status %d, body %s", w.Code, w.Body)
 		}
 	}
-	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if ends := j.take(); len(ends) != 1 || ends[string(parley.Bye)] != 1 {
 		t.Errorf("ends %v, want one %s", ends, parley.Bye)
 	}
@@ -243,7 +243,7 @@ func TestPatch(t *testing.T) {
 	if said(t, w, "status") != "success" {
 		t.Errorf("body %s", w.Body)
 	}
-	c.wait(t, 5*time.Second)
+	c.wait(t, patience)
 	c.chat(t)
 }
 
@@ -271,7 +271,7 @@ func (c *caller) chatOn(t *testing.T) {
 	t.Helper()
 	before := c.heard.Load()
 	n := uint16(0)
-	eventually(t, 5*time.Second, "more of the echo", func() bool {
+	eventually(t, patience, "more of the echo", func() bool {
 		n++
 		c.sayAt(1000+n, 1)
 		return c.heard.Load() > before+5
@@ -299,7 +299,7 @@ func TestRenegotiation(t *testing.T) {
 	wantStatus(t, w, http.StatusOK)
 	id, location, first := said(t, w, "pc_id"), w.Header().Get("Location"), said(t, w, "sdp")
 	c.accept(t, first)
-	c.wait(t, 5*time.Second)
+	c.wait(t, patience)
 	c.chat(t)
 
 	channel, err := c.pc.CreateDataChannel("chat", nil)
@@ -316,7 +316,7 @@ func TestRenegotiation(t *testing.T) {
 	}
 	select {
 	case <-open:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no channel after 5 s")
 	}
 	restart := &webrtc.OfferOptions{ICERestart: true}
@@ -351,7 +351,7 @@ func TestRenegotiation(t *testing.T) {
 		t.Errorf("pc_id %s as before, %d calls", id, s.Calls())
 	}
 	again.accept(t, said(t, w, "sdp"))
-	again.wait(t, 5*time.Second)
+	again.wait(t, patience)
 	again.chat(t)
 	wantStatus(t, ask(s, "PATCH", location, "null"), http.StatusNotFound)
 }
@@ -369,7 +369,7 @@ func TestEarlyCandidates(t *testing.T) {
 	wantStatus(t, w, http.StatusOK)
 	location := w.Header().Get("Location")
 	c.accept(t, said(t, w, "sdp"))
-	c.wait(t, 5*time.Second)
+	c.wait(t, patience)
 	c.chat(t)
 	again, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
 	if err != nil {

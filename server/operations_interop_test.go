@@ -49,7 +49,7 @@ func TestSocketOfAPage(t *testing.T) {
 	if seen.Ours == 0 || seen.Theirs == 0 || seen.Offers == 0 || seen.Greeting != "hello" || seen.Bye != string(parley.Bye) || seen.Code != 1000 || seen.Error != nil {
 		t.Errorf("seen %+v", seen)
 	}
-	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 }
 
 // pong answers pings in the channels that the far end opens.
@@ -127,7 +127,7 @@ func TestDemoClient(t *testing.T) {
 	if !(trip < 0.010) { // each is of a few packets, and of how busy both ends were then
 		t.Errorf("round trips %.1f ms apart", 1000*trip)
 	}
-	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 }
 
 // turnServer starts coturn with a secret, and returns its address.
@@ -172,7 +172,7 @@ func turnServer(t *testing.T, secret string) string {
 		log.Close()
 	})
 	address := fmt.Sprintf("%v:%d", ip, port)
-	eventually(t, 10*time.Second, "coturn", func() bool {
+	eventually(t, patience, "coturn", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()

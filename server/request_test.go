@@ -161,7 +161,7 @@ func TestPageData(t *testing.T) {
 
 // Calls end when their time is up, and those who ask for too many have to wait.
 func TestLimits(t *testing.T) {
-	s, j := start(t, &server.Config{MaxDuration: 1500 * time.Millisecond, OffersPerMinute: 3})
+	s, j := start(t, &server.Config{MaxDuration: 3 * time.Second, OffersPerMinute: 3})
 	s.HandleWHIP("/whip", waits)
 	offer := object{"type": "offer", "sdp": chromium(t), "trickle": true}
 	w := ask(s, "POST", "/wait", offer)
@@ -182,7 +182,7 @@ func TestLimits(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, other)
 	wantStatus(t, recorder, http.StatusOK)
-	eventually(t, 5*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if ends := j.take(); ends[string(server.TimeUp)] != 3 {
 		t.Errorf("ends %v, want three %s", ends, server.TimeUp)
 	}

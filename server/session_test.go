@@ -67,7 +67,7 @@ func TestPolls(t *testing.T) {
 	wantStatus(t, w, http.StatusOK)
 	location := w.Header().Get("Location")
 	var all struct{ Next int }
-	for deadline := time.Now().Add(5 * time.Second); all.Next == 0 || !strings.Contains(w.Body.String(), `"candidate":""`); {
+	for deadline := time.Now().Add(patience); all.Next == 0 || !strings.Contains(w.Body.String(), `"candidate":""`); {
 		if w = ask(s, "GET", location+"/candidates", nil); w.Code != http.StatusOK || time.Now().After(deadline) {
 			t.Fatalf("status %d: %s", w.Code, w.Body)
 		}
@@ -92,7 +92,7 @@ func TestPolls(t *testing.T) {
 		t.Errorf("the newest poll ended: status %d, %s", w.Code, w.Body)
 	case <-time.After(50 * time.Millisecond):
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)

@@ -30,7 +30,7 @@ type wire struct {
 // connect opens a socket at path of the server at url.
 func connect(t *testing.T, url, path string, header http.Header) *wire {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, response, err := websocket.Dial(ctx, url+path, &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
@@ -87,7 +87,7 @@ func (w *wire) next(t *testing.T, kind string) object {
 			return o
 		}
 	}
-	late := time.After(10 * time.Second)
+	late := time.After(patience)
 	for {
 		select {
 		case o, ok := <-w.heard:
@@ -107,7 +107,7 @@ func (w *wire) next(t *testing.T, kind string) object {
 // closed waits for the end of the socket and returns its status.
 func (w *wire) closed(t *testing.T) websocket.StatusCode {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(patience)
 	for {
 		select {
 		case _, ok := <-w.heard:
@@ -183,7 +183,7 @@ func TestSocket(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	c.wait(t, 5*time.Second)
+	c.wait(t, patience)
 	c.chat(t)
 
 	// The server offers. Until it has its answer it takes no other offer.
@@ -226,7 +226,7 @@ func TestSocket(t *testing.T) {
 	w.say(t, object{"type": "answer", "sdp": ours.SDP})
 	select {
 	case <-open:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no channel after 5 s")
 	}
 	// A second answer, and nonsense, are of no effect.
@@ -268,7 +268,7 @@ func TestSocket(t *testing.T) {
 	if status := w.closed(t); status != websocket.StatusNormalClosure {
 		t.Errorf("the socket ends with %v", status)
 	}
-	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if ends := j.take(); len(ends) != 1 || ends[string(parley.Bye)] != 1 {
 		t.Errorf("ends %v, want one %s", ends, parley.Bye)
 	}
@@ -385,7 +385,7 @@ func TestSocketShutdown(t *testing.T) {
 	w.say(t, object{"type": "offer", "sdp": chromium(t)})
 	w.next(t, "answer")
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Fatal(err)

@@ -75,8 +75,8 @@ func TestWHIP(t *testing.T) {
 	if w.Body.Len() != 0 || w.Header().Get("ETag") != "" {
 		t.Errorf("body %q, header %v", w.Body, w.Header())
 	}
-	c.wait(t, 5*time.Second)
-	eventually(t, 5*time.Second, "a packet", func() bool { c.say(5); return h.heard.Load() > 0 })
+	c.wait(t, patience)
+	eventually(t, patience, "a packet", func() bool { c.say(1); return h.heard.Load() > 0 })
 
 	// A restart gives this end's new credentials and candidates, which replace those
 	// of the answer at the client.
@@ -108,14 +108,14 @@ func TestWHIP(t *testing.T) {
 	c.accept(t, replaceICE(answer, renewed))
 	before := h.heard.Load()
 	n := uint16(100)
-	eventually(t, 5*time.Second, "packets after the restart", func() bool { n++; c.sayAt(n, 1); return h.heard.Load() > before+5 })
+	eventually(t, patience, "packets after the restart", func() bool { n++; c.sayAt(n, 1); return h.heard.Load() > before+5 })
 
 	wantStatus(t, ask(s, "PATCH", location, fragment, "Content-Type", fragmentType, "If-Match", tag), http.StatusPreconditionFailed)
 	wantStatus(t, ask(s, "PATCH", location, fragment, "Content-Type", fragmentType, "If-Match", `"a", `+w.Header().Get("ETag")), http.StatusNoContent)
 	wantStatus(t, ask(s, "DELETE", location, nil, "If-Match", `"any"`), http.StatusOK)
 	wantStatus(t, ask(s, "DELETE", location, nil), http.StatusNotFound)
 	wantStatus(t, ask(s, "PATCH", location, fragment, "Content-Type", fragmentType, "If-Match", "*"), http.StatusNotFound)
-	eventually(t, 2*time.Second, "no calls", func() bool { return s.Calls() == 0 })
+	eventually(t, patience, "no calls", func() bool { return s.Calls() == 0 })
 	if ends := j.take(); len(ends) != 1 || ends[string(parley.Bye)] != 1 {
 		t.Errorf("ends %v, want one %s", ends, parley.Bye)
 	}
@@ -258,8 +258,8 @@ func TestWHEP(t *testing.T) {
 		t.Errorf("the answer to sendrecv is not sendonly:\n%s", answer)
 	}
 	c.accept(t, w.Body.String())
-	c.wait(t, 5*time.Second)
-	eventually(t, 5*time.Second, "something heard", func() bool { return c.heard.Load() > 10 })
+	c.wait(t, patience)
+	eventually(t, patience, "something heard", func() bool { return c.heard.Load() > 10 })
 	wantStatus(t, ask(s, "DELETE", w.Header().Get("Location"), nil), http.StatusOK)
 }
 

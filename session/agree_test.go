@@ -65,7 +65,7 @@ func talks(t *testing.T, from, to *Session, value int16) {
 	}()
 	heard := 0
 	var f audio.Frame
-	to.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+	to.Audio().SetReadDeadline(time.Now().Add(patience))
 	for heard < 20 {
 		if err := to.Audio().ReadFrame(&f); err != nil {
 			t.Fatalf("after %d frames: %v", heard, err)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -109,35 +110,40 @@ func TestAttackBeforeFirstPacket(t *testing.T) {
 func TestAttackWhileLearning(t *testing.T) {
 	symmetric := func(e end) bool { return e.where == asSaid && !e.fixed() }
 	inEach(t, symmetric, func(t *testing.T, e end) {
-		sc := newScene(t, e, Config{})
-		every(attackTime, sc.evil[0].say)
-		if r := sc.s.RemoteAddr(); r != sc.evil[0].addr() {
-			t.Fatalf("packets go to %v, the attack has failed", r)
-		}
-		received(t, sc.evil[0].conn)
-		var exposed int
-		n := 0
-		late := every(200*time.Millisecond, func() {
-			sc.peer.say()
-			sc.evil[0].say()
-			if n++; sc.s.RemoteAddr() == sc.evil[0].addr() {
-				exposed = n
-			}
-		})
-		if late < punctual && exposed > 5 { // the one on its way is not seen yet
-			t.Errorf("packets went to the attacker until packet %d of the peer", exposed)
-		}
-		if n := received(t, sc.evil[0].conn); late < punctual && n > exposed+2 {
-			t.Errorf("%d packets were sent to the attacker", n)
-		}
-		wrong := sc.wrong.Load()
-		sc.talk()
-		before := sc.heard.Load()
-		until(t, "the peer is heard", func() bool { return sc.heard.Load() > before+10 })
-		if n := sc.wrong.Load() - wrong; n > 10 { // what was buffered
-			t.Errorf("%d more frames of the attacker were heard", n)
+		timely(t, func() string { return attackWhileLearning(t, e) })
+	})
+}
+
+func attackWhileLearning(t *testing.T, e end) (problem string) {
+	sc := newScene(t, e, Config{})
+	every(attackTime, sc.evil[0].say)
+	if r := sc.s.RemoteAddr(); r != sc.evil[0].addr() {
+		return fmt.Sprintf("packets go to %v, the attack has failed", r)
+	}
+	received(t, sc.evil[0].conn)
+	var exposed int
+	n := 0
+	late := every(200*time.Millisecond, func() {
+		sc.peer.say()
+		sc.evil[0].say()
+		if n++; sc.s.RemoteAddr() == sc.evil[0].addr() {
+			exposed = n
 		}
 	})
+	if late < punctual && exposed > 5 { // the one on its way is not seen yet
+		problem = fmt.Sprintf("packets went to the attacker until packet %d of the peer", exposed)
+	}
+	if n := received(t, sc.evil[0].conn); late < punctual && n > exposed+2 {
+		problem = fmt.Sprintf("%d packets were sent to the attacker", n)
+	}
+	wrong := sc.wrong.Load()
+	sc.talk()
+	before := sc.heard.Load()
+	until(t, "the peer is heard", func() bool { return sc.heard.Load() > before+10 })
+	if n := sc.wrong.Load() - wrong; n > 10 { // what was buffered
+		t.Errorf("%d more frames of the attacker were heard", n)
+	}
+	return problem
 }
 
 // A perfect stream with its reports, for longer, once the peer is locked.
@@ -232,64 +238,69 @@ func TestAttackReplay(t *testing.T) {
 // address from then on. It is heard all the time and, where media goes to where
 // it comes from, hears us again within 200 ms.
 func TestPeerMovesItsPort(t *testing.T) {
-	const followed, slack = 200 * time.Millisecond, 100 * time.Millisecond
 	inEach(t, whichever, func(t *testing.T, e end) {
-		sc := newScene(t, e, Config{})
-		sc.talk()
-		time.Sleep(400 * time.Millisecond) // the pace of the stream is known
-		moved := from(t, "127.0.0.1:0")
-		var there ears
-		sc.running.Go(func() { there.listen(moved) })
-		t.Cleanup(func() {
-			sc.hush()
-			moved.Close()
-		})
-		sc.peer.mu.Lock()
-		old := sc.peer.conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		sc.peer.conn = moved
-		sc.tardy()
-		begin := time.Now()
-		sc.peer.mu.Unlock()
-
-		if e.fixed() {
-			count := func() (heard, refused int64) {
-				var s parley.Stats
-				sc.s.Stats(&s)
-				var n NetworkStats
-				sc.s.NetworkStats(&n)
-				return s.Audio.Received, n.Foreign
-			}
-			if e.latch == transport.LatchStrict {
-				until(t, "the first packet is refused", func() bool { _, refused := count(); return refused > 0 })
-				before, _ := count()
-				until(t, "more are refused", func() bool { _, refused := count(); return refused > 5 })
-				if heard, _ := count(); heard != before {
-					t.Errorf("%d packets of the new port were heard", heard-before)
-				}
-			} else {
-				before, _ := count()
-				until(t, "the new port is heard", func() bool { heard, _ := count(); return heard > before+10 })
-			}
-			if n := there.rtp.Load(); n != 0 || sc.s.RemoteAddr() != old {
-				t.Errorf("%d packets were sent to a port that was not signalled", n)
-			}
-			return
-		}
-		until(t, "the new port is sent to", func() bool { return there.first.Load() != 0 })
-		d := time.Duration(there.first.Load() - begin.UnixNano())
-		var stats parley.Stats
-		sc.s.Stats(&stats)
-		if sc.tardy() < punctual && (d > followed+slack || stats.Audio.Lost > int64((followed+slack)/(20*time.Millisecond))) {
-			t.Errorf("followed after %v, %d packets were lost on the way", d, stats.Audio.Lost)
-		}
-		until(t, "the event", func() bool {
-			e, err := sc.s.ReadEvent(t.Context())
-			return err != nil || e.Kind == parley.RemoteChanged && e.Addr == sc.peer.addr()
-		})
-		before := sc.heard.Load()
-		until(t, "the peer is heard from the new port", func() bool { return sc.heard.Load() > before+5 })
-		if r := sc.s.RemoteAddr(); r != sc.peer.addr() {
-			t.Errorf("packets go to %v", r)
-		}
+		timely(t, func() string { return movesItsPort(t, e) })
 	})
+}
+
+func movesItsPort(t *testing.T, e end) (problem string) {
+	const followed, slack = 200 * time.Millisecond, 100 * time.Millisecond
+	sc := newScene(t, e, Config{})
+	sc.talk()
+	time.Sleep(400 * time.Millisecond) // the pace of the stream is known
+	moved := from(t, "127.0.0.1:0")
+	var there ears
+	sc.running.Go(func() { there.listen(moved) })
+	t.Cleanup(func() {
+		sc.hush()
+		moved.Close()
+	})
+	sc.peer.mu.Lock()
+	old := sc.peer.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	sc.peer.conn = moved
+	sc.tardy()
+	begin := time.Now()
+	sc.peer.mu.Unlock()
+
+	if e.fixed() {
+		count := func() (heard, refused int64) {
+			var s parley.Stats
+			sc.s.Stats(&s)
+			var n NetworkStats
+			sc.s.NetworkStats(&n)
+			return s.Audio.Received, n.Foreign
+		}
+		if e.latch == transport.LatchStrict {
+			until(t, "the first packet is refused", func() bool { _, refused := count(); return refused > 0 })
+			before, _ := count()
+			until(t, "more are refused", func() bool { _, refused := count(); return refused > 5 })
+			if heard, _ := count(); heard != before {
+				t.Errorf("%d packets of the new port were heard", heard-before)
+			}
+		} else {
+			before, _ := count()
+			until(t, "the new port is heard", func() bool { heard, _ := count(); return heard > before+10 })
+		}
+		if n := there.rtp.Load(); n != 0 || sc.s.RemoteAddr() != old {
+			t.Errorf("%d packets were sent to a port that was not signalled", n)
+		}
+		return
+	}
+	until(t, "the new port is sent to", func() bool { return there.first.Load() != 0 })
+	d := time.Duration(there.first.Load() - begin.UnixNano())
+	var stats parley.Stats
+	sc.s.Stats(&stats)
+	if sc.tardy() < punctual && (d > followed+slack || stats.Audio.Lost > int64((followed+slack)/(20*time.Millisecond))) {
+		problem = fmt.Sprintf("followed after %v, %d packets were lost on the way", d, stats.Audio.Lost)
+	}
+	until(t, "the event", func() bool {
+		e, err := sc.s.ReadEvent(t.Context())
+		return err != nil || e.Kind == parley.RemoteChanged && e.Addr == sc.peer.addr()
+	})
+	before := sc.heard.Load()
+	until(t, "the peer is heard from the new port", func() bool { return sc.heard.Load() > before+5 })
+	if r := sc.s.RemoteAddr(); r != sc.peer.addr() {
+		t.Errorf("packets go to %v", r)
+	}
+	return problem
 }

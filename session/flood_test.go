@@ -153,57 +153,66 @@ func TestFlood(t *testing.T) {
 				}
 			}
 			sc.taken()
-			received(t, sc.evil[0].conn)
-			drops := dropped(sc.s)
-			sc.tardy()
-			var before, after parley.Stats
-			sc.s.Stats(&before)
-			sent, memory, heard := sc.peer.count(), heap(), sc.heard.Load()
-			begin := time.Now()
-			n := flood(say, tt.next)
-			took := time.Since(begin)
-			rate := float64(n) / took.Seconds()
-
-			until(t, "the far end is heard", func() bool { return sc.heard.Load() > heard+10 })
-			late := sc.tardy()
-			sc.taken()
-			grown := int64(heap()) - int64(memory)
-			sc.s.Stats(&after)
-			said := sc.peer.count() - sent
-			drops = dropped(sc.s) - drops
-			slack := 1.0
-			if drops > 0 {
-				slack = 5 + 2*float64(said)*float64(drops)/float64(int64(n)+said)
-			}
-			t.Logf("%.0f datagrams/s, %d dropped by the kernel, the far end %v late, heap %+d bytes, %d log lines", rate, drops, late, grown, log.n.Load())
-			if grown > maxGrowth {
-				t.Errorf("the heap has grown by %d bytes", grown)
-			}
-			if l := log.n.Load(); l > 10 {
-				t.Errorf("%d lines were logged", l)
-			}
-			if lost := after.Audio.Lost - before.Audio.Lost; late < punctual && float64(lost) > slack {
-				t.Errorf("%d of %d packets of the far end were lost", lost, said)
-			}
-			// While the playout follows what this machine delays, a few frames are
-			// shortened or concealed.
-			if got := sc.heard.Load() - heard; late < punctual && float64(got) < float64(said)*0.75-slack {
-				t.Errorf("%d frames of %d packets were heard", got, said)
-			}
-			if sc.s.Err() != nil || sc.wrong.Load() != 0 || sc.s.RemoteAddr() != sc.peer.addr() {
-				t.Errorf("ended: %v, %d wrong frames, sent to %v", sc.s.Err(), sc.wrong.Load(), sc.s.RemoteAddr())
-			}
-			// Ten at once, and ten a second, of which each is at most 2.2 times as long
-			// as what asks for it.
-			answers, size := drain(t, sc.evil[0].conn)
-			if limit := int(took.Seconds()*10) + 11; answers > limit || tt.name == "STUN" && answers == 0 {
-				t.Errorf("%d answers, want up to %d", answers, limit)
-			}
-			if 10*size > 22*20 {
-				t.Errorf("answers of %d bytes to requests of 20", size)
-			}
+			timely(t, func() string { return flooded(t, sc, &log, say, tt.next, tt.name == "STUN") })
 		})
 	}
+}
+
+// flooded sends one flood of [TestFlood], and returns what of the far end was
+// lost by it, if that is too much. To a flood that asks there are answers.
+func flooded(t *testing.T, sc *scene, log *lines, say func(b []byte), next func(i int) []byte, asks bool) (problem string) {
+	t.Helper()
+	received(t, sc.evil[0].conn)
+	drops := dropped(sc.s)
+	sc.tardy()
+	var before, after parley.Stats
+	sc.s.Stats(&before)
+	sent, memory, heard := sc.peer.count(), heap(), sc.heard.Load()
+	begin := time.Now()
+	n := flood(say, next)
+	took := time.Since(begin)
+	rate := float64(n) / took.Seconds()
+
+	until(t, "the far end is heard", func() bool { return sc.heard.Load() > heard+10 })
+	late := sc.tardy()
+	sc.taken()
+	answered := time.Since(begin) // what waited in front of the session too
+	grown := int64(heap()) - int64(memory)
+	sc.s.Stats(&after)
+	said := sc.peer.count() - sent
+	drops = dropped(sc.s) - drops
+	slack := 1.0
+	if drops > 0 {
+		slack = 5 + 2*float64(said)*float64(drops)/float64(int64(n)+said)
+	}
+	t.Logf("%.0f datagrams/s, %d dropped by the kernel, the far end %v late, heap %+d bytes, %d log lines", rate, drops, late, grown, log.n.Load())
+	if grown > maxGrowth {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	if l := log.n.Load(); l > 10 {
+		t.Errorf("%d lines were logged", l)
+	}
+	if lost := after.Audio.Lost - before.Audio.Lost; late < punctual && float64(lost) > slack {
+		problem = fmt.Sprintf("%d of %d packets of the far end were lost", lost, said)
+	}
+	// While the playout follows what this machine delays, a few frames are
+	// shortened or concealed.
+	if got := sc.heard.Load() - heard; late < punctual && float64(got) < float64(said)*0.75-slack {
+		problem = fmt.Sprintf("%d frames of %d packets were heard", got, said)
+	}
+	if sc.s.Err() != nil || sc.wrong.Load() != 0 || sc.s.RemoteAddr() != sc.peer.addr() {
+		t.Errorf("ended: %v, %d wrong frames, sent to %v", sc.s.Err(), sc.wrong.Load(), sc.s.RemoteAddr())
+	}
+	// Ten at once, and ten a second, of which each is at most 2.2 times as long
+	// as what asks for it.
+	answers, size := drain(t, sc.evil[0].conn)
+	if limit := int(answered.Seconds()*10) + 11; answers > limit || asks && answers == 0 {
+		t.Errorf("%d answers, want up to %d", answers, limit)
+	}
+	if 10*size > 22*20 {
+		t.Errorf("answers of %d bytes to requests of 20", size)
+	}
+	return problem
 }
 
 // Nor does a session grow before it knows anybody: what it keeps of those who have

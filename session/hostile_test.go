@@ -339,7 +339,7 @@ func TestPayloadsEndWithTheirDatagrams(t *testing.T) {
 		if err := s.Audio().ReadPacket(&p); !errors.Is(err, os.ErrDeadlineExceeded) { // packets are kept from now on
 			t.Fatal(err)
 		}
-		s.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+		s.Audio().SetReadDeadline(time.Now().Add(patience))
 		sizes := []int{160, 1400, 1, 160, 2, 1000, 3}
 		for _, n := range sizes {
 			far.body = bytes.Repeat([]byte{byte(n)}, n)

@@ -55,7 +55,7 @@ func TestManySessionsLeaveNothing(t *testing.T) {
 					Mux:       i%2 == 0,
 					Latch:     transport.LatchMode(i % 4),
 					Capture:   &Capture{To: capture, Secret: i%3 == 0},
-					Deadlines: parley.Deadlines{Connect: time.Second, FirstMedia: time.Minute, Silence: time.Minute},
+					Deadlines: parley.Deadlines{Connect: patience, FirstMedia: time.Minute, Silence: time.Minute},
 					Audio:     &AudioConfig{Codecs: everyCodec, ComfortNoise: true, Redundancy: 1, RTCP: parley.RTCPConfig{NACK: true, XR: true, ReducedSize: true}},
 				}
 				b := a
@@ -88,7 +88,7 @@ func TestManySessionsLeaveNothing(t *testing.T) {
 	slices.Sort(closing)
 	fastest, slowest := closing[len(closing)/10], closing[len(closing)-1]
 	t.Logf("%d sessions in %v, closed in %v to %v", sessions, time.Since(begin).Round(time.Millisecond), fastest, slowest)
-	if fastest > 100*time.Millisecond || slowest > 5*time.Second {
+	if fastest > 100*time.Millisecond || slowest > 20*time.Second {
 		t.Errorf("closing took from %v to %v", fastest, slowest)
 	}
 	if err := capture.Close(); err != nil {

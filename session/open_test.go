@@ -88,7 +88,7 @@ func TestUnknownCodecIsForCodedPacketsOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+	a.Audio().SetReadDeadline(time.Now().Add(patience))
 	var got stream.Packet
 	for n := range 5 {
 		if err := a.Audio().ReadPacket(&got); err != nil {

@@ -32,7 +32,7 @@ func shows(t *testing.T, from, to *Session) {
 			time.Sleep(time.Second / 60)
 		}
 	}()
-	to.Video().SetReadDeadline(time.Now().Add(5 * time.Second))
+	to.Video().SetReadDeadline(time.Now().Add(patience))
 	var f video.Frame
 	for n := range 5 {
 		if err := to.Video().ReadFrame(&f); err != nil {
@@ -126,7 +126,7 @@ func TestVideoCallsByOfferAndAnswer(t *testing.T) {
 			x.Close()
 			select {
 			case <-y.Done():
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("the far end goes on after the goodbye")
 			}
 			if end := new(parley.EndError); !errors.As(y.Err(), &end) || end.Reason != parley.Bye {
@@ -238,7 +238,7 @@ func TestParameterSetsOfTheDescription(t *testing.T) {
 		}
 	}
 	for n, tt := range tests {
-		y.Video().SetReadDeadline(time.Now().Add(5 * time.Second))
+		y.Video().SetReadDeadline(time.Now().Add(patience))
 		var f video.Frame
 		if err := y.Video().ReadFrame(&f); err != nil || !bytes.Equal(f.Data, tt.want) {
 			t.Errorf("frame %d: got  %x, %v\nwant %x", n, f.Data, err, tt.want)

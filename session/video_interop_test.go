@@ -33,7 +33,7 @@ func program(t *testing.T, need, name string, args ...string) (cmd *exec.Cmd, re
 	if err != nil {
 		t.Fatal(need)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	cmd, report = exec.CommandContext(ctx, path, args...), new(bytes.Buffer)
 	cmd.Stderr = report
@@ -90,7 +90,7 @@ func TestDescriptionOfFFmpeg(t *testing.T) {
 				if err == nil {
 					d, err = ParseDescription(text)
 				}
-				if err != nil && time.Since(begin) > 10*time.Second {
+				if err != nil && time.Since(begin) > patience {
 					t.Fatalf("%v: %s", err, report)
 				}
 			}
@@ -103,7 +103,7 @@ func TestDescriptionOfFFmpeg(t *testing.T) {
 			}
 			s := open(t, c)
 			if tt.audio {
-				s.Audio().SetReadDeadline(time.Now().Add(10 * time.Second))
+				s.Audio().SetReadDeadline(time.Now().Add(patience))
 				var f audio.Frame
 				for heard := 0; heard < 25; {
 					if err := s.Audio().ReadFrame(&f); err != nil {
@@ -114,7 +114,7 @@ func TestDescriptionOfFFmpeg(t *testing.T) {
 					}
 				}
 			}
-			s.Video().SetReadDeadline(time.Now().Add(10 * time.Second))
+			s.Video().SetReadDeadline(time.Now().Add(patience))
 			var seen bytes.Buffer
 			const frames = 40
 			for n := range frames {

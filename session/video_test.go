@@ -76,7 +76,7 @@ func TestAudioAndVideo(t *testing.T) {
 				}
 			})
 			see := func(s *Session, from int) {
-				s.Video().SetReadDeadline(time.Now().Add(5 * time.Second))
+				s.Video().SetReadDeadline(time.Now().Add(patience))
 				var f video.Frame
 				for n := from; n < frames; n++ {
 					if err := s.Video().ReadFrame(&f); err != nil {
@@ -104,7 +104,7 @@ func TestAudioAndVideo(t *testing.T) {
 			}
 			select {
 			case <-b.Done():
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Error("the far end goes on after both goodbyes")
 			}
 		})
@@ -126,7 +126,7 @@ func TestFirstKeyFrameOfAStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a.Video().SetReadDeadline(time.Now().Add(5 * time.Second))
+	a.Video().SetReadDeadline(time.Now().Add(patience))
 	var f video.Frame
 	if err := a.Video().ReadFrame(&f); err != nil || !bytes.Equal(f.Data, first.Data) {
 		t.Errorf("%d bytes, %v; want %d", len(f.Data), err, len(first.Data))

@@ -126,7 +126,7 @@ func play(t *testing.T, s *stream.VideoSender, all []video.Frame, port int) {
 // awaitPort returns when a program has opened a port.
 func awaitPort(t *testing.T, port int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -124,7 +124,7 @@ const (
 	needGStreamer = "apt install gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
 )
 
-// program returns a command that ends with the test, and after half a minute at
+// program returns a command that ends with the test, and after two minutes at
 // the latest.
 func program(t *testing.T, need, name string, args ...string) (cmd *exec.Cmd, report *bytes.Buffer) {
 	t.Helper()
@@ -132,7 +132,7 @@ func program(t *testing.T, need, name string, args ...string) (cmd *exec.Cmd, re
 	if err != nil {
 		t.Fatalf("this test needs %s: %s", name, need)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd, report = exec.CommandContext(ctx, path, args...), new(bytes.Buffer)
 	cmd.Stderr = report

@@ -278,6 +278,7 @@ const readingContext = reading.getContext('2d', { willReadFrequently: true });
 
 // decode returns the number in a picture, or -1.
 function decode(video) {
+  readingContext.clearRect(0, 0, 320, 240); // a video without a picture draws nothing
   readingContext.drawImage(video, 0, 0, 320, 240);
   const upper = readingContext.getImageData(0, 60, 320, 1).data, lower = readingContext.getImageData(0, 180, 320, 1).data;
   let n = 0;
