@@ -11,6 +11,20 @@ const (
 	Inactive
 )
 
+// DirectionOf returns the direction in which this end and the far end may send, or
+// not.
+func DirectionOf(sends, receives bool) Direction {
+	switch {
+	case sends && receives:
+		return SendRecv
+	case sends:
+		return SendOnly
+	case receives:
+		return RecvOnly
+	}
+	return Inactive
+}
+
 // Sends reports whether this end may send.
 func (d Direction) Sends() bool { return d == SendRecv || d == SendOnly }
 

@@ -117,16 +117,7 @@ func direct(m *sdp.MediaDescription, d parley.Direction) {
 
 // both returns the ways that two directions have in common.
 func both(d, e parley.Direction) parley.Direction {
-	sends, receives := d.Sends() && e.Sends(), d.Receives() && e.Receives()
-	switch {
-	case sends && receives:
-		return parley.SendRecv
-	case sends:
-		return parley.SendOnly
-	case receives:
-		return parley.RecvOnly
-	}
-	return parley.Inactive
+	return parley.DirectionOf(d.Sends() && e.Sends(), d.Receives() && e.Receives())
 }
 
 // directed returns an answer with the directions that were agreed on, and without

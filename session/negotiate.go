@@ -94,7 +94,7 @@ func answerAudio(offer, local *Description) (answer *Description, agreed *Agreed
 	if a.Mux {
 		a.RTCP = netip.AddrPort{}
 	}
-	a.Direction = direction(local.Direction.Sends() && offer.receives(), local.receives() && offer.Direction.Sends())
+	a.Direction = parley.DirectionOf(local.Direction.Sends() && offer.receives(), local.receives() && offer.Direction.Sends())
 	a.Feedback = offer.Feedback
 	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrDescription, err)
@@ -152,7 +152,7 @@ func checkTaken(offered, answered []Crypto) error {
 func agree(ours, theirs, answer *Description) (*Agreed, error) {
 	a := &Agreed{
 		Mux: ours.Mux && theirs.Mux,
-		Direction: direction(ours.Direction.Sends() && theirs.receives(),
+		Direction: parley.DirectionOf(ours.Direction.Sends() && theirs.receives(),
 			ours.receives() && theirs.Direction.Sends()),
 	}
 	var beside []codec.Params // theirs: what is no codec
@@ -210,18 +210,6 @@ func noCommonMedium(theirs, ours *Description) error {
 		return "nothing"
 	}
 	return fmt.Errorf("%w: theirs %s, ours %s", ErrNoCommonCodec, media(theirs), media(ours))
-}
-
-func direction(sends, receives bool) parley.Direction {
-	switch {
-	case sends && receives:
-		return parley.SendRecv
-	case sends:
-		return parley.SendOnly
-	case receives:
-		return parley.RecvOnly
-	}
-	return parley.Inactive
 }
 
 func (d *Description) receives() bool {

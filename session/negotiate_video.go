@@ -49,7 +49,7 @@ func answerVideo(offer, local *VideoDescription) (*VideoDescription, *AgreedVide
 	if a.Mux {
 		a.RTCP = netip.AddrPort{}
 	}
-	a.Direction = direction(l.Direction.Sends() && o.receives(), l.receives() && o.Direction.Sends())
+	a.Direction = parley.DirectionOf(l.Direction.Sends() && o.receives(), l.receives() && o.Direction.Sends())
 	a.Feedback, a.AVPF = offer.Feedback.And(local.Feedback), offer.AVPF
 	var err error
 	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto); err != nil {
@@ -69,7 +69,7 @@ func agreeVideo(ours, theirs, answer *VideoDescription) (*AgreedVideo, error) {
 		Mux:       ours.Mux && theirs.Mux,
 		Feedback:  ours.Feedback.And(theirs.Feedback),
 		Bandwidth: theirs.Bandwidth,
-		Direction: direction(o.Direction.Sends() && t.receives(), o.receives() && t.Direction.Sends()),
+		Direction: parley.DirectionOf(o.Direction.Sends() && t.receives(), o.receives() && t.Direction.Sends()),
 	}
 	var seen [256]bool
 	for _, p := range answer.Codecs {

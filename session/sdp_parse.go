@@ -367,7 +367,7 @@ func (d *Description) parseDirection(head, m block) {
 	} else if dir, ok := head.direction(); ok {
 		d.Direction = dir
 	}
-	d.Direction = direction(d.Direction.Sends(), d.receives())
+	d.Direction = parley.DirectionOf(d.Direction.Sends(), d.receives())
 }
 
 func (b block) direction() (d parley.Direction, ok bool) {
