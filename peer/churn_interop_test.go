@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-media/parley/internal/census"
 	"github.com/parley-media/parley/peer"
 )
 
@@ -47,7 +48,7 @@ func TestChurnChromium(t *testing.T) {
 		}
 	}
 	calls(stages)
-	before := rested()
+	before := census.Rested()
 	calls(3 * stages)
-	leaves(t, before, census{goroutines: 2, files: 1, heap: 1 << 20}) // of the page's requests
+	leaves(t, before, census.Census{Goroutines: 2, Files: 1, Heap: 1 << 20}) // of the page's requests
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/echo"
+	"github.com/parley-media/parley/internal/census"
 	"github.com/parley-media/parley/peer"
 )
 
@@ -54,9 +55,9 @@ func TestChurn(t *testing.T) {
 	}
 	// What is kept once, such as pools, is there after the first ones.
 	churn(50)
-	before := rested()
+	before := census.Rested()
 	churn(150)
-	leaves(t, before, census{goroutines: 0, files: 0, heap: 1 << 20})
+	leaves(t, before, census.Census{Goroutines: 0, Files: 0, Heap: 1 << 20})
 	if talked.Load() == 0 {
 		t.Error("nobody was connected")
 	}

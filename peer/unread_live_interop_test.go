@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/internal/census"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/video"
 )
@@ -28,10 +29,10 @@ func TestUnreadLive(t *testing.T) {
 	})()
 	settle := time.NewTimer(4 * time.Second) // until the queues are full
 	<-settle.C
-	before := count()
+	before := census.Count()
 	settle.Reset(unread)
 	<-settle.C
-	after := count()
+	after := census.Count()
 	var s parley.Stats
 	called.Stats(&s)
 	t.Logf("before %v, after %v; %d octets of video, %d of sound, %d frames dropped, behind by %v",
@@ -39,7 +40,7 @@ func TestUnreadLive(t *testing.T) {
 	if s.Video.Octets < 4<<20 || s.Video.Dropped < 50 || s.Audio.Received < 200 {
 		t.Errorf("too little came to tell: %+v", s)
 	}
-	if more := after.heap - before.heap; more > 2<<20 {
+	if more := after.Heap - before.Heap; more > 2<<20 {
 		t.Errorf("%d kB more on the heap after %v", more>>10, unread)
 	}
 	var sound audio.Frame

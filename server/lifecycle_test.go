@@ -2,11 +2,8 @@ package server_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -14,48 +11,14 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/echo"
+	"github.com/parley-media/parley/internal/census"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
 
-// A census counts what calls could leave behind in this process.
-type census struct {
-	goroutines int
-	files      int // open file descriptors, of which sockets are most; 0 if the system does not tell
-	heap       int // bytes
-}
-
-// heapTolerance is for what is kept once, such as pools and grown maps: 2.5 kB
+// tolerance is for what is kept once, such as pools and grown maps: 2.5 kB
 // for each of 200 calls. A peer connection alone holds 100 kB.
-const heapTolerance = 512 << 10
-
-func count() census {
-	// Finalizers and pools need more than one cycle.
-	for range 3 {
-		runtime.GC()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	c := census{goroutines: runtime.NumGoroutine(), heap: int(m.HeapAlloc)}
-	if runtime.GOOS == "linux" {
-		files, _ := os.ReadDir("/proc/self/fd")
-		c.files = len(files)
-	}
-	return c
-}
-
-func (c census) least(d census) census {
-	return census{min(c.goroutines, d.goroutines), min(c.files, d.files), min(c.heap, d.heap)}
-}
-
-// within reports whether c is where before was.
-func (c census) within(before census) bool {
-	return c.goroutines <= before.goroutines && c.files <= before.files && c.heap <= before.heap+heapTolerance
-}
-
-func (c census) String() string {
-	return fmt.Sprintf("%d goroutines, %d files, %d kB", c.goroutines, c.files, c.heap>>10)
-}
+var tolerance = census.Census{Heap: 512 << 10}
 
 // leavesNothing runs n calls twice, and checks that after the second time
 // everything is where it was after the first, and that each ended for the reason
@@ -68,25 +31,16 @@ func leavesNothing(t *testing.T, s *server.Server, j *journal, n int, want parle
 	const times = 3
 	run()
 	eventually(t, patience, "the first calls gone", func() bool { return s.Calls() == 0 })
-	before := count()
-	settle := time.NewTicker(50 * time.Millisecond)
-	defer settle.Stop()
-	for range 10 {
-		<-settle.C
-		before = before.least(count())
-	}
+	before := census.Rested()
 	for round := 1; ; round++ {
 		j.take()
-		after := leaves(t, s, j, n, want, run, before, settle.C)
-		if after.within(before) {
+		after := leaves(t, s, j, n, want, run, before)
+		if after.Within(before, tolerance) {
 			return
 		}
 		if t.Logf("before: %v; after: %v", before, after); round == times {
 			t.Error("more is left each time")
-			if after.goroutines > before.goroutines {
-				buf := make([]byte, 1<<20)
-				t.Logf("%s", buf[:runtime.Stack(buf, true)])
-			}
+			after.LogGoroutines(t, before)
 			return
 		}
 		before = after
@@ -95,16 +49,13 @@ func leavesNothing(t *testing.T, s *server.Server, j *journal, n int, want parle
 
 // leaves runs n calls, and returns what they leave when that is no more than was
 // there before, or else after a while.
-func leaves(t *testing.T, s *server.Server, j *journal, n int, want parley.Reason, run func(), before census, settle <-chan time.Time) census {
+func leaves(t *testing.T, s *server.Server, j *journal, n int, want parley.Reason, run func(), before census.Census) census.Census {
 	t.Helper()
 	begin := time.Now()
 	run()
 	ran := time.Since(begin)
 	eventually(t, patience, "all calls released", func() bool { return s.Calls() == 0 })
-	after := count()
-	for stop := time.Now().Add(10 * time.Second); !after.within(before) && time.Now().Before(stop); after = count() {
-		<-settle
-	}
+	after := census.Return(before, tolerance)
 	ends := j.take()
 	if len(ends) != 1 || ends[string(want)] != n {
 		t.Errorf("the log has the ends %v, want %d of %s", ends, n, want)
