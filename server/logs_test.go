@@ -17,7 +17,7 @@ import (
 	"github.com/parley-media/parley/server"
 )
 
-// A notebook keeps the lines of a log.
+// A notebook keeps the lines of a log, from any goroutine.
 type notebook struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -29,12 +29,17 @@ func (n *notebook) Write(b []byte) (int, error) {
 	return n.b.Write(b)
 }
 
+// String returns what was logged until now.
+func (n *notebook) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.String()
+}
+
 // lines returns what was logged until now.
 func (n *notebook) lines(t *testing.T) (all []map[string]any) {
 	t.Helper()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for d := json.NewDecoder(bytes.NewReader(n.b.Bytes())); ; {
+	for d := json.NewDecoder(strings.NewReader(n.String())); ; {
 		var line map[string]any
 		switch err := d.Decode(&line); err {
 		case nil:

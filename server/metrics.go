@@ -19,7 +19,6 @@ type metrics struct {
 	made      prometheus.Counter
 	ends      *prometheus.CounterVec // by reason
 	refused   *prometheus.CounterVec // by status
-	stuck     prometheus.Counter
 	connect   prometheus.Histogram
 	media     prometheus.Histogram
 	duration  prometheus.Histogram
@@ -35,6 +34,7 @@ type metrics struct {
 
 	calls   *prometheus.Desc
 	sockets *prometheus.Desc
+	stuck   *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -55,7 +55,6 @@ func newMetrics(s *Server) *metrics {
 		made:      counter("calls_made_total", "Calls whose offer was answered."),
 		ends:      counters("call_ends_total", "Calls that have ended, by reason.", "reason"),
 		refused:   counters("refused_offers_total", "Offers for calls that were refused, by HTTP status.", "status"),
-		stuck:     counter("stuck_handlers_total", "Handlers that went on running after their call had ended."),
 		connect:   histogram("connect_seconds", "Time from the offer to the connection.", waits...),
 		media:     histogram("first_media_seconds", "Time from the offer to the first packet of media.", waits...),
 		duration:  histogram("call_duration_seconds", "Time from the offer to the end of a call.", 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),
@@ -73,13 +72,14 @@ func newMetrics(s *Server) *metrics {
 		}, []string{"direction"}),
 		calls:   prometheus.NewDesc("parley_calls", "Calls that there are, by state.", []string{"state"}, nil),
 		sockets: prometheus.NewDesc("parley_websockets", "WebSockets that are open for signalling.", nil, nil),
+		stuck:   prometheus.NewDesc("parley_stuck_handlers_total", "Handlers that went on running after their call had ended.", nil, nil),
 	}
 }
 
 // all are the metrics that keep values.
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.made, m.ends, m.refused, m.stuck, m.connect, m.media, m.duration, m.packets, m.bytes, m.lost, m.drops,
+		m.made, m.ends, m.refused, m.connect, m.media, m.duration, m.packets, m.bytes, m.lost, m.drops,
 		m.concealed, m.queue, m.buffer, m.roundTrip, m.loss,
 	}
 }
@@ -91,6 +91,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 	ch <- m.calls
 	ch <- m.sockets
+	ch <- m.stuck
 }
 
 // Collect brings the counters up to now, and passes them on.
@@ -103,7 +104,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		sessions = append(sessions, c)
 	}
 	states["ending"] = s.calls - len(sessions) // or beginning: what has no session
-	sockets := s.sockets
+	sockets, stuck := s.sockets, s.stuck
 	s.mu.Unlock()
 	for _, c := range sessions {
 		connected := m.tally(c)
@@ -123,6 +124,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(m.calls, prometheus.GaugeValue, float64(n), state)
 	}
 	ch <- prometheus.MustNewConstMetric(m.sockets, prometheus.GaugeValue, float64(sockets))
+	ch <- prometheus.MustNewConstMetric(m.stuck, prometheus.CounterValue, float64(stuck))
 }
 
 // Metrics returns a handler for Prometheus, which shows what the calls of this

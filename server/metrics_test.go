@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -213,7 +212,7 @@ func TestScrapesAtAnyTime(t *testing.T) {
 // The lines of the server about a call have its id, and each refused offer its
 // reason.
 func TestLog(t *testing.T) {
-	var log lockedBuffer
+	var log notebook
 	s, err := server.New(&server.Config{Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -254,24 +253,6 @@ func TestLog(t *testing.T) {
 			t.Errorf("no %q in the log:\n%s", msg, log.String())
 		}
 	}
-}
-
-// A lockedBuffer may be written from any goroutine.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func ExampleServer_Metrics() {

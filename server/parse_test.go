@@ -279,7 +279,7 @@ func FuzzOneWay(f *testing.F) {
 		excerpt(one) //nolint:errcheck // must not panic
 		var d sdp.SessionDescription
 		if err := d.UnmarshalString(one); err != nil {
-			t.Skip() // pion does not read all that it writes
+			return // pion does not read all that it writes
 		}
 		for _, m := range d.MediaDescriptions {
 			if _, bundled := m.Attribute("bundle-only"); m.MediaName.Port.Value == 0 && !bundled || m.MediaName.Media != "audio" && m.MediaName.Media != "video" {

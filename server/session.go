@@ -163,7 +163,6 @@ func (s *Server) leave(c *session, err error) {
 	s.calls--
 	if stuck {
 		s.stuck++
-		s.metrics.stuck.Inc()
 	}
 	if c != nil {
 		delete(s.sessions, c.id)

@@ -106,8 +106,6 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, path string) {
 
 func (c *session) report(now time.Time) report {
 	all := report{}
-	var s parley.Stats
-	c.peer.Stats(&s)
 	head := func(kind, id string) statistic {
 		return statistic{ID: kind + "-" + id, Type: kind, Timestamp: float64(now.UnixMicro()) / 1000}
 	}
@@ -127,11 +125,13 @@ func (c *session) report(now time.Time) report {
 			all[remote.ID] = remote
 		}
 	}
-	if a := c.peer.Audio(); a != nil {
-		p, heard := a.Codec(), &s.Audio.ReceiverStats
+	for a := range c.peer.Audios() {
+		var s parley.AudioStats
+		a.Stats(&s)
+		p, heard := a.Codec(), &s.ReceiverStats
 		rate := float64(p.ClockRate)
 		samples := func(d time.Duration) int64 { return int64(d.Seconds() * rate) }
-		line("audio", a.Mid(), a.SSRC(), p, &s.Audio.LineStats, &inboundRTP{
+		line("audio", a.Mid(), a.SSRC(), p, &s.LineStats, &inboundRTP{
 			PacketsReceived: heard.Received, BytesReceived: heard.Octets, PacketsLost: heard.Lost,
 			PacketsDiscarded: heard.Late + heard.Discarded, Jitter: heard.Jitter.Seconds(),
 			inboundAudio: &inboundAudio{

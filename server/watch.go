@@ -51,9 +51,12 @@ func (m *metrics) watch(c *session) {
 
 // hears reports whether there was any media.
 func (c *session) hears() bool {
-	var s parley.Stats
-	c.peer.Stats(&s)
-	n := s.Audio.Received
+	var n int64
+	for a := range c.peer.Audios() {
+		var s parley.AudioStats
+		a.Stats(&s)
+		n += s.Received
+	}
 	for v := range c.peer.Videos() {
 		var s parley.VideoStats
 		v.Stats(&s)
@@ -62,7 +65,7 @@ func (c *session) hears() bool {
 	return n > 0
 }
 
-// sample looks at the quality of a call at this time.
+// sample looks at the quality of a call at this time: that of its first lines.
 func (m *metrics) sample(c *session) {
 	var s parley.Stats
 	c.peer.Stats(&s)
@@ -118,24 +121,31 @@ func (m *metrics) tally(c *session) (connected bool) {
 	defer t.mu.Unlock()
 	var s parley.Stats
 	c.peer.Stats(&s)
-	a := &s.Audio
-	m.add("audio", &t.audio, ledger{
-		a.Received, a.PacketsSent, a.Octets, a.OctetsSent, a.Lost, a.RemoteLost,
-		[...]int64{a.Late, a.Duplicated, a.Discarded, a.Malformed, a.Unwanted, a.SendErrors, 0, 0, 0, s.EventsDropped, s.DigitsDropped},
-	})
-	var all ledger
+	audio := ledger{drops: [...]int64{0, 0, 0, 0, 0, 0, 0, 0, 0, s.EventsDropped, s.DigitsDropped}}
+	var concealed time.Duration
+	for line := range c.peer.Audios() {
+		var a parley.AudioStats
+		line.Stats(&a)
+		concealed += a.Concealed
+		audio.plus(&ledger{
+			a.Received, a.PacketsSent, a.Octets, a.OctetsSent, a.Lost, a.RemoteLost,
+			[...]int64{a.Late, a.Duplicated, a.Discarded, a.Malformed, a.Unwanted, a.SendErrors, 0, 0, 0, 0, 0},
+		})
+	}
+	m.add("audio", &t.audio, audio)
+	var video ledger
 	for line := range c.peer.Videos() {
 		var v parley.VideoStats
 		line.Stats(&v)
-		all.plus(&ledger{
+		video.plus(&ledger{
 			v.Received, v.PacketsSent, v.Octets, v.OctetsSent, v.Lost, v.RemoteLost,
 			[...]int64{v.Late, v.Duplicated, v.Discarded, v.Malformed, v.Unwanted, v.SendErrors, v.Broken, v.Skipped, v.Dropped, 0, 0},
 		})
 	}
-	m.add("video", &t.video, all)
-	if more := a.Concealed - t.concealed; more > 0 { // some is taken back when it proves to be a pause
+	m.add("video", &t.video, video)
+	if more := concealed - t.concealed; more > 0 { // some is taken back when it proves to be a pause
 		m.concealed.Add(more.Seconds())
-		t.concealed = a.Concealed
+		t.concealed = concealed
 	}
 	return s.Connected
 }
