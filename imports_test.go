@@ -24,7 +24,8 @@ var layers = [][]string{
 	{"session", "peer", "file"},
 	{"bridge", "sip"},
 	{"server/page", "server"},
-	{"apps/*", "apps/internal/*", "internal/bench", "internal/quality"},
+	{"apps/internal/*"},
+	{"apps/*", "internal/bench", "internal/quality"},
 	{"cmd/*", "examples", "examples/*"},
 }
 

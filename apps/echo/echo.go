@@ -3,12 +3,10 @@ package echo
 
 import (
 	"context"
-	"errors"
-	"io"
 	"strings"
-	"sync"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/video"
 )
@@ -21,41 +19,13 @@ type Handler struct{}
 
 // ServeCall serves one call.
 func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
-	var echoes sync.WaitGroup
-	defer echoes.Wait()
-	start := func(echo func() error) {
-		echoes.Go(func() {
-			err := echo()
-			_, ended := errors.AsType[*parley.EndError](err) // the line, or the call
-			if err != nil && err != io.EOF && !ended && ctx.Err() == nil {
-				c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
-			}
-		})
-	}
-	known := map[any]bool{}
-	for {
-		for a := range c.Audios() {
-			if !known[a] {
-				known[a] = true
-				start(func() error { return echoAudio(ctx, a) })
-			}
-		}
-		for v := range c.Videos() {
-			if !known[v] {
-				known[v] = true
-				start(func() error { return echoVideo(v) })
-			}
-		}
-		e, err := c.ReadEvent(ctx)
-		if err != nil {
-			return err
-		}
+	return lines.Serve(ctx, c, func(a *parley.Audio) error { return echoAudio(ctx, a) }, echoVideo, func(e parley.Event) {
 		if e.Kind == parley.KeyframeRequested {
 			for v := range c.Videos() {
 				v.RequestKeyframe()
 			}
 		}
-	}
+	})
 }
 
 func echoAudio(ctx context.Context, line *parley.Audio) error {

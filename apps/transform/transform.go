@@ -6,10 +6,9 @@ import (
 	"context"
 	"errors"
 	"image"
-	"io"
-	"sync"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/video"
 	"github.com/parley-media/parley/video/vpx"
 )
@@ -37,33 +36,9 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	if _, err := video.NewTransform(h.Effect); err != nil {
 		return err
 	}
-	var lines sync.WaitGroup
-	defer lines.Wait()
-	start := func(line func() error) {
-		lines.Go(func() {
-			err := line()
-			_, ended := errors.AsType[*parley.EndError](err) // the line, or the call
-			if err != nil && err != io.EOF && !ended && ctx.Err() == nil {
-				c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
-			}
-		})
-	}
-	known := map[any]bool{}
-	for {
-		if a := c.Audio(); a != nil && !known[a] {
-			known[a] = true
-			start(func() error { return parley.Copy(ctx, c, c) })
-		}
-		for v := range c.Videos() {
-			if !known[v] {
-				known[v] = true
-				start(func() error { return h.film(c, v) })
-			}
-		}
-		if _, err := c.ReadEvent(ctx); err != nil {
-			return err
-		}
-	}
+	return lines.Serve(ctx, c,
+		func(a *parley.Audio) error { return parley.CopyAudio(ctx, a, a) },
+		func(v *parley.Video) error { return h.film(c, v) }, nil)
 }
 
 // film sends back the pictures of a line until it ends.
