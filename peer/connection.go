@@ -163,8 +163,12 @@ func (c *connection) candidate(found *webrtc.ICECandidate) {
 	c.news = make(chan struct{})
 	c.mu.Unlock()
 	if alone && c.config.RelayOnly {
-		c.call.EndWith(&parley.EndError{Reason: parley.NotConnected, Err: errNoRelay})
+		c.endUnreachable()
 	}
+}
+
+func (c *connection) endUnreachable() {
+	c.call.EndWith(&parley.EndError{Reason: parley.NotConnected, Err: errNoRelay})
 }
 
 var errNoRelay = errors.New("peer: no relay that can be reached and takes the credentials")

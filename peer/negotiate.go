@@ -242,13 +242,17 @@ func (c *connection) described(ctx context.Context, anew bool) (string, error) {
 			return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
 		}
 	}
-	if d, end := c.pc.LocalDescription(), c.call.Err(); d != nil && end == nil {
-		if patience < 0 {
-			return bare(d.SDP), nil
-		}
-		return d.SDP, nil
+	d := c.pc.LocalDescription()
+	if d != nil && patience >= 0 && c.config.RelayOnly && c.pc.ICEGatheringState() == webrtc.ICEGatheringStateComplete && !strings.Contains(d.SDP, "\na=candidate:") {
+		c.endUnreachable() // pion may be about to tell candidate so
 	}
-	return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
+	if end := c.call.Err(); d == nil || end != nil {
+		return "", fmt.Errorf("%w: %w", errNotAnswered, end)
+	}
+	if patience < 0 {
+		return bare(d.SDP), nil
+	}
+	return d.SDP, nil
 }
 
 // bare returns a description without its candidates, of which some may have been
