@@ -84,11 +84,12 @@ func obey(ctx context.Context, ch parley.Channel, p *file.Player) {
 	defer ch.Close()
 	var m parley.Message
 	for ch.ReadMessage(ctx, &m) == nil {
-		answer := string(m.Data)
-		if err := execute(p, answer); err != nil {
+		command := string(m.Data)
+		word, _, _ := strings.Cut(command, " ")
+		err := execute(p, command)
+		answer := fmt.Sprintf("%s %.2f", word, p.Position().Seconds())
+		if err != nil {
 			answer = "error: " + err.Error()
-		} else {
-			answer = fmt.Sprintf("%s %.2f", answer[:strings.IndexByte(answer+" ", ' ')], p.Position().Seconds())
 		}
 		if ch.WriteMessage(ctx, &parley.Message{Text: true, Data: []byte(answer)}) != nil {
 			return

@@ -42,14 +42,14 @@ type serveCommand struct {
 	Token       string        `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
-	RecordTo string `name:"record-to" placeholder:"FILE" help:"Record what callers send, in place of sending it back: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
-	Play     string `name:"play" type:"existingfile" placeholder:"FILE" help:"What the application Play plays."`
-	Keep     string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
-	Metrics  bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
-	PProf    string `name:"pprof" placeholder:"ADDR" help:"Address for the profiles of Go (/debug/pprof/), which show much; best one of this machine."`
-	LogLevel string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log on standard error: debug, info, warn or error."`
-	LogJSON  bool   `name:"log-json" help:"Log in JSON."`
-	Verbose  bool   `name:"verbose" short:"v" help:"The same as --log-level debug."`
+	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, in place of sending it back: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
+	Play       string `name:"play" type:"existingfile" placeholder:"FILE" help:"What the application Play plays."`
+	Recordings string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
+	Metrics    bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
+	PProf      string `name:"pprof" placeholder:"ADDR" help:"Address for the profiles of Go (/debug/pprof/), which show much; best one of this machine."`
+	LogLevel   string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log on standard error: debug, info, warn or error."`
+	LogJSON    bool   `name:"log-json" help:"Log in JSON."`
+	Verbose    bool   `name:"verbose" short:"v" help:"The same as --log-level debug."`
 }
 
 // shutdownTime is how long calls may take to end when the server stops.
@@ -100,9 +100,8 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	pages := http.NewServeMux()
 	pages.Handle("/", s)
-	if c.Keep != "" {
-		kept := mountRecord(s, c.Keep, out)
-		pages.Handle("GET /recordings/{name}", kept)
+	if c.Recordings != "" {
+		pages.Handle("GET /recordings/{name}", mountRecord(s, c.Recordings, out))
 	}
 	if c.Metrics {
 		pages.Handle("GET /metrics", s.Authorized(s.Metrics()))
@@ -123,7 +122,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}()
 	url := c.url(listener.Addr().(*net.TCPAddr))
 	out.emit(event{Event: "listening", URL: url, UDPPort: s.Port()},
-		fmt.Sprintf("Open %s in a browser to hear yourself. Media on UDP port %d. Stop with Ctrl-C.", url, s.Port()))
+		fmt.Sprintf("Open %s in a browser to hear and see yourself. Media on UDP port %d. Stop with Ctrl-C.", url, s.Port()))
 
 	reason := "interrupted"
 	select {
@@ -143,7 +142,8 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	return nil
 }
 
-// config makes what the flags say that of a server, and the address of the page.
+// config returns the configuration of the server that the flags describe, and makes
+// --http the address of the page.
 func (c *serveCommand) config(out *output) (*server.Config, error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, useError{errors.New("--tls-cert and --tls-key go together")}

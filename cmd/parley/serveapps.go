@@ -34,15 +34,13 @@ func mountApps(s *server.Server, film string, out *output) {
 		Options: []server.Option{{Name: "video_transform", Label: "Effect", Values: []string{"none", "edges", "cartoon", "rotate"}}},
 	})
 	s.HandleOffer("/offer", func(o *server.Offer) (parley.Handler, error) {
-		effect := o.Text("video_transform")
-		if effect == "none" {
-			effect = ""
-		}
-		if _, err := video.NewTransform(effect); err != nil {
-			return nil, err
-		}
 		var media parley.Handler = echo.Handler{}
-		if effect != "" {
+		switch effect := o.Text("video_transform"); effect {
+		case "", "none":
+		default:
+			if _, err := video.NewTransform(effect); err != nil {
+				return nil, err
+			}
 			media = transform.Handler{Effect: effect}
 		}
 		return announced{data.Handler{Media: media}, out}, nil
