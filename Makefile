@@ -27,7 +27,7 @@ unit:
 # "interop".
 PURE = audio/[a-z]*|codec/g711|codec/g722|codec/l16|dtmf|payload|jitter|rtcpctl|internal/quality|internal/speech|internal/bits
 race:
-	CGO_ENABLED=1 go test -race $$(go list ./... | grep -vE '/parley/($(PURE))$$')
+	CGO_ENABLED=1 scripts/go-test -race $$(go list ./... | grep -vE '/parley/($(PURE))$$')
 
 # The tests with other programs. The packages that measure tones and times run one at
 # a time, since they share two cores: those with browsers on one, the others on the
@@ -35,7 +35,7 @@ race:
 # leave behind go to artifacts/.
 BROWSERS = ./internal/browser ./peer ./server/... ./apps/...
 NETWORK  = ./cmd/... ./internal/bench ./session ./stream ./transport/...
-INTEROP  = CGO_ENABLED=0 go test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
+INTEROP  = CGO_ENABLED=0 scripts/go-test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
 interop:
 	mkdir -p artifacts
 	CGO_ENABLED=0 go build ./...
