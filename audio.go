@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-media/parley/audio"
@@ -84,6 +85,14 @@ type Audio struct {
 	apart    bool                // they are: frames cannot be
 	digits   ring[dtmf.Report]
 	taps     []*Tap
+	handler  func(*audio.Frame) // nil: frames are read
+	polled   PolledLeg          // the leg, if it has to be asked
+	pollAt   time.Time          // when it is, at the latest; zero: when it wakes the call
+
+	// For the loop.
+	frame      audio.Frame
+	handling   func(*audio.Frame)
+	slowFrames atomic.Int64
 }
 
 func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
@@ -130,6 +139,7 @@ func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 	now := time.Now()
 	a.sender.Hold(now, !c.Direction.Sends())
 	a.of, a.in, a.out = a, a.receiver, a.sender
+	a.polled, _ = c.Leg.(PolledLeg)
 	a.startLocked(now, c.RTCP, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate, VoIP: a.voip})
 	if c.RTCP.NACK {
 		a.repair = newRepair(rtcpctl.HistoryConfig{}, maxAgain)
@@ -177,17 +187,15 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 	if !a.decodesAny() {
 		return fmt.Errorf("%w: no decoder for %v", codec.ErrUnknown, a.codecs)
 	}
-	if !a.apart {
-		a.coded = nil // of the time before there was a codec that can be decoded
-		a.receiver.TakeCoded(nil)
-	}
-	late, apart := false, false
+	a.decodeLocked()
+	var late, apart, handled bool
 	err := a.wait(ctx, &a.waiting.frame, func() bool {
-		if late, apart = expired(a.readDeadline), a.apart && a.overLocked() == nil; late || apart {
+		over := a.overLocked() != nil
+		if late, apart, handled = expired(a.readDeadline), a.apart && !over, a.handler != nil && !over; late || apart || handled {
 			return true
 		}
 		now := time.Now()
-		if a.overLocked() != nil { // play out what is left
+		if over { // play out what is left
 			if next := a.receiver.Next(); next.After(now) {
 				now = next
 			}
@@ -199,10 +207,20 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 		return os.ErrDeadlineExceeded
 	case apart:
 		return ErrCoded
+	case handled:
+		return ErrHandled
 	case err != nil:
 		return endOfRead(err)
 	}
 	return nil
+}
+
+// decodeLocked makes frames of what comes, unless packets are read.
+func (a *Audio) decodeLocked() {
+	if !a.apart && a.coded != nil {
+		a.coded = nil // of the time before there was a codec that can be decoded
+		a.receiver.TakeCoded(nil)
+	}
 }
 
 // ErrCoded is returned by [Audio.ReadFrame] once [Audio.ReadPacket] was called.

@@ -61,11 +61,11 @@ func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 
 func (a *Audio) idle(now time.Time) { a.digitsLocked(now) }
 
-func (a *Audio) next() time.Time { return a.receiver.NextDigit() }
+func (a *Audio) next() time.Time { return earliest(a.receiver.NextDigit(), a.pollAt) }
 
 func (a *Audio) readers() time.Time {
 	next := a.deadlinesLocked()
-	if a.waiting.frame > 0 {
+	if a.waiting.frame > 0 || a.handler != nil {
 		next = earliest(next, a.receiver.Next())
 	}
 	if a.waiting.drain > 0 && a.sender.Queued() == 0 {

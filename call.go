@@ -37,6 +37,18 @@ type BatchLeg interface {
 	WriteBatch(b []byte, sizes []int) (sent int, err error)
 }
 
+// A PolledLeg is a [Leg] that the call reads on its loop, in place of a goroutine that
+// waits for each packet.
+type PolledLeg interface {
+	Leg
+
+	// Poll delivers what has come in, and reports whether there may be more. clocked
+	// says that it will be called again within 20 ms in any case; otherwise the leg
+	// calls [Call.Wake] when something has come. scratch is memory to use until
+	// Poll returns, at least 64 KiB. Poll must not block.
+	Poll(clocked bool, scratch []byte) (more bool)
+}
+
 // Deadlines end a call by itself. Zero means never. RTCP counts as a sign of
 // life for Silence, but not as media.
 type Deadlines struct {
@@ -214,16 +226,22 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 			next = time.Time{}
 		}
 	}()
+	more := c.poll(now, scratch)
 	for {
 		l, b, what, next, end := c.step(now, scratch[:0])
 		switch {
 		case end != nil:
 			c.EndWith(end)
 			return time.Time{}
+		case what == nothing && more:
+			return now
 		case what == nothing:
 			return next
+		case what == received:
+			l.of.(*Audio).handle()
+		default:
+			l.send(b, what)
 		}
-		l.send(b, what)
 	}
 }
 
@@ -237,6 +255,11 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 	}
 	for _, l := range c.lines {
 		l.leaving = false
+	}
+	for _, a := range c.audios {
+		if a.takeLocked(now) {
+			return &a.line, nil, received, next, nil
+		}
 	}
 	for _, l := range c.lines {
 		if b, what = l.dueLocked(now, dst); what != nothing {

@@ -163,7 +163,7 @@ func (l *line) startLocked(now time.Time, c RTCPConfig, r rtcpctl.Config) {
 	l.control.limit = 4
 }
 
-// protocol says what a packet is that has to leave.
+// protocol says what has to be done: mostly, what a packet is that has to leave.
 type protocol uint8
 
 const (
@@ -171,6 +171,7 @@ const (
 	media
 	batch // of media: line.sizes tells the packets
 	control
+	received // a frame, which is for the function
 )
 
 const (

@@ -84,7 +84,9 @@ func TestAttackBeforeFirstPacket(t *testing.T) {
 			e.say()
 		}
 		if e.knows() {
-			for range 200 { // at once
+			sc.evil[0].ssrc = 0xbad
+			for range 200 { // at once: 200 ms each, which no stall of this machine makes a stream
+				sc.evil[0].ts += 1440
 				sc.evil[0].say()
 			}
 			for _, e := range sc.evil[:10] { // three in a row
@@ -165,7 +167,7 @@ func TestAttackAfterLock(t *testing.T) {
 func TestAttackAfterHold(t *testing.T) {
 	inEach(t, end.knows, func(t *testing.T, e end) {
 		sc := newScene(t, e, Config{})
-		r := &reader{leg: sc.s.leg, conn: sc.s.leg.pair.RTP}
+		r := &reader{leg: sc.s.leg, socket: sc.s.leg.rtp, plain: make([]byte, packetSize)}
 		const talk = 7 * time.Second
 		for at := -time.Minute - talk; at < -time.Minute; at += 20 * time.Millisecond {
 			b := sc.peer.next()

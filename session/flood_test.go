@@ -317,8 +317,8 @@ func TestFloodOfNACKs(t *testing.T) {
 func TestSTUNDoesNotLoop(t *testing.T) {
 	a := open(t, Config{})
 	b := open(t, Config{})
-	send(t, a.leg.pair.RTP, b, unhex("01010000 2112a442 b7e7a701 bc34d686 fa87dfae"))
-	send(t, a.leg.pair.RTP, b, unhex("00010000 2112a442 b7e7a701 bc34d686 fa87dfae"))
+	a.leg.rtp.WriteTo(unhex("01010000 2112a442 b7e7a701 bc34d686 fa87dfae"), b.LocalAddr())
+	a.leg.rtp.WriteTo(unhex("00010000 2112a442 b7e7a701 bc34d686 fa87dfae"), b.LocalAddr())
 	stats := func(s *Session) (n NetworkStats) {
 		s.NetworkStats(&n)
 		return n

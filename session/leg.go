@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -35,15 +34,17 @@ type leg struct {
 	call    *parley.Call
 	medium  medium
 	pair    *transport.Pair
-	sender  *transport.Sender // for WriteBatch, as coded
+	rtp     socket
+	rtcp    socket            // nil with one port for both
+	sender  *transport.Sender // of video: for WriteBatch, as coded
 	coded   *batch            // nil until there is something to encrypt
 	capture *Capture
 	secure  bool
-	video   bool // packets come in runs
 	mux     atomic.Bool
 	remote  atomic.Pointer[remote] // nil: nobody
 	srtp    atomic.Pointer[srtpKeys]
 	reading sync.WaitGroup
+	polled  atomic.Bool // it reads its sockets when it is polled
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
 	latch      *transport.Latch
@@ -79,7 +80,7 @@ const (
 	maxWaitingVideo = 128
 )
 
-func newLeg(c *Config, p path, receive []codec.Params) (*leg, error) {
+func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error) {
 	l := &leg{capture: c.Capture, secure: p.secure, maxWaiting: maxWaitingAudio}
 	if err := l.setKeys(c.SRTP); err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func newLeg(c *Config, p path, receive []codec.Params) (*leg, error) {
 	if l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one}); err != nil {
 		return l, err
 	}
-	l.sender = transport.NewSender(l.pair.RTP)
+	l.openSockets(video)
 	return l, nil
 }
 
@@ -131,24 +132,13 @@ func (l *leg) remoteAddr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// start begins to receive.
-func (l *leg) start() {
-	for _, conn := range []*net.UDPConn{l.pair.RTP, l.pair.RTCP} {
-		if conn == nil {
-			continue
-		}
-		l.reading.Go(func() {
-			r := &reader{leg: l, conn: conn}
-			if l.video && conn == l.pair.RTP {
-				transport.ReceiveRuns(conn, r.receive)
-			} else {
-				transport.Receive(conn, r.receive)
-			}
-		})
-	}
-}
-
 func (l *leg) Close() error {
+	if l.rtp != nil {
+		l.rtp.Close()
+	}
+	if l.rtcp != nil {
+		l.rtcp.Close()
+	}
 	err := l.pair.Close()
 	l.reading.Wait()
 	return err
@@ -222,7 +212,7 @@ func (l *leg) WriteRTP(b []byte) error {
 	if r == nil {
 		return errNobody
 	}
-	return l.write(l.pair.RTP, r.rtp, b, (*transport.SRTP).EncryptRTP)
+	return l.write(l.rtp, r.rtp, b, (*transport.SRTP).EncryptRTP)
 }
 
 func (l *leg) WriteRTCP(b []byte) error {
@@ -230,17 +220,17 @@ func (l *leg) WriteRTCP(b []byte) error {
 	if r == nil || !r.rtcp.IsValid() {
 		return nil // a report to nobody
 	}
-	conn := l.pair.RTCP
+	s := l.rtcp
 	if l.mux.Load() {
-		conn = l.pair.RTP
+		s = l.rtp
 	}
-	return l.write(conn, r.rtcp, b, (*transport.SRTP).EncryptRTCP)
+	return l.write(s, r.rtcp, b, (*transport.SRTP).EncryptRTCP)
 }
 
 // buffers are for packets on their way through encryption.
 var buffers = sync.Pool{New: func() any { return new([2048]byte) }}
 
-func (l *leg) write(conn *net.UDPConn, to netip.AddrPort, b []byte, encrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) error {
+func (l *leg) write(s socket, to netip.AddrPort, b []byte, encrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) error {
 	plain := b
 	if keys := l.srtp.Load(); keys != nil {
 		buf := buffers.Get().(*[2048]byte)
@@ -255,13 +245,14 @@ func (l *leg) write(conn *net.UDPConn, to netip.AddrPort, b []byte, encrypt func
 	} else if l.secure {
 		return errKeys
 	}
-	l.record(conn, to, plain, b, true)
-	_, err := conn.WriteToUDPAddrPort(b, to)
-	return err
+	if l.capture != nil {
+		l.record(time.Now(), s, to, plain, b, true)
+	}
+	return s.WriteTo(b, to)
 }
 
 // record captures a datagram that is sent to, or was received from, an address.
-func (l *leg) record(conn *net.UDPConn, far netip.AddrPort, plain, coded []byte, sent bool) {
+func (l *leg) record(at time.Time, s socket, far netip.AddrPort, plain, coded []byte, sent bool) {
 	if l.capture == nil || l.capture.To == nil {
 		return
 	}
@@ -270,78 +261,13 @@ func (l *leg) record(conn *net.UDPConn, far netip.AddrPort, plain, coded []byte,
 		b = coded
 	}
 	near := l.pair.LocalAddr()
-	if conn == l.pair.RTCP {
+	if s == l.rtcp {
 		near = netip.AddrPortFrom(near.Addr(), near.Port()+1)
 	}
 	if sent {
-		l.capture.To.Write(time.Now(), near, far, b)
+		l.capture.To.Write(at, near, far, b)
 	} else {
-		l.capture.To.Write(time.Now(), far, near, b)
-	}
-}
-
-// A reader receives from one of the sockets.
-type reader struct {
-	leg   *leg
-	conn  *net.UDPConn
-	plain [2048]byte // a decrypted packet
-	reply [64]byte
-}
-
-// receive takes a datagram: what it is decides, not where it came in, since some
-// far ends send RTCP to the RTP port.
-func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
-	l := r.leg
-	switch kind := transport.Classify(b); {
-	case kind == transport.STUN:
-		r.answer(arrival, from, b)
-	case kind == transport.RTP && len(b) >= 12:
-		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTP); ok && len(plain) >= 12 {
-			l.receiveRTP(arrival, from, plain)
-			l.record(r.conn, from, plain, b, false)
-		}
-	case kind == transport.RTCP && len(b) >= 8:
-		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTCP); ok {
-			l.receiveRTCP(arrival, from, plain)
-			l.record(r.conn, from, plain, b, false)
-		}
-	default:
-		l.mu.Lock()
-		l.counts.Unknown++
-		l.mu.Unlock()
-	}
-}
-
-// decrypt returns the plain packet. With SRTP only what is authenticated gets any
-// further, so that nobody else can be taken for the far end.
-func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) ([]byte, bool) {
-	keys := r.leg.srtp.Load()
-	if keys == nil && !r.leg.secure {
-		return b, true
-	}
-	if keys != nil {
-		if plain, err := decrypt(keys.protect, r.plain[:0], b); err == nil {
-			return plain, true
-		}
-	}
-	r.leg.mu.Lock()
-	r.leg.counts.Unauthenticated++
-	r.leg.mu.Unlock()
-	return nil, false
-}
-
-func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {
-	l := r.leg
-	l.mu.Lock()
-	reply, ok := l.stun.Answer(r.reply[:0], arrival, from, b)
-	if ok {
-		l.counts.STUN++
-	} else {
-		l.counts.STUNRefused++
-	}
-	l.mu.Unlock()
-	if ok {
-		r.conn.WriteToUDPAddrPort(reply, from) //nolint:errcheck // who asks can ask again
+		l.capture.To.Write(at, far, near, b)
 	}
 }
 

@@ -1,6 +1,10 @@
 package session
 
-import "github.com/parley-media/parley/transport"
+import (
+	"time"
+
+	"github.com/parley-media/parley/transport"
+)
 
 // A batch is packets on their way through encryption.
 type batch struct {
@@ -22,10 +26,10 @@ func (l *leg) WriteBatch(b []byte, sizes []int) (sent int, err error) {
 	case l.secure:
 		return 0, errKeys
 	}
-	rest := b
-	for _, size := range sizes {
-		l.record(l.pair.RTP, r.rtp, rest[:size], rest[:size], true)
-		rest = rest[size:]
+	for rest, i := b, 0; l.capture != nil && i < len(sizes); i++ {
+		packet := rest[:sizes[i]]
+		l.record(time.Now(), l.rtp, r.rtp, packet, packet, true)
+		rest = rest[len(packet):]
 	}
 	return l.sender.Write(b, sizes, r.rtp)
 }
@@ -45,7 +49,9 @@ func (l *leg) encryptBatch(keys *srtpKeys, r *remote, b []byte, sizes []int) (se
 			err = e
 			continue
 		}
-		l.record(l.pair.RTP, r.rtp, packet, next, true)
+		if l.capture != nil {
+			l.record(time.Now(), l.rtp, r.rtp, packet, next, true)
+		}
 		out = out[:len(out)+len(next)]
 		coded.sizes = append(coded.sizes, len(next))
 	}

@@ -186,7 +186,7 @@ func (s *Session) openAudio(p path) error {
 	if s.audio, err = s.config.Audio.parley(); err != nil {
 		return err
 	}
-	if s.leg, err = newLeg(&s.config, p, s.audio.Receive); err != nil {
+	if s.leg, err = newLeg(&s.config, p, s.audio.Receive, false); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
 	s.audio.Leg = s.leg

@@ -61,10 +61,10 @@ func (s *Session) openVideo(p path) (*parley.VideoConfig, error) {
 		return nil, err
 	}
 	var err error
-	if s.video, err = newLeg(&c, p, v.Codecs); err != nil {
+	if s.video, err = newLeg(&c, p, v.Codecs, true); err != nil {
 		return nil, fmt.Errorf("session: video: %w", err)
 	}
-	s.video.video, s.video.maxWaiting = true, maxWaitingVideo
+	s.video.maxWaiting = maxWaitingVideo
 	return &parley.VideoConfig{
 		Leg:        s.video,
 		Send:       v.Codecs[0],

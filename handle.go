@@ -1,0 +1,67 @@
+package parley
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+)
+
+// ErrHandled is returned by [Audio.ReadFrame] while frames go to a function.
+var ErrHandled = errors.New("parley: the frames go to a function")
+
+// HandleFrames has fn called with each frame, when [Audio.ReadFrame] would return it,
+// in place of ReadFrame; nil undoes it. A program with thousands of calls needs no
+// goroutine for any of them in this way.
+//
+// fn runs on a loop that other calls share, so it must not block, nor take longer than
+// a small part of the duration of a frame: calls of fn that took more than 5 ms are
+// counted in SlowFrames of [AudioStats]. [Audio.WriteLive] may be called by it, unless
+// another goroutine writes to the same line, and any method that does not block. The
+// frame is borrowed until fn returns. A panic of fn ends the call.
+//
+// When the call or the line has ended, fn is not called any more; [Call.Done] tells,
+// and what is left can be read by ReadFrame. The error is [ErrCoded] if packets are
+// read, and wraps [codec.ErrUnknown] if this build can decode nothing that the far end
+// may send.
+func (a *Audio) HandleFrames(fn func(f *audio.Frame)) error {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case fn == nil:
+	case a.apart:
+		return ErrCoded
+	case !a.decodesAny():
+		return fmt.Errorf("%w: no decoder for %v", codec.ErrUnknown, a.codecs)
+	default:
+		a.decodeLocked()
+	}
+	a.handler = fn
+	c.cond.Broadcast() // for those who wait for frames
+	c.schedule()
+	return nil
+}
+
+// takeLocked takes the frame that is due at now, if there is a function for it.
+func (a *Audio) takeLocked(now time.Time) bool {
+	if a.handler == nil || !a.receiver.Pull(now, &a.frame) {
+		return false
+	}
+	a.handling = a.handler
+	return true
+}
+
+// slowFrame is how long the function for frames may take.
+const slowFrame = 5 * time.Millisecond
+
+// handle gives the frame that was taken to the function.
+func (a *Audio) handle() {
+	begin := time.Now()
+	a.handling(&a.frame)
+	if d := time.Since(begin); d > slowFrame && a.slowFrames.Add(1) == 1 {
+		a.call.logger.Warn("the function for frames is slow, other calls wait for it", "took", d)
+	}
+}

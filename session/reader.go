@@ -1,0 +1,169 @@
+package session
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/transport"
+)
+
+// A socket is one of a leg's.
+type socket interface {
+	WriteTo(b []byte, to netip.AddrPort) error
+	Close() error
+}
+
+// A blocking socket has a goroutine that waits for packets.
+type blocking struct{ conn *net.UDPConn }
+
+func (s blocking) WriteTo(b []byte, to netip.AddrPort) error {
+	_, err := s.conn.WriteToUDPAddrPort(b, to)
+	return err
+}
+
+// Close leaves the connection to the pair.
+func (blocking) Close() error { return nil }
+
+// A polled socket is read on the loop of the call.
+type polled struct {
+	*transport.Polled
+	reader reader
+	fn     func(arrival time.Time, from netip.AddrPort, b []byte)
+}
+
+func newPolled(l *leg, s *transport.Polled) *polled {
+	p := &polled{Polled: s}
+	p.reader = reader{leg: l, socket: p}
+	p.fn = p.reader.receive
+	return p
+}
+
+// openSockets decides how the sockets are read: those of video one by one, since
+// pictures come in runs, which are best taken at once as they come.
+func (l *leg) openSockets(video bool) {
+	if !video {
+		if rtp, rtcp, err := l.pair.Poll(); err == nil {
+			l.rtp = newPolled(l, rtp)
+			if rtcp != nil {
+				l.rtcp = newPolled(l, rtcp)
+			}
+			return
+		}
+	}
+	l.rtp = blocking{l.pair.RTP}
+	if l.pair.RTCP != nil {
+		l.rtcp = blocking{l.pair.RTCP}
+	}
+	if video {
+		l.sender = transport.NewSender(l.pair.RTP)
+	}
+}
+
+// start begins to receive. The call and its medium are known by now.
+func (l *leg) start() {
+	for _, s := range []socket{l.rtp, l.rtcp} {
+		switch s := s.(type) {
+		case *polled:
+			if err := s.Watch(l.call.Wake); err != nil {
+				l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+			}
+		case blocking:
+			r := &reader{leg: l, socket: s, plain: make([]byte, packetSize)}
+			receive := transport.Receive
+			if l.sender != nil && s == l.rtp {
+				receive = transport.ReceiveRuns
+			}
+			l.reading.Go(func() { receive(s.conn, r.receive) })
+		}
+	}
+	if _, reads := l.rtp.(*polled); reads {
+		l.polled.Store(true)
+		l.call.Wake() // for what was told of meanwhile
+	}
+}
+
+// Poll reads what has come in, on the loop.
+func (l *leg) Poll(clocked bool, scratch []byte) (more bool) {
+	if !l.polled.Load() {
+		return false
+	}
+	if more = l.rtp.(*polled).read(clocked, scratch); l.rtcp != nil {
+		more = l.rtcp.(*polled).read(false, scratch) || more
+	}
+	return more
+}
+
+func (p *polled) read(clocked bool, scratch []byte) (more bool) {
+	p.reader.plain = scratch[packetSize : 2*packetSize]
+	return p.Read(clocked, scratch[:packetSize], p.fn)
+}
+
+// packetSize is longer than any packet is that a leg takes.
+const packetSize = 2048
+
+// A reader receives from one of the sockets.
+type reader struct {
+	leg    *leg
+	socket socket
+	plain  []byte // for a decrypted packet
+	reply  [64]byte
+}
+
+// receive takes a datagram: what it is decides, not where it came in, since some
+// far ends send RTCP to the RTP port.
+func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
+	l := r.leg
+	switch kind := transport.Classify(b); {
+	case kind == transport.STUN:
+		r.answer(arrival, from, b)
+	case kind == transport.RTP && len(b) >= 12:
+		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTP); ok && len(plain) >= 12 {
+			l.receiveRTP(arrival, from, plain)
+			l.record(arrival, r.socket, from, plain, b, false)
+		}
+	case kind == transport.RTCP && len(b) >= 8:
+		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTCP); ok {
+			l.receiveRTCP(arrival, from, plain)
+			l.record(arrival, r.socket, from, plain, b, false)
+		}
+	default:
+		l.mu.Lock()
+		l.counts.Unknown++
+		l.mu.Unlock()
+	}
+}
+
+// decrypt returns the plain packet. With SRTP only what is authenticated gets any
+// further, so that nobody else can be taken for the far end.
+func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) ([]byte, bool) {
+	keys := r.leg.srtp.Load()
+	if keys == nil && !r.leg.secure {
+		return b, true
+	}
+	if keys != nil {
+		if plain, err := decrypt(keys.protect, r.plain, b); err == nil {
+			return plain, true
+		}
+	}
+	r.leg.mu.Lock()
+	r.leg.counts.Unauthenticated++
+	r.leg.mu.Unlock()
+	return nil, false
+}
+
+func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {
+	l := r.leg
+	l.mu.Lock()
+	reply, ok := l.stun.Answer(r.reply[:0], arrival, from, b)
+	if ok {
+		l.counts.STUN++
+	} else {
+		l.counts.STUNRefused++
+	}
+	l.mu.Unlock()
+	if ok {
+		r.socket.WriteTo(reply, from) //nolint:errcheck // who asks can ask again
+	}
+}
