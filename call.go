@@ -91,6 +91,7 @@ type Call struct {
 	cond      *sync.Cond     // something changed that a waiting reader or writer looks at
 	waiting   int            // goroutines in cond.Wait for anything but media
 	scheduled time.Time      // when the task runs next; zero: not scheduled
+	running   bool           // it runs, and will see in the end when it has to run next
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
 	events    ring[Event]
@@ -269,7 +270,7 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 	if at, limit, reason := c.deadlineLocked(); !at.IsZero() && !now.Before(at) {
 		return nil, nil, nothing, next, c.overdueLocked(limit, reason)
 	}
-	c.scheduled = c.nextLocked()
+	c.running, c.scheduled = false, c.nextLocked()
 	return nil, nil, nothing, c.scheduled, nil
 }
 
@@ -353,7 +354,7 @@ func (c *Call) nextLocked() time.Time {
 // schedule makes the loop run the call when it has something to do. It is
 // called after every change of what that depends on, with the lock held.
 func (c *Call) schedule() {
-	if c.task == nil || c.end != nil {
+	if c.task == nil || c.end != nil || c.running {
 		return
 	}
 	next := c.nextLocked()

@@ -9,9 +9,10 @@ func (c *Call) Wake() { c.task.Wake(time.Time{}) }
 // pollInterval is how long packets may wait where they are read by the clock.
 const pollInterval = 20 * time.Millisecond
 
-// poll reads what has come in on the legs that have to be asked.
+// poll begins a run: it reads what has come in on the legs that have to be asked.
 func (c *Call) poll(now time.Time, scratch []byte) (more bool) {
 	c.mu.Lock()
+	c.running = true
 	audios := c.audios
 	for _, a := range audios {
 		a.clockLocked(now)

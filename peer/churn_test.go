@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,9 @@ func TestChurn(t *testing.T) {
 func churned(t *testing.T, e *peer.Endpoint, b *browser, offer string, stage int, silently bool, after time.Duration, talked *atomic.Int32) parley.Reason {
 	defer b.pc.GracefulClose() //nolint:errcheck // it is the far end's
 	p, answer, err := e.Answer(t.Context(), offer, &peer.CallConfig{Deadlines: parley.Deadlines{Connect: time.Second}})
+	if end, ok := errors.AsType[*parley.EndError](err); ok {
+		return end.Reason // on a machine that is slower than the limits above
+	}
 	if err != nil {
 		t.Error(err)
 		return ""
