@@ -43,8 +43,9 @@ type leg struct {
 	mux     atomic.Bool
 	remote  atomic.Pointer[remote] // nil: nobody
 	srtp    atomic.Pointer[srtpKeys]
+	polls   []*polled   // rtp and rtcp, if they are read on the loop
+	started atomic.Bool // which may begin with it
 	reading sync.WaitGroup
-	polled  atomic.Bool // it reads its sockets when it is polled
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
 	latch      *transport.Latch

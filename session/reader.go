@@ -40,14 +40,16 @@ func newPolled(l *leg, s *transport.Polled) *polled {
 	return p
 }
 
-// openSockets decides how the sockets are read: those of video one by one, since
+// openSockets decides how the sockets are read: those of video by goroutines, since
 // pictures come in runs, which are best taken at once as they come.
 func (l *leg) openSockets(video bool) {
 	if !video {
 		if rtp, rtcp, err := l.pair.Poll(); err == nil {
-			l.rtp = newPolled(l, rtp)
+			p := newPolled(l, rtp)
+			l.rtp, l.polls = p, []*polled{p}
 			if rtcp != nil {
-				l.rtcp = newPolled(l, rtcp)
+				p = newPolled(l, rtcp)
+				l.rtcp, l.polls = p, append(l.polls, p)
 			}
 			return
 		}
@@ -63,34 +65,40 @@ func (l *leg) openSockets(video bool) {
 
 // start begins to receive. The call and its medium are known by now.
 func (l *leg) start() {
-	for _, s := range []socket{l.rtp, l.rtcp} {
-		switch s := s.(type) {
-		case *polled:
-			if err := s.Watch(l.call.Wake); err != nil {
-				l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
-			}
-		case blocking:
-			r := &reader{leg: l, socket: s, plain: make([]byte, packetSize)}
-			receive := transport.Receive
-			if l.sender != nil && s == l.rtp {
-				receive = transport.ReceiveRuns
-			}
-			l.reading.Go(func() { receive(s.conn, r.receive) })
+	for _, p := range l.polls {
+		if err := p.Watch(l.call.Wake); err != nil {
+			l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+			return
 		}
 	}
-	if _, reads := l.rtp.(*polled); reads {
-		l.polled.Store(true)
+	if l.polls != nil {
+		l.started.Store(true)
 		l.call.Wake() // for what was told of meanwhile
+		return
+	}
+	receive := transport.Receive
+	if l.sender != nil {
+		receive = transport.ReceiveRuns
+	}
+	l.read(l.rtp, l.pair.RTP, receive)
+	if l.rtcp != nil {
+		l.read(l.rtcp, l.pair.RTCP, transport.Receive)
 	}
 }
 
-// Poll reads what has come in, on the loop.
+// read receives by a goroutine.
+func (l *leg) read(s socket, conn *net.UDPConn, receive func(*net.UDPConn, func(time.Time, netip.AddrPort, []byte))) {
+	r := &reader{leg: l, socket: s, plain: make([]byte, packetSize)}
+	l.reading.Go(func() { receive(conn, r.receive) })
+}
+
+// Poll reads what has come in, on the loop. RTCP can wait for nobody's clock.
 func (l *leg) Poll(clocked bool, scratch []byte) (more bool) {
-	if !l.polled.Load() {
+	if !l.started.Load() {
 		return false
 	}
-	if more = l.rtp.(*polled).read(clocked, scratch); l.rtcp != nil {
-		more = l.rtcp.(*polled).read(false, scratch) || more
+	for i, p := range l.polls {
+		more = p.read(clocked && i == 0, scratch) || more
 	}
 	return more
 }

@@ -24,20 +24,24 @@ import (
 // each datagram came. That costs a third less than a goroutine that is woken for each
 // of them. Writing is safe from any goroutine, reading is for one at a time.
 type Polled struct {
-	inet6 bool
-	ready atomic.Bool // something may have come since the last Read
+	system system
+	inet6  bool
+	ready  atomic.Bool // something may have come since the last Read
 
-	mu    sync.RWMutex // held for reading while the descriptor is in use
-	fd    int          // -1 when closed
-	watch *loop.Watch  // nil: not begun
+	// Whoever reads holds the first, whoever writes the other, and Close both.
+	reading, writing sync.Mutex
+
+	fd    int         // -1 when closed
+	watch *loop.Watch // nil: not begun
 	zone  zone
+	to    unix.RawSockaddrInet6 // large enough for one of IPv4; guarded by writing
 
 	// For the one who reads.
 	watched bool
 	since   time.Time // of the last Read that left nothing
 	header  unix.Msghdr
 	vector  unix.Iovec
-	from    unix.RawSockaddrInet6 // large enough for one of IPv4
+	from    unix.RawSockaddrInet6
 	control [64]byte
 }
 
@@ -68,7 +72,7 @@ func newPolled(c *net.UDPConn) (*Polled, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Polled{fd: -1, inet6: true}
+	p := &Polled{system: kernel{}, fd: -1, inet6: true}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		if p.fd, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); failed != nil {
@@ -88,8 +92,8 @@ func newPolled(c *net.UDPConn) (*Polled, error) {
 // Watch begins to call ready when something may have come in. It is called from
 // another goroutine and must not block.
 func (p *Polled) Watch(ready func()) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.reading.Lock()
+	defer p.reading.Unlock()
 	if p.fd < 0 {
 		return net.ErrClosed
 	}
@@ -102,8 +106,10 @@ func (p *Polled) Watch(ready func()) error {
 	return err
 }
 
-// maxRead bounds the datagrams of one Read.
-const maxRead = 128
+const (
+	maxRead   = 128 // datagrams in one Read
+	maxErrors = 8   // that do not end it
+)
 
 // Read calls fn for each datagram that has come in, in the memory of buf, which cuts
 // off what is longer; it must not be empty. clocked says that Read will be called
@@ -130,16 +136,18 @@ func (p *Polled) Read(clocked bool, buf []byte, fn func(arrival time.Time, from 
 // readAll also returns after when a datagram comes in that it did not find.
 func (p *Polled) readAll(buf []byte, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (since time.Time, more bool) {
 	var now time.Time
+	errors := 0
 	for range maxRead {
 		n, errno := p.receive()
-		switch errno {
-		case 0:
-		case unix.EAGAIN, unix.EBADF:
+		switch {
+		case errno == 0:
+		case errno == unix.EAGAIN || errno == unix.EBADF || errors == maxErrors:
 			if now.IsZero() {
 				now = p.since
 			}
 			return now, false
 		default:
+			errors++
 			continue
 		}
 		if now.IsZero() {
@@ -153,8 +161,8 @@ func (p *Polled) readAll(buf []byte, fn func(arrival time.Time, from netip.AddrP
 }
 
 func (p *Polled) setWatched(on bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+	p.reading.Lock()
+	defer p.reading.Unlock()
 	if p.watch == nil || p.fd < 0 {
 		return
 	}
@@ -168,11 +176,10 @@ func (p *Polled) setWatched(on bool) {
 	}
 }
 
-// receive takes one datagram. A raw system call is not announced to the scheduler: it
-// does not wait, and is over in less time than that would take.
+// receive takes one datagram.
 func (p *Polled) receive() (n int, errno syscall.Errno) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+	p.reading.Lock()
+	defer p.reading.Unlock()
 	if p.fd < 0 {
 		return 0, unix.EBADF
 	}
@@ -182,8 +189,7 @@ func (p *Polled) receive() (n int, errno syscall.Errno) {
 	h.SetIovlen(1)
 	h.Control = &p.control[0]
 	h.SetControllen(len(p.control))
-	r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(p.fd), uintptr(unsafe.Pointer(h)), unix.MSG_DONTWAIT)
-	return int(r), errno
+	return p.system.receive(p.fd, h)
 }
 
 // sender returns who sent the datagram that was received last.
@@ -216,17 +222,14 @@ func (p *Polled) arrival(now time.Time) time.Time {
 
 // WriteTo sends a datagram.
 func (p *Polled) WriteTo(b []byte, to netip.AddrPort) error {
-	var name unix.RawSockaddrInet6
-	length := p.destination(&name, to)
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	if p.fd < 0 {
 		return net.ErrClosed
 	}
+	length := p.destination(to)
 	for {
-		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&name)), length)
-		switch errno {
+		switch errno := p.system.send(p.fd, b, &p.to, length); errno {
 		case 0:
 			return nil
 		case unix.EINTR:
@@ -236,20 +239,39 @@ func (p *Polled) WriteTo(b []byte, to netip.AddrPort) error {
 	}
 }
 
-// destination writes an address as the family of the socket has it.
-func (p *Polled) destination(name *unix.RawSockaddrInet6, to netip.AddrPort) (length uintptr) {
+// A system makes the system calls of packets. They do not wait, and are over in less
+// time than it would take to announce them to the scheduler.
+type system interface {
+	receive(fd int, h *unix.Msghdr) (n int, errno syscall.Errno)
+	send(fd int, b []byte, to *unix.RawSockaddrInet6, length uintptr) syscall.Errno
+}
+
+type kernel struct{}
+
+func (kernel) receive(fd int, h *unix.Msghdr) (n int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(h)), unix.MSG_DONTWAIT)
+	return int(r), errno
+}
+
+func (kernel) send(fd int, b []byte, to *unix.RawSockaddrInet6, length uintptr) syscall.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(to)), length)
+	return errno
+}
+
+// destination writes down an address as the family of the socket has it.
+func (p *Polled) destination(to netip.AddrPort) (length uintptr) {
+	name, ip := &p.to, to.Addr()
+	*name = unix.RawSockaddrInet6{}
 	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&name.Port))[:], to.Port())
-	if !p.inet6 {
-		if !to.Addr().Unmap().Is4() {
-			name.Family = unix.AF_INET6 // for the kernel to refuse
-			return unix.SizeofSockaddrInet6
-		}
+	if ip.Unmap().Is4() && !p.inet6 {
 		name.Family = unix.AF_INET
-		(*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr = to.Addr().Unmap().As4()
+		(*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr = ip.Unmap().As4()
 		return unix.SizeofSockaddrInet4
 	}
-	name.Family, name.Addr = unix.AF_INET6, to.Addr().As16()
-	if z := to.Addr().Zone(); z != "" {
+	name.Family = unix.AF_INET6 // which a socket of IPv4 refuses
+	name.Addr = ip.As16()
+	if z := ip.Zone(); z != "" {
 		name.Scope_id = p.zone.index(z)
 	}
 	return unix.SizeofSockaddrInet6
@@ -257,8 +279,10 @@ func (p *Polled) destination(name *unix.RawSockaddrInet6, to netip.AddrPort) (le
 
 // Close closes the socket. Another call does nothing.
 func (p *Polled) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	if p.fd < 0 {
 		return nil
 	}

@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // polledPair listens on an address of this machine.
@@ -174,6 +179,90 @@ func TestPolledErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Close()
+}
+
+// A troubled system fails, and has a clock that is set while packets come in.
+type troubled struct {
+	kernel
+	receives, sends []syscall.Errno // that come next
+	step            time.Duration   // of the clock since the packets came
+	calls           int
+}
+
+func (s *troubled) receive(fd int, h *unix.Msghdr) (int, syscall.Errno) {
+	s.calls++
+	if len(s.receives) > 0 {
+		errno := s.receives[0]
+		s.receives = s.receives[1:]
+		return 0, errno
+	}
+	n, errno := s.kernel.receive(fd, h)
+	if c := (*unix.Cmsghdr)(unsafe.Pointer(h.Control)); errno == 0 && h.Controllen > 0 && c.Type == unix.SCM_TIMESTAMPNS {
+		t := (*unix.Timespec)(unsafe.Add(unsafe.Pointer(h.Control), unix.CmsgLen(0)))
+		*t = unix.NsecToTimespec(t.Nano() - int64(s.step))
+	}
+	return n, errno
+}
+
+func (s *troubled) send(fd int, b []byte, to *unix.RawSockaddrInet6, length uintptr) syscall.Errno {
+	if len(s.sends) > 0 {
+		errno := s.sends[0]
+		s.sends = s.sends[1:]
+		return errno
+	}
+	return s.kernel.send(fd, b, to, length)
+}
+
+func TestPolledTrouble(t *testing.T) {
+	a, in, _ := polledPair(t, "127.0.0.1:0", true)
+	_, out, _ := polledPair(t, "127.0.0.1:0", true)
+	if err := in.Watch(func() {}); err != nil {
+		t.Fatal(err)
+	}
+	from, to := &troubled{}, &troubled{}
+	out.system, in.system = from, to
+	buf := make([]byte, 100)
+	read := func() (n int) {
+		in.Read(true, buf, func(time.Time, netip.AddrPort, []byte) { n++ })
+		return n
+	}
+
+	trouble := []syscall.Errno{unix.ENOBUFS, unix.ECONNREFUSED, unix.EPERM, unix.ENETDOWN, unix.EAGAIN}
+	from.sends = append(from.sends, trouble...)
+	for _, want := range trouble {
+		if err := out.WriteTo([]byte("x"), a.LocalAddr()); !errors.Is(err, want) {
+			t.Errorf("error %v, want %v", err, want)
+		}
+	}
+	from.sends = []syscall.Errno{unix.EINTR, unix.EINTR}
+	if err := out.WriteTo([]byte("x"), a.LocalAddr()); err != nil {
+		t.Errorf("after an interruption: %v", err)
+	}
+	to.receives = []syscall.Errno{unix.ECONNREFUSED, unix.EINTR, unix.EPERM}
+	if n := read(); n != 1 {
+		t.Errorf("read %d packets behind errors, want 1", n)
+	}
+
+	// Errors without an end do not keep the others on the loop waiting.
+	to.calls, to.receives = 0, slices.Repeat([]syscall.Errno{unix.EPERM}, 1000)
+	if n := read(); n != 0 || to.calls > 10 {
+		t.Errorf("read %d packets with %d system calls", n, to.calls)
+	}
+	to.receives = nil
+
+	for _, step := range []time.Duration{-time.Hour, time.Hour, -10 * time.Millisecond, 10 * time.Millisecond} {
+		read()
+		begin := time.Now()
+		if err := out.WriteTo([]byte("x"), a.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		to.step = step
+		in.Read(true, buf, func(arrival time.Time, _ netip.AddrPort, _ []byte) {
+			if now := time.Now(); arrival.After(now) || arrival.Before(in.since) {
+				t.Errorf("with a clock that was set by %v, came %v after it was sent", step, arrival.Sub(begin))
+			}
+		})
+	}
 }
 
 func TestPolledDoesNotAllocate(t *testing.T) {
