@@ -152,13 +152,9 @@ func speaks(t *testing.T, p *page, e *peer.Endpoint) error {
 			what, at = "ended", begin+got.duration(heard[i/2].to)
 		}
 		late := e.At - at
-		limit := 150 * time.Millisecond
-		if i == 0 { // the call has just begun, and so has what is known of its background
-			limit = 250 * time.Millisecond
-		}
 		t.Logf("sentence %d %s at %v, told %v later; slack %v", i/2+1, what, at, late, slack)
 		switch {
-		case e.Kind == vad.Start && (late < 0 || late > limit+slack):
+		case e.Kind == vad.Start && (late < 0 || late > 150*time.Millisecond+slack):
 			failed = append(failed, fmt.Errorf("the start of sentence %d was told %v late", i/2+1, late))
 		case e.Kind == vad.Stop && (late-hangover).Abs() > 100*time.Millisecond+slack:
 			failed = append(failed, fmt.Errorf("the stop of sentence %d was told after %v", i/2+1, late))

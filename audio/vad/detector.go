@@ -71,6 +71,20 @@ const (
 	minOnset = 7  // and at least: when a sound's beginning has left the window
 	maxNoisy = 60 // hops of speech without voice, at most
 
+	// Everything changes until the window is full of a sound that begins: that
+	// counts for little.
+	beginning, littleScore = 4, 1.5
+
+	// A voice that moves changes its colour by more than the first, in dB, while it
+	// is no softer than before; a buzz that is switched on does not, once it fills
+	// the window. It counts twice. Of the evidence no more than maxSure hops come
+	// from how clear it is, so that MinSpeech stays a time.
+	clearColour = 1.2
+	maxSure     = 3
+
+	// falling in dB a hop is what ends, and changes only because of that.
+	falling = 3
+
 	// Noise of any colour stays below the first in 999 of 1000 windows.
 	someVoice, clearVoice = 0.36, 0.44
 
@@ -110,6 +124,8 @@ type Detector struct {
 
 	active bool
 	score  float64 // hops of evidence
+	sure   float64 // of score, what was above the usual for its hop
+	before float64 // dBov, of the last 10 ms
 	onset  int     // hops since sound began; 0: there is none
 	quiet  int     // hops since sound
 	mute   int     // hops since voice
@@ -241,19 +257,28 @@ func (d *Detector) listen(dst []Event, f features) []Event {
 	switch {
 	case sound && f.voiced > clearVoice && (f.change < steady || f.peaky > pureTone):
 		d.score -= 3
-	case sound && f.voiced > someVoice && f.peaky < mixedTone && f.wide >= minWide && f.change > lively:
-		d.score += min((f.voiced-someVoice)/(clearVoice-someVoice), 1.5)
+	case sound && f.voiced > someVoice && f.peaky < mixedTone && f.wide >= minWide && f.change > lively && f.level > d.before-falling:
+		evidence := min((f.voiced-someVoice)/(clearVoice-someVoice), 2)
+		if f.colour > clearColour && f.level > d.before && d.onset >= beginning {
+			evidence *= 2
+		}
+		sure := min(max(0, evidence-1.5), maxSure-d.sure)
+		d.score += min(evidence, 1.5) + sure
+		d.sure += sure
 	default:
 		d.score -= 0.3
 	}
-	d.score = max(0, d.score)
-	if d.onset < minOnset {
-		d.score = min(d.score, d.minSpeech-1)
+	d.before = f.level
+	if d.onset < beginning {
+		d.score = min(d.score, littleScore)
 	}
-	if d.score < d.minSpeech {
+	if d.score <= 0 {
+		d.score, d.sure = 0, 0
+	}
+	if d.onset < minOnset || d.score < d.minSpeech {
 		return dst
 	}
-	d.active, d.score, d.quiet, d.mute, d.peak = true, 0, 0, 0, f.level
+	d.active, d.score, d.sure, d.quiet, d.mute, d.peak = true, 0, 0, 0, 0, f.level
 	now := d.now()
 	start := now - time.Duration(d.onset-1)*10*time.Millisecond - centre - d.preRoll
 	return append(dst, Event{Start, max(start, d.earliest), now})

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/audio/tone"
 	"github.com/parley-media/parley/audio/vad"
+	"github.com/parley-media/parley/internal/speech"
 )
 
 const ms = time.Millisecond
@@ -114,6 +115,23 @@ func TestSpeechFromTheStart(t *testing.T) {
 	events := run(t, 8000, x, vad.Config{})
 	if len(events) != 2 || events[0].Time != 0 || events[0].At > 150*ms {
 		t.Errorf("events are %v", events)
+	}
+}
+
+// A sentence begins with a syllable of 60 ms, and a pause as long follows before the
+// next. It is told before that one, wherever the hops of 10 ms happen to lie.
+func TestShortFirstSyllable(t *testing.T) {
+	all := speech.PCM()
+	loud := func(s int16) bool { return s > 410 || s < -410 }
+	words := all[slices.IndexFunc(all, loud):][:speech.Rate]
+	for phase := range 20 {
+		lead := speech.Rate*6/5 + phase*speech.Rate/2000
+		x := append(make([]int16, lead), words...)
+		events := detect(t, newDetector(t, mono(speech.Rate), vad.Config{}), mono(speech.Rate), x, 20*ms, 0)
+		onset := mono(speech.Rate).Duration(lead)
+		if len(events) == 0 || events[0].At-onset > 150*ms {
+			t.Errorf("speech from %v on: %v", onset, events)
+		}
 	}
 }
 

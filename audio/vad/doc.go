@@ -17,9 +17,9 @@
 // above the noise that is periodic at a pitch of 75 to 400 Hz, spread over the
 // spectrum, and never the same for long. Noise of any colour is not periodic,
 // hum and buzz stay as they are, tones are narrow; none of them starts speech,
-// not even when it begins suddenly, but for a buzz that begins in noise almost
-// as loud, now and then. Once there is speech, any sound above the
-// noise keeps it up, for up to 0.6 s without voice.
+// not even when it begins suddenly. A buzz that comes and goes in noise almost as
+// loud does now and then, and so do many loud clicks in a second. Once there is
+// speech, any sound above the noise keeps it up, for up to 0.6 s without voice.
 //
 // It starts some 100 ms after a voice, and later by as long as a word begins
 // with consonants that have none, and by a short first syllable in noise that is

@@ -44,6 +44,7 @@ type features struct {
 	voiced float64 // how periodic: 1 is a pulse train
 	peaky  float64 // 0 to 1: how much is in the two strongest lines
 	change float64 // mean over the bands above the noise of the dB from 20 or 40 ms before, the lesser
+	colour float64 // of the change, what is not alike in all bands: 0 for what is only louder or softer
 	wide   int     // bands above the noise, and not far below the strongest
 }
 
@@ -138,7 +139,8 @@ func (e *extractor) next() features {
 		levels, snrs [bands]float64
 		total        float32
 		weights      float64
-		change       [2]float64
+		moved        [2][bands]float64 // dB from 20 and 40 ms before
+		ws           [bands]float64
 	)
 	loudest := math.Inf(-1)
 	for b := range bands {
@@ -156,18 +158,24 @@ func (e *extractor) next() features {
 	for b := range bands {
 		// Noise changes, too, in bands where it is not far below the sound or not
 		// yet known; it must not make steady sounds seem to.
-		if w := min(snrs[b], levels[b]-loudest+near) - 6; w > 0 {
-			change[0] += w * math.Abs(levels[b]-e.lags[1][b])
-			change[1] += w * math.Abs(levels[b]-e.lags[3][b])
-			weights += w
-		}
+		ws[b] = max(0, min(snrs[b], levels[b]-loudest+near)-6)
+		weights += ws[b]
+		moved[0][b], moved[1][b] = levels[b]-e.lags[1][b], levels[b]-e.lags[3][b]
 		if snrs[b] > 6 && levels[b] > loudest-40 {
 			f.wide++
 		}
 	}
 	f.level = dB(total)
 	if weights > 0 {
-		f.change = min(change[0], change[1]) / weights
+		f.change, f.colour = math.Inf(1), math.Inf(1)
+		for i := range moved {
+			f.change = min(f.change, deviation(&moved[i], &ws, weights, 0))
+			mean := 0.0
+			for b, d := range moved[i] {
+				mean += ws[b] * d / weights
+			}
+			f.colour = min(f.colour, deviation(&moved[i], &ws, weights, mean))
+		}
 	}
 	copy(e.lags[1:], e.lags[:])
 	e.lags[0] = levels
@@ -176,6 +184,15 @@ func (e *extractor) next() features {
 	}
 	e.follow()
 	return f
+}
+
+// deviation returns the weighted mean of how far x is from a value.
+func deviation(x, weights *[bands]float64, sum, from float64) float64 {
+	d := 0.0
+	for b, v := range x {
+		d += weights[b] * math.Abs(v-from)
+	}
+	return d / sum
 }
 
 // harmonics sets what tells a voice from noise and from tones.
