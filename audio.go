@@ -85,6 +85,7 @@ type Audio struct {
 	apart    bool                // they are: frames cannot be
 	digits   ring[dtmf.Report]
 	taps     []*Tap
+	replies  *replies           // nil: not measured
 	handler  func(*audio.Frame) // nil: frames are read
 	polled   PolledLeg          // the leg, if it has to be asked
 	pollAt   time.Time          // when it is, at the latest; zero: when it wakes the call
@@ -212,6 +213,7 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 	case err != nil:
 		return endOfRead(err)
 	}
+	a.hearLocked(f)
 	return nil
 }
 
@@ -385,6 +387,8 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		switch {
 		case err != nil:
 			return err
+		case ctx.Err() != nil: // or else this would come behind the Flush of Say
+			return ctx.Err()
 		case a.overLocked() != nil:
 			return a.overLocked()
 		case over:
@@ -394,7 +398,9 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		}
 		n := min(len(samples), a.sender.Room()/format.Channels*format.Channels)
 		part := audio.Frame{Format: format, Samples: samples[:n], Time: at}
-		if err := a.sender.Write(time.Now(), &part); err != nil {
+		now := time.Now()
+		a.sayLocked(now, &part)
+		if err := a.sender.Write(now, &part); err != nil {
 			return err
 		}
 		samples = samples[n:]
@@ -409,7 +415,9 @@ func (a *Audio) queueLiveLocked(f *audio.Frame, flushes int) error {
 	if a.flushes != flushes || a.sender.Format() != f.Format {
 		return nil
 	}
-	if err := a.sender.WriteLive(time.Now(), f); err != nil {
+	now := time.Now()
+	a.replies.writeLive(now, f)
+	if err := a.sender.WriteLive(now, f); err != nil {
 		return err
 	}
 	a.written = f.Time + f.Duration()
@@ -428,6 +436,7 @@ func (a *Audio) Flush(fade time.Duration) stream.Played {
 	defer c.mu.Unlock()
 	a.flushes++
 	played := a.sender.Flush(fade)
+	a.replies.flush(time.Now())
 	c.cond.Broadcast()
 	c.schedule()
 	return played

@@ -48,6 +48,9 @@ func (a *Audio) rename(now time.Time, ssrc uint32, sequence uint16) {
 func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 	room, digits := a.sender.Room(), a.sender.PendingDigits()
 	b, ok := a.sender.AppendPacket(dst, now)
+	if a.replies != nil {
+		a.replies.leaves(now, a.sender.Played())
+	}
 	if ok && len(a.taps) > 0 {
 		a.tapLocked(a.dueAtLocked(now), b[len(dst):])
 	}

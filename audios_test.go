@@ -23,7 +23,7 @@ func addAudio(t *testing.T, x, y *Call, mid string) (atX, atY *Audio) {
 	t.Helper()
 	fromX, fromY := newPlug(nil), newPlug(nil)
 	add := func(c *Call, leg *plug) *Audio {
-		a, err := c.AddAudio(AudioConfig{
+		a, err := c.AttachAudio(AudioConfig{
 			Leg: leg, Mid: mid, Label: "tab", Send: pcmu, Event: events, Receive: []codec.Params{pcmu, events}, Playout: stream.InOrder,
 		})
 		if err != nil {
@@ -185,24 +185,24 @@ func TestAudiosBounded(t *testing.T) {
 		}
 		var last *Audio
 		for range MaxLines {
-			a, err := x.AddAudio(AudioConfig{Leg: lost(), Send: pcmu, Receive: []codec.Params{pcmu}})
+			a, err := x.AttachAudio(AudioConfig{Leg: lost(), Send: pcmu, Receive: []codec.Params{pcmu}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			last = a
 		}
 		config := AudioConfig{Leg: lost(), Send: pcmu, Receive: []codec.Params{pcmu}}
-		if _, err := x.AddAudio(config); err != ErrManyLines {
+		if _, err := x.AttachAudio(config); err != ErrManyLines {
 			t.Error(err)
 		}
 		last.Remove()
 		config.Leg = lost()
-		if _, err := x.AddAudio(config); err != nil {
+		if _, err := x.AttachAudio(config); err != nil {
 			t.Error(err)
 		}
 		x.Close()
 		config.Leg = lost()
-		if _, err := x.AddAudio(config); !errors.Is(err, x.Err()) {
+		if _, err := x.AttachAudio(config); !errors.Is(err, x.Err()) {
 			t.Error(err)
 		}
 	})

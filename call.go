@@ -62,6 +62,7 @@ type Config struct {
 	Audio     *AudioConfig // nil: none
 	Video     *VideoConfig // nil: none
 	Channels  Channels     // nil: none
+	Lines     Lines        // nil: this end cannot ask for more
 	Deadlines Deadlines
 	Logger    *slog.Logger // nil: no log
 }
@@ -77,6 +78,7 @@ type Call struct {
 	deadlines Deadlines
 	opened    time.Time
 	channels  Channels // nil: none
+	adder     Lines    // nil: lines cannot be added
 	task      *loop.Task
 	done      chan struct{} // closed when the call has ended
 	released  chan struct{} // closed when everything has been released
@@ -105,6 +107,7 @@ func New(c Config) (*Call, error) {
 		logger:    c.Logger,
 		deadlines: c.Deadlines,
 		channels:  c.Channels,
+		adder:     c.Lines,
 		opened:    time.Now(),
 		done:      make(chan struct{}),
 		released:  make(chan struct{}),

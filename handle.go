@@ -51,6 +51,7 @@ func (a *Audio) takeLocked(now time.Time) bool {
 		return false
 	}
 	a.handling = a.handler
+	a.hearLocked(&a.frame)
 	return true
 }
 

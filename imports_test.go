@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"stream"},
 	{".", "transport"},
 	{"session", "peer", "file"},
-	{"bridge", "sip"},
+	{"bridge", "conference", "sip"},
 	{"server/page", "server"},
 	{"apps/internal/*"},
 	{"apps/*", "internal/bench", "internal/quality"},

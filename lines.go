@@ -111,9 +111,10 @@ var ErrManyLines = errors.New("parley: the call has too many lines")
 
 var errLineAddition = errors.New("parley: a line cannot be added")
 
-// AddAudio adds one more audio to a call. It is meant for packages that make
-// legs. The call owns the leg from then on, also when AddAudio fails.
-func (c *Call) AddAudio(config AudioConfig) (a *Audio, err error) {
+// AttachAudio adds one more audio to a call, on which the far end has agreed. It is
+// meant for packages that make legs. The call owns the leg from then on, also when
+// AttachAudio fails. Applications use [Call.AddAudio].
+func (c *Call) AttachAudio(config AudioConfig) (a *Audio, err error) {
 	c.mu.Lock()
 	err = c.endedLocked()
 	if err == nil && len(c.audios) == MaxLines {
@@ -133,9 +134,8 @@ func (c *Call) AddAudio(config AudioConfig) (a *Audio, err error) {
 	return a, nil
 }
 
-// AddVideo adds one more video to a call. It is meant for packages that make
-// legs. The call owns the leg from then on, also when AddVideo fails.
-func (c *Call) AddVideo(config VideoConfig) (v *Video, err error) {
+// AttachVideo does the same for a video.
+func (c *Call) AttachVideo(config VideoConfig) (v *Video, err error) {
 	c.mu.Lock()
 	err = c.endedLocked()
 	if err == nil && len(c.videos) == MaxLines {

@@ -18,7 +18,7 @@ func addVideo(t *testing.T, x, y *Call, mid string) (atX, atY *Video) {
 	t.Helper()
 	fromX, fromY := newPlug(nil), newPlug(nil)
 	add := func(c *Call, leg *plug) *Video {
-		v, err := c.AddVideo(VideoConfig{Leg: leg, Mid: mid, Label: "screen", Send: vp8, Receive: []codec.Params{vp8}})
+		v, err := c.AttachVideo(VideoConfig{Leg: leg, Mid: mid, Label: "screen", Send: vp8, Receive: []codec.Params{vp8}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,12 +120,12 @@ func TestLinesBounded(t *testing.T) {
 			addVideo(t, x, y, "")
 		}
 		config := VideoConfig{Leg: newPlug(nil), Send: vp8, Receive: []codec.Params{vp8}}
-		if _, err := x.AddVideo(config); err != ErrManyLines {
+		if _, err := x.AttachVideo(config); err != ErrManyLines {
 			t.Error(err)
 		}
 		x.Close()
 		config.Leg = newPlug(nil)
-		if _, err := x.AddVideo(config); !errors.Is(err, x.Err()) {
+		if _, err := x.AttachVideo(config); !errors.Is(err, x.Err()) {
 			t.Error(err)
 		}
 	})
@@ -138,7 +138,7 @@ func TestAudioAddedLater(t *testing.T) {
 			t.Fatal("audio")
 		}
 		config := AudioConfig{Leg: newPlug(nil), Send: pcmu, Receive: []codec.Params{pcmu}}
-		a, err := x.AddAudio(config)
+		a, err := x.AttachAudio(config)
 		if err != nil || x.Audio() != a {
 			t.Fatal(err)
 		}

@@ -77,6 +77,7 @@ type Player struct {
 	moved    int           // a seek was asked for since
 	origin   time.Time     // when play time was 0; meaningless while paused
 	elapsed  time.Duration // play time, while paused
+	pausedAt time.Time
 	segments []playSegment
 }
 
@@ -260,14 +261,25 @@ func (p *Player) Play() error {
 		p.seekLocked(0)
 	}
 	if p.paused {
+		p.elapsed = max(p.elapsed, min(p.sentLocked(), p.elapsed+time.Since(p.pausedAt)))
 		p.paused, p.origin = false, time.Now().Add(-p.elapsed)
 	}
 	p.wakeLocked()
 	return nil
 }
 
+// sentLocked returns until when all lines have been given what to play.
+func (p *Player) sentLocked() (until time.Duration) {
+	for i, l := range p.lines {
+		if i == 0 || l.end < until {
+			until = l.end
+		}
+	}
+	return until
+}
+
 // Pause holds the position. What the calls have already, a tenth of a second, is
-// still sent.
+// still sent, and Play goes on at once behind that.
 func (p *Player) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -276,7 +288,7 @@ func (p *Player) Pause() {
 
 func (p *Player) pauseLocked() {
 	if !p.paused {
-		p.elapsed, p.paused = p.nowLocked(), true
+		p.elapsed, p.paused, p.pausedAt = p.nowLocked(), true, time.Now()
 		for _, l := range p.lines {
 			l.running = false
 		}
@@ -294,7 +306,8 @@ func (p *Player) Stop() {
 
 // Seek goes on at another position, which is taken for 0 if it is negative. Beyond
 // the end there is nothing to play. What waits to be sent is dropped; what comes in
-// its place is due when that would have been over, a tenth of a second later.
+// its place is due 40 ms later, when what is on its way is over, or for a writer that
+// cannot drop anything when all is over that it has, a tenth of a second later.
 func (p *Player) Seek(to time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -309,19 +322,20 @@ func (p *Player) seekLocked(to time.Duration) {
 	p.seeking, p.target = true, to
 	p.moved++
 	p.ended, p.err = false, nil
-	p.from = p.nowLocked()
-	for _, l := range p.lines { // behind what was written, as times don't go back
-		p.from = max(p.from, l.end)
-	}
-	p.segments = append(p.segments[:0], playSegment{p.from, to})
+	now := p.nowLocked()
+	p.from = now
 	for i := range p.rings {
 		p.rings[i].clear()
 	}
 	for _, l := range p.lines {
 		l.behind, l.running = l.picture, false
 		l.next = p.ring(l.picture).base
-		l.flushLocked()
+		if l.flushLocked() {
+			l.end = min(l.end, now+playFlushed)
+		}
+		p.from = max(p.from, l.end) // behind what has left, as times don't go back
 	}
+	p.segments = append(p.segments[:0], playSegment{p.from, to})
 	p.wakeLocked()
 }
 

@@ -22,6 +22,10 @@ const (
 	playLead = 100 * time.Millisecond
 	playGap  = 200 * time.Millisecond
 
+	// playFlushed is how much of what was written still leaves after it was dropped: the
+	// packet under way, and the one in which the sound fades out.
+	playFlushed = 40 * time.Millisecond
+
 	// playLate is how late sound is not played any more.
 	playLate = 300 * time.Millisecond
 )
@@ -119,8 +123,8 @@ func (l *playLine) stopLocked() {
 	l.wake.poke()
 }
 
-// flushLocked drops what the writer has not sent, if it can.
-func (l *playLine) flushLocked() {
+// flushLocked drops what the writer has not sent, and reports whether it can.
+func (l *playLine) flushLocked() bool {
 	switch w := l.writer.(type) {
 	case interface {
 		Flush(fade time.Duration) stream.Played
@@ -128,7 +132,10 @@ func (l *playLine) flushLocked() {
 		w.Flush(8 * time.Millisecond)
 	case interface{ Flush() }:
 		w.Flush()
+	default:
+		return false
 	}
+	return true
 }
 
 // beginLocked goes on at what is due now.

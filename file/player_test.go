@@ -202,9 +202,13 @@ func TestPlayPauseSeekStop(t *testing.T) {
 		if n < 50 || n > 56 || p.Position() != time.Second {
 			t.Errorf("%d frames in 1 s, and the position is %v", n, p.Position())
 		}
-		p.Play()
-		time.Sleep(time.Second - ms) // at 2 s
-		if got := len(l.all()); got < 100 || got > 105 {
+		p.Play() // what was sent before the pause is over
+		time.Sleep(ms)
+		if got := len(l.all()); got <= n {
+			t.Error("it does not go on at once")
+		}
+		time.Sleep(900*ms - 2*ms) // at 2 s
+		if got := len(l.all()); got < 100 || got > 106 {
 			t.Errorf("%d frames in 2 s", got)
 		}
 		if err := p.Seek(8 * time.Second); err != nil {
@@ -212,7 +216,7 @@ func TestPlayPauseSeekStop(t *testing.T) {
 		}
 		seen := len(l.all())
 		time.Sleep(200 * ms)
-		if got := l.all()[seen]; got.value != 401 || got.when < 7999*ms || got.when > 8119*ms || p.Position() != 8*time.Second+8199*ms-got.when {
+		if got := l.all()[seen]; got.value != 401 || got.when < 7899*ms || got.when > 8019*ms || p.Position() != 8*time.Second+8099*ms-got.when {
 			t.Errorf("after seeking: frame %d at %v, and the position is %v", got.value, got.when, p.Position())
 		}
 		p.Seek(-1) // backwards, to the beginning

@@ -21,7 +21,7 @@ func TestRecordSecondAudio(t *testing.T) {
 		x, y := calls(t, pcmu)
 		add := func(c *parley.Call) (*parley.Audio, *wire) {
 			w := newWire()
-			a, err := c.AddAudio(parley.AudioConfig{Leg: w, Send: pcmu, Receive: []codec.Params{pcmu}})
+			a, err := c.AttachAudio(parley.AudioConfig{Leg: w, Send: pcmu, Receive: []codec.Params{pcmu}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,14 +108,14 @@ func TestRecordCallOfManyLines(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			x, y := calls(t, opusCodec)
 			a := newWire()
-			if _, err := y.AddAudio(parley.AudioConfig{Leg: a, Send: opusCodec, Receive: []codec.Params{opusCodec}}); err != nil {
+			if _, err := y.AttachAudio(parley.AudioConfig{Leg: a, Send: opusCodec, Receive: []codec.Params{opusCodec}}); err != nil {
 				t.Fatal(err)
 			}
 			vp8Codec := codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
 			// One whose codec the file cannot have is left out.
 			for _, p := range []codec.Params{vp8Codec, {Name: "H264", PayloadType: 97, ClockRate: 90000}} {
 				w := newWire()
-				if _, err := y.AddVideo(parley.VideoConfig{Leg: w, Send: p, Receive: []codec.Params{vp8Codec}}); err != nil {
+				if _, err := y.AttachVideo(parley.VideoConfig{Leg: w, Send: p, Receive: []codec.Params{vp8Codec}}); err != nil {
 					t.Fatal(err)
 				}
 				defer func() {

@@ -126,7 +126,7 @@ func serverChanges(t *testing.T, p *page, e *peer.Endpoint) {
 
 	count := 0
 	for i, half := range []int{8, 10} {
-		for _, add := range []func() error{far.AddAudio, far.AddVideo} {
+		for _, add := range []func() error{far.RequestAudio, far.RequestVideo} {
 			if err := add(); err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func serverChanges(t *testing.T, p *page, e *peer.Endpoint) {
 		camera.RequestKeyframe()
 		p.shows(t, screen.Mid(), 1)
 
-		for _, l := range []peer.Line{added, screen} {
+		for _, l := range []parley.Line{added, screen} {
 			if err := far.Remove(l); err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 )
 
 // A connection is a peer connection of pion, the call that it carries, and the
-// legs between them. For the call it is what opens its channels.
+// legs between them. For the call it is what opens its channels, and asks for lines.
 type connection struct {
 	pc       *webrtc.PeerConnection
 	name     string // of the stream that all our tracks belong to
@@ -27,9 +27,10 @@ type connection struct {
 
 	signalling sync.Mutex // held during an exchange of descriptions
 	legs       map[*webrtc.RTPTransceiver]*leg
-	tracks     int    // legs made so far
-	layout     []slot // the lines of the last description that both ends have agreed on
-	talks      bool   // this end has opened a channel
+	tracks     int           // legs made so far
+	layout     []slot        // the lines of the last description that both ends have agreed on
+	talks      bool          // this end has opened a channel
+	exchanged  chan struct{} // closed, and made anew, when both ends have agreed
 
 	mu         sync.Mutex
 	closed     bool
@@ -42,11 +43,12 @@ type connection struct {
 
 func newConnection(pc *webrtc.PeerConnection, c *CallConfig, logger *slog.Logger) *connection {
 	n := &connection{
-		pc:     pc,
-		name:   rand.Text(),
-		legs:   map[*webrtc.RTPTransceiver]*leg{},
-		needed: make(chan struct{}, 1),
-		news:   make(chan struct{}),
+		pc:        pc,
+		name:      rand.Text(),
+		legs:      map[*webrtc.RTPTransceiver]*leg{},
+		needed:    make(chan struct{}, 1),
+		exchanged: make(chan struct{}),
+		news:      make(chan struct{}),
 	}
 	if c != nil {
 		n.config = *c
@@ -57,7 +59,7 @@ func newConnection(pc *webrtc.PeerConnection, c *CallConfig, logger *slog.Logger
 
 // open makes the call, which owns the connection from then on.
 func (c *connection) open(logger *slog.Logger) (err error) {
-	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: logger, Channels: c})
+	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: logger, Channels: c, Lines: c})
 	if err != nil {
 		return err
 	}

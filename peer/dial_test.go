@@ -152,7 +152,7 @@ func TestDial(t *testing.T) {
 func TestLinesComeAndGo(t *testing.T) {
 	caller, called := dial(t, &peer.CallConfig{Videos: 1})
 	watch(t, caller.Video(), called.Video(), 1)
-	if err := caller.AddVideo(); err != nil {
+	if err := caller.RequestVideo(); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -170,7 +170,7 @@ func TestLinesComeAndGo(t *testing.T) {
 	watch(t, from[0], at[0], 4)
 
 	// The other end may add one as well.
-	if err := called.AddVideo(); err != nil {
+	if err := called.RequestVideo(); err != nil {
 		t.Fatal(err)
 	}
 	renegotiate(t, called, caller, nil)

@@ -9,8 +9,8 @@
 // and [parley.Call.Videos]) and data channels ([parley.Call.AcceptChannel]).
 // Candidates may trickle both ways: [Peer.AddCandidate], [Peer.ReadCandidate].
 // While it goes on, either end may offer again: [Peer.Answer], [Peer.Offer], after
-// [Peer.AddAudio], [Peer.AddVideo], [Peer.Remove] and [Peer.SetDirection] of this
-// end. A program calls another one with [Endpoint.Dial].
+// [parley.Call.AddAudio], [parley.Call.AddVideo], [parley.Call.Remove] and
+// [Peer.SetDirection] of this end. A program calls another one with [Endpoint.Dial].
 //
 // What the network loses of video is asked for again, and may come again in a stream
 // of its own (RTX, RFC 4588). What this end sends again goes where it went before.

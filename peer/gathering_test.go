@@ -36,11 +36,11 @@ func TestGatheringHoldsUpNothing(t *testing.T) {
 	defer caller.Close()
 	defer called.Close()
 	begin := time.Now()
-	if err := caller.AddVideo(); err != nil {
+	if err := caller.RequestVideo(); err != nil {
 		t.Fatal(err)
 	}
 	renegotiate(t, caller, called, nil)
-	if err := called.AddVideo(); err != nil {
+	if err := called.RequestVideo(); err != nil {
 		t.Fatal(err)
 	}
 	renegotiate(t, called, caller, nil)

@@ -27,6 +27,8 @@ func (c *connection) agreed(all []section) {
 	for _, s := range all {
 		c.layout = append(c.layout, slot{s.mid, s.kind, s.off})
 	}
+	close(c.exchanged)
+	c.exchanged = make(chan struct{})
 	c.review()
 }
 

@@ -1,8 +1,9 @@
 package peer
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
@@ -14,38 +15,89 @@ import (
 // offer of the far end.
 func (p *Peer) Negotiate() <-chan struct{} { return p.c.needed }
 
-// AddAudio asks for one more line of audio, which the call has after the next
-// offer of this end and its answer. It takes the place of one that was removed, if
-// there is one. The error wraps [parley.ErrManyLines], or is that of the call if
-// it has ended.
-func (p *Peer) AddAudio() error {
-	return p.change(func(c *connection) error { return c.add(webrtc.RTPCodecTypeAudio) })
+// RequestAudio asks for one more line of audio, which the call has after the next
+// offer of this end and its answer: [parley.Call.AddAudio] waits for that. The line
+// takes the place of one that was removed, if there is one. The error wraps
+// [parley.ErrManyLines], or is that of the call if it has ended.
+func (p *Peer) RequestAudio() error { return p.request(webrtc.RTPCodecTypeAudio) }
+
+// RequestVideo does the same for video.
+func (p *Peer) RequestVideo() error { return p.request(webrtc.RTPCodecTypeVideo) }
+
+func (p *Peer) request(kind webrtc.RTPCodecType) error {
+	return p.c.change(func() error {
+		_, err := p.c.add(kind)
+		return err
+	})
 }
 
-// AddVideo does the same for video.
-func (p *Peer) AddVideo() error {
-	return p.change(func(c *connection) error { return c.add(webrtc.RTPCodecTypeVideo) })
+// AddAudio is for the call.
+func (c *connection) AddAudio(ctx context.Context) (*parley.Audio, error) {
+	l, err := c.agreedOn(ctx, webrtc.RTPCodecTypeAudio)
+	a, _ := l.(*parley.Audio)
+	return a, err
 }
 
-// A Line is a [*parley.Audio] or a [*parley.Video] of a call.
-type Line interface {
-	Mid() string
-	Direction() parley.Direction
+// AddVideo is for the call.
+func (c *connection) AddVideo(ctx context.Context) (*parley.Video, error) {
+	l, err := c.agreedOn(ctx, webrtc.RTPCodecTypeVideo)
+	v, _ := l.(*parley.Video)
+	return v, err
 }
 
-// ErrNoLine is returned for a line that is not in the call, or not any more.
-var ErrNoLine = errors.New("peer: the call does not have the line")
+// patience is how long the far end may take to agree to a line.
+const patience = 15 * time.Second
 
-// Remove takes a line out of the call, at once for this end, where reading it ends
-// with [io.EOF], and for the far end with the next exchange, which [Peer.Negotiate]
-// asks for. The first line of the descriptions stays in them for good and becomes
-// inactive, since browsers would give up the connection with it. The error is
-// [ErrNoLine], or that of the call if it has ended.
-func (p *Peer) Remove(of Line) error {
-	return p.change(func(c *connection) error {
+// agreedOn asks for a line, and waits until both ends have described it.
+func (c *connection) agreedOn(ctx context.Context, kind webrtc.RTPCodecType) (got line, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w: no answer of the far end within %v", parley.ErrNotAgreed, patience))
+	defer cancel()
+	var l *leg
+	err = c.change(func() (err error) {
+		l, err = c.add(kind)
+		return err
+	})
+	for err == nil {
+		c.signalling.Lock()
+		got = l.line
+		settled, exchanged := l.settled, c.exchanged
+		c.signalling.Unlock()
+		switch {
+		case got != nil:
+			return got, nil
+		case settled:
+			return nil, fmt.Errorf("%w: the far end turned it down", parley.ErrNotAgreed)
+		}
+		select {
+		case <-exchanged:
+		case <-c.call.Done():
+			return nil, c.call.Err()
+		case <-ctx.Done():
+			err = c.takeBack(l, context.Cause(ctx))
+		}
+	}
+	return got, err
+}
+
+// takeBack does without a line that was asked for, unless it is there by now.
+func (c *connection) takeBack(l *leg, why error) error {
+	return c.change(func() error {
+		if l.line == nil && !l.off {
+			l.removed = true
+			c.review()
+			return why
+		}
+		return nil
+	})
+}
+
+// Remove is for the call. The first line of the descriptions stays in them for good
+// and becomes inactive, since browsers would give up the connection with it.
+func (c *connection) Remove(of parley.Line) error {
+	return c.change(func() error {
 		l := c.legOf(of)
 		if l == nil {
-			return ErrNoLine
+			return parley.ErrNoLine
 		}
 		if l.removed = true; l.line.Mid() == c.tag() {
 			l.kept, l.own = true, parley.Inactive
@@ -59,15 +111,15 @@ func (p *Peer) Remove(of Line) error {
 // SetDirection says which ways media may go on a line, as seen from this end, as
 // far as the far end wants it too. It holds from the next exchange on, which
 // [Peer.Negotiate] asks for; Direction of the line tells what was agreed. The
-// error is [ErrNoLine], or that of the call if it has ended.
-func (p *Peer) SetDirection(of Line, d parley.Direction) error {
+// error is [parley.ErrNoLine], or that of the call if it has ended.
+func (p *Peer) SetDirection(of parley.Line, d parley.Direction) error {
 	if d > parley.Inactive {
 		return fmt.Errorf("peer: direction %d", d)
 	}
-	return p.change(func(c *connection) error {
-		l := c.legOf(of)
+	return p.c.change(func() error {
+		l := p.c.legOf(of)
 		if l == nil {
-			return ErrNoLine
+			return parley.ErrNoLine
 		}
 		l.own = d
 		return nil
@@ -75,13 +127,12 @@ func (p *Peer) SetDirection(of Line, d parley.Direction) error {
 }
 
 // change changes something that the far end has to be told.
-func (p *Peer) change(do func(*connection) error) error {
-	c := p.c
+func (c *connection) change(do func() error) error {
 	c.signalling.Lock()
 	defer c.signalling.Unlock()
-	err := p.Err()
+	err := c.call.Err()
 	if err == nil {
-		err = do(c)
+		err = do()
 	}
 	if err == nil {
 		c.review()
@@ -90,7 +141,7 @@ func (p *Peer) change(do func(*connection) error) error {
 }
 
 // legOf returns the leg of a line that the call has, or nil.
-func (c *connection) legOf(of Line) *leg {
+func (c *connection) legOf(of parley.Line) *leg {
 	for _, l := range c.legs {
 		if l.line != nil && any(l.line) == any(of) {
 			return l
@@ -143,7 +194,7 @@ func (c *connection) review() {
 func (c *connection) pending() bool {
 	for _, l := range c.legs {
 		switch {
-		case l.off:
+		case l.off, l.removed && !l.settled:
 		case !l.settled, l.removed && !l.kept, l.own != l.said:
 			return true
 		}

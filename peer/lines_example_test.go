@@ -11,7 +11,7 @@ import (
 
 // A program gives the far end a second line of audio in a call that goes on, as for
 // one more participant, and takes it away again.
-func ExamplePeer_AddAudio() {
+func ExamplePeer_RequestAudio() {
 	ctx := context.Background()
 	here, err := peer.Listen(nil)
 	if err != nil {
@@ -49,7 +49,7 @@ func ExamplePeer_AddAudio() {
 		}
 	}
 
-	if err := p.AddAudio(); err != nil {
+	if err := p.RequestAudio(); err != nil {
 		log.Fatal(err)
 	}
 	exchange()

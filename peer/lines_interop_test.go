@@ -114,7 +114,7 @@ func serverAdds(t *testing.T, p *page, e *peer.Endpoint) {
 	p.do(t, "tone", 440)
 	p.do(t, "camera", "camera", 1, options{})
 	far := p.call(t, e, nil)
-	if err := far.AddVideo(); err != nil {
+	if err := far.RequestVideo(); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -149,7 +149,7 @@ func glare(t *testing.T, p *page, e *peer.Endpoint) {
 	p.do(t, "tone", 440)
 	far := p.call(t, e, nil)
 	echoes(t, far)
-	if err := far.AddVideo(); err != nil {
+	if err := far.RequestVideo(); err != nil {
 		t.Fatal(err)
 	}
 	p.do(t, "camera", "camera", 1, options{"add": "track"})

@@ -47,7 +47,7 @@ func audioMids(p *peer.Peer) (all []string) {
 // Lines of audio come and go, and each carries what is written to it.
 func TestAudiosComeAndGo(t *testing.T) {
 	caller, called := dial(t, &peer.CallConfig{Videos: 1})
-	if err := caller.AddAudio(); err != nil {
+	if err := caller.RequestAudio(); err != nil {
 		t.Fatal(err)
 	}
 	asked(t, caller, true)
@@ -77,7 +77,7 @@ func TestAudiosComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := called.Remove(at[1]); !errors.Is(err, peer.ErrNoLine) {
+	if err := called.Remove(at[1]); !errors.Is(err, parley.ErrNoLine) {
 		t.Errorf("removed again: %v", err)
 	}
 	offer, _ := renegotiate(t, called, caller, nil)
@@ -89,7 +89,7 @@ func TestAudiosComeAndGo(t *testing.T) {
 	}
 	asked(t, called, false)
 	for _, way := range [][2]*peer.Peer{{called, caller}, {caller, called}} {
-		if err := way[0].AddAudio(); err != nil {
+		if err := way[0].RequestAudio(); err != nil {
 			t.Fatal(err)
 		}
 		offer, _ = renegotiate(t, way[0], way[1], nil)
@@ -162,7 +162,7 @@ func TestRemoveInTheMiddle(t *testing.T) {
 	if caller.Video() != nil || caller.Err() != nil || called.Err() != nil {
 		t.Errorf("video %v, %v, %v", caller.Video(), caller.Err(), called.Err())
 	}
-	if err := caller.AddAudio(); err != nil {
+	if err := caller.RequestAudio(); err != nil {
 		t.Fatal(err)
 	}
 	renegotiate(t, caller, called, nil)
@@ -213,11 +213,11 @@ func TestChangesRefused(t *testing.T) {
 	caller, called := dial(t, nil)
 	theirs := called.Audio()
 	for range parley.MaxLines - 1 {
-		if err := caller.AddAudio(); err != nil {
+		if err := caller.RequestAudio(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := caller.AddAudio(); !errors.Is(err, parley.ErrManyLines) {
+	if err := caller.RequestAudio(); !errors.Is(err, parley.ErrManyLines) {
 		t.Errorf("one too many: %v", err)
 	}
 	renegotiate(t, caller, called, nil)
@@ -226,10 +226,10 @@ func TestChangesRefused(t *testing.T) {
 		t.Fatalf("%d and %d lines", len(lines), len(at))
 	}
 	hearLine(t, lines[parley.MaxLines-1], at[parley.MaxLines-1], 1000)
-	if err := caller.Remove(theirs); !errors.Is(err, peer.ErrNoLine) {
+	if err := caller.Remove(theirs); !errors.Is(err, parley.ErrNoLine) {
 		t.Errorf("a line of another call: %v", err)
 	}
-	if err := caller.SetDirection(theirs, parley.SendOnly); !errors.Is(err, peer.ErrNoLine) {
+	if err := caller.SetDirection(theirs, parley.SendOnly); !errors.Is(err, parley.ErrNoLine) {
 		t.Errorf("a line of another call: %v", err)
 	}
 	if err := caller.SetDirection(caller.Audio(), 4); err == nil {
@@ -238,7 +238,7 @@ func TestChangesRefused(t *testing.T) {
 	ours := caller.Audio()
 	caller.Close()
 	for what, err := range map[string]error{
-		"add": caller.AddAudio(), "remove": caller.Remove(ours), "turn": caller.SetDirection(ours, parley.SendOnly),
+		"add": caller.RequestAudio(), "remove": caller.Remove(ours), "turn": caller.SetDirection(ours, parley.SendOnly),
 	} {
 		if !errors.Is(err, caller.Err()) {
 			t.Errorf("%s after the end: %v", what, err)
@@ -257,7 +257,7 @@ func TestLinesRandomly(t *testing.T) {
 func linesRandomly(t *testing.T, random *rand.Rand) {
 	caller, called := dial(t, &peer.CallConfig{Videos: 1})
 	ends := []*peer.Peer{caller, called}
-	all := func(p *peer.Peer) (lines []peer.Line) {
+	all := func(p *peer.Peer) (lines []parley.Line) {
 		for a := range p.Audios() {
 			lines = append(lines, a)
 		}
@@ -275,9 +275,9 @@ func linesRandomly(t *testing.T, random *rand.Rand) {
 		var err error
 		switch {
 		case what == 0 && len(lines) < 6:
-			err = p.AddAudio()
+			err = p.RequestAudio()
 		case what == 1 && len(lines) < 6:
-			err = p.AddVideo()
+			err = p.RequestVideo()
 		case what == 2 && len(lines) > 0:
 			err = p.Remove(lines[random.IntN(len(lines))])
 		case what == 3 && len(lines) > 0:
@@ -308,14 +308,14 @@ func linesRandomly(t *testing.T, random *rand.Rand) {
 		asked(t, caller, false)
 		asked(t, called, false)
 		x, y := all(caller), all(called)
-		for _, lines := range []*[]peer.Line{&x, &y} { // of which one end may have the first alone
-			*lines = slices.DeleteFunc(*lines, func(l peer.Line) bool { return l.Mid() == "0" && l.Direction() == parley.Inactive })
+		for _, lines := range []*[]parley.Line{&x, &y} { // of which one end may have the first alone
+			*lines = slices.DeleteFunc(*lines, func(l parley.Line) bool { return l.Mid() == "0" && l.Direction() == parley.Inactive })
 		}
 		if len(x) != len(y) {
 			t.Fatalf("%d and %d lines after %q", len(x), len(y), steps)
 		}
 		for _, l := range x {
-			i := slices.IndexFunc(y, func(o peer.Line) bool { return o.Mid() == l.Mid() })
+			i := slices.IndexFunc(y, func(o parley.Line) bool { return o.Mid() == l.Mid() })
 			if i < 0 || l.Direction().Sends() != y[i].Direction().Receives() || l.Direction().Receives() != y[i].Direction().Sends() {
 				t.Fatalf("line %s is not the same at both ends after %q", l.Mid(), steps)
 			}

@@ -149,31 +149,39 @@ func (c *connection) prepare() error {
 	c.signalling.Lock()
 	defer c.signalling.Unlock()
 	if !c.config.NoAudio {
-		if err := c.add(webrtc.RTPCodecTypeAudio); err != nil {
+		if _, err := c.add(webrtc.RTPCodecTypeAudio); err != nil {
 			return err
 		}
 	}
 	for range c.config.Videos {
-		if err := c.add(webrtc.RTPCodecTypeVideo); err != nil {
+		if _, err := c.add(webrtc.RTPCodecTypeVideo); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *connection) add(kind webrtc.RTPCodecType) error {
+// add makes the leg of a line that this end is to offer, or takes one that was taken
+// back before the far end had described it.
+func (c *connection) add(kind webrtc.RTPCodecType) (*leg, error) {
 	if c.count(kind) >= parley.MaxLines {
-		return fmt.Errorf("peer: %w", parley.ErrManyLines)
+		return nil, fmt.Errorf("peer: %w", parley.ErrManyLines)
+	}
+	for _, l := range c.legs {
+		if l.kind == kind && l.removed && !l.settled && !l.off {
+			l.removed = false
+			return l, nil
+		}
 	}
 	l := c.newLeg(kind)
 	t, err := c.pc.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
 	if err != nil {
 		l.Close()
-		return fmt.Errorf("peer: %w", err)
+		return nil, fmt.Errorf("peer: %w", err)
 	}
 	l.sender = t.Sender()
 	c.legs[t] = l
-	return nil
+	return l, nil
 }
 
 func (c *connection) newLeg(kind webrtc.RTPCodecType) *leg {
@@ -376,7 +384,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
 	}
 	if l.kind == webrtc.RTPCodecTypeAudio {
-		a, err := c.call.AddAudio(parley.AudioConfig{
+		a, err := c.call.AttachAudio(parley.AudioConfig{
 			Leg:       l,
 			Mid:       s.mid,
 			Label:     s.label,
@@ -397,7 +405,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		}
 		l.line = a
 	} else {
-		v, err := c.call.AddVideo(parley.VideoConfig{
+		v, err := c.call.AttachVideo(parley.VideoConfig{
 			Leg:       l,
 			Mid:       s.mid,
 			Label:     s.label,

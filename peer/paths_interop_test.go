@@ -181,7 +181,7 @@ func TestGlareChromium(t *testing.T) {
 		way := []string{"recvonly", "sendrecv"}[round%2]
 		p.do(t, "turn", first, way)
 		if round < 2 {
-			if err := far.AddVideo(); err != nil {
+			if err := far.RequestVideo(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 )
 
 // maxBody bounds what a request may bring.
@@ -49,10 +51,19 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v) //nolint:errcheck // the browser may be gone
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+// readBody reads the body of a request, which has to come without delay.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(s.patience)) //nolint:errcheck // what serves may have limits of its own
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil { // or else what is left would be waited for once more
+		control.SetReadDeadline(time.Time{}) //nolint:errcheck // the same
+	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "the request is larger than %d kB", maxBody>>10)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, refuse(http.StatusRequestTimeout, "the request did not arrive within %v", s.patience)
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "the request did not arrive whole")
@@ -61,11 +72,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 }
 
 // readText reads a body of the media type wanted.
-func readText(w http.ResponseWriter, r *http.Request, wanted string) (string, *refusal) {
+func (s *Server) readText(w http.ResponseWriter, r *http.Request, wanted string) (string, *refusal) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != wanted {
 		return "", refuse(http.StatusUnsupportedMediaType, "the request has to be %s", wanted)
 	}
-	body, no := readBody(w, r)
+	body, no := s.readBody(w, r)
 	return string(body), no
 }
 

@@ -30,6 +30,7 @@ type metrics struct {
 	queue     prometheus.Histogram
 	buffer    prometheus.Histogram
 	roundTrip prometheus.Histogram
+	reply     prometheus.Histogram
 	loss      *prometheus.HistogramVec // by direction
 
 	calls   *prometheus.Desc
@@ -66,6 +67,8 @@ func newMetrics(s *Server) *metrics {
 		queue:     histogram("queue_delay_seconds", "Audio that waits to be sent, looked at every five seconds of each call.", delays...),
 		buffer:    histogram("jitter_buffer_delay_seconds", "Time of audio from arrival to playout, looked at every five seconds of each call.", delays...),
 		roundTrip: histogram("round_trip_seconds", "Round trip by reports of the far end, looked at every five seconds of each call.", delays...),
+		reply: histogram("reply_seconds", "Time from the last sound of what a caller said to the first sound of the answer.",
+			.1, .2, .3, .4, .5, .6, .7, .8, .9, 1, 1.25, 1.5, 2, 3, 5, 10, 30),
 		loss: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: ns, Name: "loss_ratio", Help: "Part of the packets that was lost in five seconds of a call, here (in) or by report of the far end (out).",
 			Buckets: []float64{0, .001, .005, .01, .02, .05, .1, .2, .5},
@@ -80,7 +83,7 @@ func newMetrics(s *Server) *metrics {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.made, m.ends, m.refused, m.connect, m.media, m.duration, m.packets, m.bytes, m.lost, m.drops,
-		m.concealed, m.queue, m.buffer, m.roundTrip, m.loss,
+		m.concealed, m.queue, m.buffer, m.roundTrip, m.reply, m.loss,
 	}
 }
 

@@ -21,7 +21,12 @@ import (
 //     are no more.
 //   - PATCH with {"sdp": …, "type": "offer"} is another offer, as for one more
 //     video or an ICE restart, and is answered as the first one. With "answer" it
-//     is the answer to an offer of this end (204), which a WebSocket has brought.
+//     is the answer to an offer of this end (204), which a WebSocket has brought, or
+//     the next:
+//   - GET of Location/offer waits for an offer of this end, as when h adds a line (see
+//     [parley.Call.AddAudio]), and returns {"type": "offer", "sdp": …}; or nothing (204),
+//     and then it can be asked again. The same one comes until it has its answer. While
+//     the call has a WebSocket, which brings offers, it is refused (409).
 //   - GET of Location/candidates?since=0 waits for addresses of this end and
 //     returns {"candidates": […], "next": n}; n is the next "since". It may come
 //     back with none.
@@ -51,6 +56,9 @@ func (s *Server) handle(path string, choose chooser) {
 	})
 	s.resource(below+"/candidates", accepts, methods{
 		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.candidates(w, r, path) },
+	})
+	s.resource(below+"/offer", "", methods{
+		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.nextOfferOf(w, r, path) },
 	})
 	s.resource(below+"/stats", "", methods{
 		http.MethodGet: func(w http.ResponseWriter, r *http.Request) { s.stats(w, r, path) },
@@ -87,7 +95,7 @@ func parseOffer(body []byte) (d description, members map[string]json.RawMessage,
 func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, choose chooser) {
 	var offer description
 	var members map[string]json.RawMessage
-	body, no := readBody(w, r)
+	body, no := s.readBody(w, r)
 	if no == nil {
 		offer, members, no = parseOffer(body)
 	}
@@ -150,7 +158,7 @@ func (s *Server) again(w http.ResponseWriter, r *http.Request, path string, offe
 // change takes candidates or another offer for a call, which the path or the body
 // names.
 func (s *Server) change(w http.ResponseWriter, r *http.Request, path string) {
-	body, no := readBody(w, r)
+	body, no := s.readBody(w, r)
 	var p patch
 	if no == nil {
 		p, no = parsePatch(body)

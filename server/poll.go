@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	pollTime = 20 * time.Second // how long a browser is kept waiting for candidates
+	pollTime = 20 * time.Second // how long a browser is kept waiting for candidates, or an offer
 	maxFound = 256              // candidates of ours that are kept
 )
 
@@ -21,11 +21,11 @@ const (
 // They stay, so that one that did not arrive can be asked for again.
 type polled struct {
 	reading chan struct{} // capacity 1: full while a poll reads from the peer
+	polling newest
 
 	mu    sync.Mutex
-	stop  context.CancelFunc // ends the newest poll
-	first int                // number of the oldest kept
-	found []peer.Candidate   // an empty one says that there are no more
+	first int              // number of the oldest kept
+	found []peer.Candidate // an empty one says that there are no more
 }
 
 func newPolled() polled { return polled{reading: make(chan struct{}, 1)} }
@@ -70,12 +70,7 @@ func (c *session) poll(ctx context.Context, n int) (found []peer.Candidate, next
 	p := &c.ours
 	ctx, cancel := context.WithTimeout(ctx, pollTime)
 	defer cancel()
-	p.mu.Lock()
-	if p.stop != nil {
-		p.stop()
-	}
-	p.stop = cancel
-	p.mu.Unlock()
+	p.polling.is(cancel)
 	select {
 	case p.reading <- struct{}{}:
 		defer func() { <-p.reading }()

@@ -32,7 +32,8 @@
 // 10.7). A socket that has no answer to a ping within ten seconds is closed, and so
 // is one whose client says more than is allowed. The call outlives a socket that is
 // lost, by its deadlines; a client gets a new one at its "location" and "/ws", in
-// place of the old one. So does one that made its call by POST.
+// place of the old one. So does one that made its call by POST. Without a socket, this
+// end can offer to a client that waits for that: see [Server.Handle].
 //
 // # Operations
 //
@@ -102,7 +103,7 @@ type Server struct {
 	offers   *addresses
 	metrics  *metrics
 	ping     time.Duration   // between pings of a socket
-	patience time.Duration   // with its client: for a pong, for the first message, and for one to be taken
+	patience time.Duration   // with a client: for the body of a request; and with that of a socket for a pong, for the first message, and for one to be taken
 	ctx      context.Context // of all calls
 	cancel   context.CancelCauseFunc
 

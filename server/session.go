@@ -33,6 +33,7 @@ type session struct {
 
 	answering sync.Mutex // held during an exchange of descriptions
 	offered   string     // an offer of this end that has no answer yet
+	listening newest     // who waits for one
 
 	mu     sync.Mutex
 	limit  bucket
@@ -45,6 +46,7 @@ type session struct {
 
 	fragments fragments // of WHIP and WHEP
 	tallied   tallied
+	measured  *parley.Audio // used by metrics.watch only
 }
 
 // begin makes a call from an offer, at path, for the application that is chosen.
@@ -223,69 +225,6 @@ func noCall() *refusal {
 // hangUp ends the call for its far end.
 func (c *session) hangUp() {
 	c.peer.EndWith(&parley.EndError{Reason: parley.Bye, Detail: "the far end has hung up"})
-}
-
-// answer answers another offer in the call.
-func (c *session) answer(ctx context.Context, offer string) (string, *refusal) {
-	if no := tooMany(offer); no != nil {
-		return "", no
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	c.answering.Lock()
-	defer c.answering.Unlock()
-	answer, err := c.peer.Answer(ctx, offer)
-	switch {
-	case err == nil:
-		c.renew(offer)
-		return answer, nil
-	case errors.Is(err, peer.ErrGlare):
-		return "", refuse(http.StatusConflict, "%v", err)
-	case errors.Is(err, peer.ErrOffer):
-		return "", refuse(http.StatusBadRequest, "%v", err)
-	case c.peer.Err() != nil:
-		return "", noCall()
-	}
-	return "", refuse(http.StatusServiceUnavailable, "%v", err)
-}
-
-// offer makes another offer of this end in the call.
-func (c *session) offer(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	c.answering.Lock()
-	defer c.answering.Unlock()
-	offer, err := c.peer.Offer(ctx, nil)
-	if err == nil {
-		c.offered = offer
-	}
-	return offer, err
-}
-
-// accept takes the answer to an offer of this end.
-func (c *session) accept(ctx context.Context, answer string) *refusal {
-	if no := tooMany(answer); no != nil {
-		return no
-	}
-	c.answering.Lock()
-	defer c.answering.Unlock()
-	switch err := c.peer.SetAnswer(ctx, answer); {
-	case err == nil:
-		c.offered = ""
-		c.renew(answer)
-		return nil
-	case c.peer.Err() != nil:
-		return noCall()
-	default:
-		return refuse(http.StatusBadRequest, "%v", err)
-	}
-}
-
-// outstanding returns an offer of this end that has no answer yet, or "".
-func (c *session) outstanding() string {
-	c.answering.Lock()
-	defer c.answering.Unlock()
-	return c.offered
 }
 
 // location returns where the session is found, as the client sees it: the path

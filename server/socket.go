@@ -178,10 +178,17 @@ func (c *session) attach(k *socket) {
 	before := c.socket
 	c.socket = k
 	c.mu.Unlock()
+	c.listening.is(func() {}) // who polls for offers need not any more
 	if before != nil {
 		close(before.newer)
 		<-before.done
 	}
+}
+
+func (c *session) hasSocket() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.socket != nil
 }
 
 // detach leaves the call without a socket, unless it has another one.

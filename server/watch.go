@@ -22,6 +22,7 @@ func (m *metrics) watch(c *session) {
 	connected := time.Now()
 	m.connect.Observe(connected.Sub(c.began).Seconds())
 	c.logger.Info("call connected", "after", connected.Sub(c.began).Round(time.Millisecond))
+	m.measure(c)
 	heard, next := false, connected.Add(sampleTime)
 	look := time.NewTimer(0)
 	defer look.Stop()
@@ -38,6 +39,7 @@ func (m *metrics) watch(c *session) {
 			m.media.Observe(now.Sub(c.began).Seconds())
 		}
 		if !now.Before(next) {
+			m.measure(c)
 			m.sample(c)
 			next = now.Add(sampleTime)
 		}
@@ -46,6 +48,15 @@ func (m *metrics) watch(c *session) {
 			wait = min(wait, max(mediaTime, now.Sub(c.began)/20))
 		}
 		look.Reset(wait)
+	}
+}
+
+// measure has the replies of the application measured, on the first audio that the
+// call has by now.
+func (m *metrics) measure(c *session) {
+	if a := c.peer.Audio(); a != nil && a != c.measured {
+		c.measured = a
+		a.MeasureReplies(func(wait time.Duration) { m.reply.Observe(wait.Seconds()) })
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Server) handleOneWay(path, way string, h parley.Handler) {
 }
 
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, path, way string, h parley.Handler) {
-	offer, no := readText(w, r, typeSDP)
+	offer, no := s.readText(w, r, typeSDP)
 	if no == nil {
 		var err error
 		switch offer, err = oneWay(offer, way); {
@@ -106,7 +106,7 @@ func (s *Server) trickle(w http.ResponseWriter, r *http.Request, path string) {
 		no.write(w)
 		return
 	}
-	body, no := readText(w, r, typeFragment)
+	body, no := s.readText(w, r, typeFragment)
 	if no != nil {
 		no.write(w)
 		return

@@ -8,7 +8,6 @@ import (
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/audio"
-	"github.com/parley-media/parley/video"
 )
 
 // Handler sends back what it hears and sees, on each line that the call has or
@@ -19,13 +18,7 @@ type Handler struct{}
 
 // ServeCall serves one call.
 func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
-	return lines.Serve(ctx, c, func(a *parley.Audio) error { return echoAudio(ctx, a) }, echoVideo, func(e parley.Event) {
-		if e.Kind == parley.KeyframeRequested {
-			for v := range c.Videos() {
-				v.RequestKeyframe()
-			}
-		}
-	})
+	return lines.Serve(ctx, c, func(a *parley.Audio) error { return echoAudio(ctx, a) }, lines.Back)
 }
 
 func echoAudio(ctx context.Context, line *parley.Audio) error {
@@ -41,18 +34,6 @@ func echoAudio(ctx context.Context, line *parley.Audio) error {
 			continue
 		}
 		if err := line.WriteLive(&f); err != nil {
-			return err
-		}
-	}
-}
-
-func echoVideo(line *parley.Video) error {
-	var f video.Frame
-	for {
-		if err := line.ReadFrame(&f); err != nil {
-			return err
-		}
-		if err := line.WriteFrame(&f); err != nil {
 			return err
 		}
 	}

@@ -48,7 +48,7 @@ func TestLines(t *testing.T) {
 				<-done
 			}()
 		}
-		a, err := c.AddAudio(config(i))
+		a, err := c.AttachAudio(config(i))
 		if err != nil {
 			t.Fatal(err)
 		}

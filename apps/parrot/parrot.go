@@ -67,7 +67,7 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	if h.Answer == nil {
 		h.Answer = repeat
 	}
-	v := voice{call: c, line: line, answer: h.Answer}
+	v := voice{call: c, answer: h.Answer}
 	defer v.talking.Wait()
 	defer v.hush()
 	in := audio.Convert(line, format, 20*time.Millisecond)
@@ -96,6 +96,3 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		}
 	}
 }
-
-// repeat is the answer of a parrot.
-func repeat(_ context.Context, heard audio.Frame) (audio.Reader, error) { return &once{heard}, nil }

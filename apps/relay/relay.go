@@ -5,27 +5,24 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/conference"
 )
 
-// Handler is a stage: the first caller is heard and seen by all who call
-// afterwards, live, in pictures that begin at a key frame. When that caller hangs
-// up, the others stay, and hear the next one who calls, or who publishes. The zero
-// value is ready; it must not be copied after first use.
+// Handler is a stage: the first caller is heard and seen by all who call afterwards,
+// as [conference.Show] tells. When that caller hangs up, the others stay, and hear the
+// next one who calls, or who publishes. The zero value is ready; it must not be copied
+// after first use.
 //
 // Who shall publish and who shall watch can be told apart by the path:
 //
 //	var stage relay.Handler
 //	s.HandleWHIP("/publish", stage.Publisher())
 //	s.HandleWHEP("/watch", stage.Watcher())
-//
-// Sound is coded for each watcher, pictures are passed on as they are, to those who
-// have their codec. A watcher that is slow loses frames and harms nobody.
 type Handler struct {
 	mu      sync.Mutex
-	now     *performance
+	now     *conference.Show
 	changed chan struct{} // closed, and made anew, when now changes; nil: nobody waits
 }
 
@@ -49,41 +46,31 @@ func (h *Handler) Publisher() parley.Handler { return parley.HandlerFunc(h.publi
 func (h *Handler) Watcher() parley.Handler { return parley.HandlerFunc(h.watch) }
 
 func (h *Handler) publish(ctx context.Context, c *parley.Call) error {
-	p := perform(c)
-	if !h.begin(p) {
+	show := conference.NewShow(c)
+	if !h.change(nil, show) {
 		return ErrTaken
 	}
 	<-ctx.Done()
-	h.set(nil)
-	p.end()
-	return nil
+	h.change(show, nil)
+	return show.Close()
 }
 
-func (h *Handler) begin(p *performance) bool {
+// change puts one show in the place of another one, if that is on.
+func (h *Handler) change(from, to *conference.Show) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.now != nil {
+	if h.now != from {
 		return false
 	}
-	h.setLocked(p)
-	return true
-}
-
-func (h *Handler) set(p *performance) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.setLocked(p)
-}
-
-func (h *Handler) setLocked(p *performance) {
-	h.now = p
+	h.now = to
 	if h.changed != nil {
 		close(h.changed)
 		h.changed = nil
 	}
+	return true
 }
 
-func (h *Handler) current() (*performance, <-chan struct{}) {
+func (h *Handler) current() (*conference.Show, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.changed == nil {
@@ -96,10 +83,10 @@ func (h *Handler) watch(ctx context.Context, c *parley.Call) error {
 	if err := c.WaitConnected(ctx); err != nil {
 		return err
 	}
-	for began := time.Now(); ; {
-		p, changed := h.current()
-		if p != nil {
-			if err := p.show(ctx, c, began); err != nil {
+	for {
+		show, changed := h.current()
+		if show != nil {
+			if err := show.Watch(ctx, c); err != nil {
 				return err
 			}
 		}

@@ -3,36 +3,27 @@ package room
 
 import (
 	"context"
-	"errors"
 	"sync"
-	"time"
 
 	"github.com/parley-media/parley"
-	"github.com/parley-media/parley/audio"
-	"github.com/parley-media/parley/audio/mix"
+	"github.com/parley-media/parley/conference"
 )
 
-// Handler is a house with rooms. Each caller hears all others in the same room, and
-// not themselves, whatever codecs they have: telephones and browsers meet. Each
-// line of video that a caller has from the beginning shows one of the others who
-// send pictures, in the order in which they came; if there are more of them than
-// lines, the first line shows who speaks, or has spoken last. A browser that wants
-// to see many offers as many lines. Pictures, of which everybody sends one line, are
-// passed on as they are, to those who have their codec.
+// Handler is a house with rooms, in which callers meet: each one hears all others in
+// the same room, and sees as many of them as it has lines of video. See
+// [conference.Room]. A browser that wants to see many offers as many lines.
 //
-// Callers come and go, and one who is slow or stuck harms nobody. A room is there
-// while somebody is in it. The zero value is ready; it must not be copied after
-// first use.
+// A room is there while somebody is in it. The zero value is ready; it must not be
+// copied after first use.
 type Handler struct {
 	mu    sync.Mutex
 	rooms map[string]*room
 }
 
-// What is mixed is for browsers; telephones get what they can take of it.
-const (
-	rate = 48000
-	tick = 20 * time.Millisecond
-)
+type room struct {
+	*conference.Room
+	people int
+}
 
 // ServeCall serves one call, in the room without a name.
 func (h *Handler) ServeCall(ctx context.Context, c *parley.Call) error { return h.serve(ctx, c, "") }
@@ -54,38 +45,27 @@ func (h *Handler) Rooms() map[string]int {
 }
 
 func (h *Handler) serve(ctx context.Context, c *parley.Call, name string) error {
-	if c.Audio() == nil {
-		return errors.New("room: the call has no audio")
-	}
 	if err := c.WaitConnected(ctx); err != nil {
 		return err
 	}
-	r, err := h.enter(name)
-	if err != nil {
-		return err
-	}
+	r := h.enter(name)
 	defer h.leave(name, r)
-	return r.serve(ctx, c)
+	return r.Join(ctx, c)
 }
 
-func (h *Handler) enter(name string) (*room, error) {
+func (h *Handler) enter(name string) *room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[name]
 	if r == nil {
-		mixer, err := mix.New(mix.Config{Format: audio.Format{Rate: rate, Channels: 1}})
-		if err != nil {
-			return nil, err
-		}
-		r = &room{mixer: mixer, began: time.Now(), closed: make(chan struct{})}
+		r = &room{Room: conference.NewRoom()}
 		if h.rooms == nil {
 			h.rooms = map[string]*room{}
 		}
 		h.rooms[name] = r
-		r.mixing.Go(r.mix)
 	}
 	r.people++
-	return r, nil
+	return r
 }
 
 func (h *Handler) leave(name string, r *room) {
@@ -97,7 +77,6 @@ func (h *Handler) leave(name string, r *room) {
 	}
 	h.mu.Unlock()
 	if last {
-		close(r.closed)
-		r.mixing.Wait()
+		r.Close()
 	}
 }

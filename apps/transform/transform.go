@@ -38,7 +38,7 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	}
 	return lines.Serve(ctx, c,
 		func(a *parley.Audio) error { return parley.CopyAudio(ctx, a, a) },
-		func(v *parley.Video) error { return h.film(c, v) }, nil)
+		func(v *parley.Video) error { return h.film(c, v) })
 }
 
 // film sends back the pictures of a line until it ends.
@@ -52,12 +52,12 @@ func (h Handler) film(c *parley.Call, line *parley.Video) error {
 		open = library
 	}
 	if _, none := effect.(video.None); none {
-		return forward(line)
+		return lines.Back(line)
 	}
 	decoder, encoder, err := open(line.Codec().Name)
 	if err != nil {
 		c.Emit(parley.Event{Kind: Unchanged, Media: "video", Mid: line.Mid(), Detail: err.Error()})
-		return forward(line)
+		return lines.Back(line)
 	}
 	defer encoder.Close()
 	return draw(line, effect, decoder, encoder)
@@ -121,19 +121,3 @@ const (
 	minBitrate = 100_000
 	maxBitrate = 2_000_000
 )
-
-// forward sends the pictures back as they came.
-func forward(line *parley.Video) error {
-	var f video.Frame
-	for {
-		if err := line.ReadFrame(&f); err != nil {
-			return err
-		}
-		if !f.Key && line.KeyframeRequested() {
-			line.RequestKeyframe()
-		}
-		if err := line.WriteFrame(&f); err != nil {
-			return err
-		}
-	}
-}

@@ -5,11 +5,12 @@ const gatherMs = 1500;
 const connectMs = 15000;
 const statsMs = 500;
 const restartMs = 2500;
+const crossedMs = 300;
 
 // A Call is one peer connection from the offer to the end. It dispatches
 //   state        any of the four states changed; see states()
 //   description  the offer or the answer is there: detail {type, sdp}
-//   sound        what is heard: detail is the MediaStream
+//   sound        a line can be heard: detail is its track
 //   picture      a line of video can be seen: detail {track, mid}
 //   channel      the server opened a data channel: detail is the RTCDataChannel
 //   digit        a digit was played: detail is that digit
@@ -49,8 +50,8 @@ export class Call extends EventTarget {
     for (const event of ['connectionstatechange', 'iceconnectionstatechange', 'icegatheringstatechange', 'signalingstatechange']) {
       pc.addEventListener(event, () => this.#onState());
     }
-    pc.addEventListener('track', ({ track, transceiver, streams }) => {
-      if (track.kind === 'audio') this.#emit('sound', streams[0] ?? new MediaStream([track]));
+    pc.addEventListener('track', ({ track, transceiver }) => {
+      if (track.kind === 'audio') this.#emit('sound', track);
       else this.#emit('picture', { track, mid: transceiver.mid });
     });
     pc.addEventListener('datachannel', (e) => this.#emit('channel', e.channel));
@@ -150,6 +151,7 @@ export class Call extends EventTarget {
     this.#note(`The server answered in ${Math.round(performance.now() - asked)} ms.`);
     await this.#accept(answer);
     if (this.#ended) return;
+    this.#line.listen((message) => this.#act(message));
     const transport = this.#transport();
     transport?.addEventListener('statechange', () => {
       if (transport.state === 'closed') this.#hungUp();
@@ -171,8 +173,32 @@ export class Call extends EventTarget {
     }
   }
 
-  // renegotiate tells the server what has changed, one change after the other.
-  #renegotiate() {
+  // act does what the server says by itself, after what is under way.
+  #act(message) {
+    const done = this.#turn.then(async () => {
+      if (this.#ended) return;
+      if (message.type === 'offer') await this.#answer(message);
+      else if (message.type === 'candidate') await this.#pc.addIceCandidate(message);
+      else if (message.type === 'bye') this.#hungUp();
+    }).catch((err) => { if (!this.#ended) this.#note(`The server’s ${message.type} was of no use (${err.message}).`); });
+    this.#turn = done;
+    return done;
+  }
+
+  async #answer({ type, sdp }) {
+    const pc = this.#pc;
+    this.#note('The server changes the call.');
+    this.#emit('description', { type, sdp });
+    await pc.setRemoteDescription({ type, sdp });
+    await pc.setLocalDescription();
+    const answer = { type: 'answer', sdp: pc.localDescription.sdp };
+    this.#emit('description', answer);
+    await this.#line.answer(answer);
+  }
+
+  // renegotiate tells the server what has changed, one change after the other. An
+  // offer that crosses one of the server waits for that.
+  #renegotiate(tries = 5) {
     const changed = this.#turn.then(async () => {
       if (this.#ended) return;
       const pc = this.#pc;
@@ -188,7 +214,11 @@ export class Call extends EventTarget {
       }
     });
     this.#turn = changed.catch(() => {});
-    return changed;
+    return changed.catch(async (err) => {
+      if (err.status !== 409 || tries === 1) throw err;
+      await new Promise((done) => { setTimeout(done, crossedMs); });
+      return this.#renegotiate(tries - 1);
+    });
   }
 
   #gathered() {

@@ -2,13 +2,13 @@ import { Ribbon, calm } from './chart.js';
 
 const quiet = -60; // dB of full scale that count as silence
 
-// A Level tells how loud a stream is.
+// A Level tells how loud a stream is, with all its tracks.
 class Level {
   constructor(context, stream) {
     this.analyser = context.createAnalyser();
     this.analyser.fftSize = 1024;
-    this.node = context.createMediaStreamSource(stream);
-    this.node.connect(this.analyser);
+    this.nodes = stream.getAudioTracks().map((track) => context.createMediaStreamSource(new MediaStream([track])));
+    this.nodes.forEach((node) => node.connect(this.analyser));
     this.samples = new Float32Array(this.analyser.fftSize);
   }
 
@@ -20,7 +20,7 @@ class Level {
     return Math.max(quiet, 10 * Math.log10(power / this.samples.length + 1e-9));
   }
 
-  close() { this.node.disconnect(); }
+  close() { this.nodes.forEach((node) => node.disconnect()); }
 }
 
 // Levels shows how loud both ends are: the ribbon, and a meter for each, which

@@ -25,6 +25,10 @@
 //   - PATCH of the Location of that answer takes further offers and late candidates,
 //     and DELETE ends the call. A server that gives no Location has calls that do not
 //     change.
+//   - A WebSocket at that Location and "/ws", with the token as "access_token", carries
+//     offers of the server and their answers, and candidates both ways. Where none gets
+//     through, GET of the Location and "/offer" waits for an offer of the server, and
+//     PATCH takes the answer. See package server for both.
 //   - GET of the recordings and that name is the recording, once it is complete.
 //
 // A refusal is a status from 400 up with {"error": "why"}, which the page shows. With
@@ -41,6 +45,7 @@
 //	                  data-gathering and data-signaling have the other states
 //	data-codec        what is heard, as in "audio/opus", once it is known
 //	data-video-codec  what is seen
+//	data-sounds       how many lines of sound of the server are heard
 //	data-videos       how many pictures of the server are seen
 //	data-pong         the last round trip on the data channel, in milliseconds
 package page

@@ -120,10 +120,20 @@ function follow(mine) {
     }
   });
   on('description', ({ type, sdp }) => { $(type).querySelector('pre').textContent = sdp; });
-  on('sound', (stream) => {
-    $('speaker').srcObject = stream;
+  const heard = new MediaStream();
+  const listen = () => {
+    $('speaker').srcObject = heard;
     $('speaker').play().catch(() => log('The browser does not play sound yet. Click anywhere on the page.', 'bad'));
-    levels.hear('back', context, stream);
+    levels.hear('back', context, heard);
+    body.dataset.sounds = heard.getAudioTracks().length;
+  };
+  on('sound', (track) => {
+    heard.addTrack(track);
+    track.addEventListener('ended', () => {
+      heard.removeTrack(track);
+      if (session === mine) listen();
+    });
+    listen();
   });
   on('picture', ({ track, mid }) => screens.add(track, `Line ${mid}`, false));
   on('digit', (digit) => log(`Digit ${digit} sent.`));
@@ -146,6 +156,7 @@ function finish(mine, trouble) {
   panel.leave();
   screens.clear();
   levels.stop();
+  delete body.dataset.sounds;
   $('speaker').srcObject = null;
   $('digits').hidden = true;
   $('screen').setAttribute('aria-pressed', 'false');

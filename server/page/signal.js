@@ -1,6 +1,7 @@
 import * as words from './words.js';
 
 const patience = 15000; // ms for an answer of the server
+const againMs = 2000; // after which it is asked again
 let token = ''; // what the server wants to see, if it asks for one
 
 // show gives the token to all requests from now on.
@@ -64,6 +65,9 @@ export class Line {
   #url = null; // of the call, once there is one
   #late = []; // addresses that wait for it
   #abort = new AbortController();
+  #socket = null; // open, or to be
+
+  get #open() { return this.#socket?.readyState === 1; }
 
   // offer asks the application at path for a call. The options go with it.
   async offer(path, offer, options) {
@@ -84,15 +88,67 @@ export class Line {
     }
   }
 
+  // answer answers an offer of the server.
+  async answer(answer) {
+    if (this.#open) this.#socket.send(JSON.stringify(answer));
+    else await send('PATCH', this.#url, answer, this.#abort.signal);
+  }
+
   // tell passes on an address that was found after the offer had gone.
   tell(candidate) {
     if (!this.#url) this.#late.push(candidate);
+    else if (this.#open) this.#socket.send(JSON.stringify({ type: 'candidate', ...candidate.toJSON() }));
     else ask('PATCH', this.#url, { body: candidate }).catch(() => {});
+  }
+
+  // listen gives act each message of the server about the call: {type: "offer", sdp},
+  // {type: "candidate", …}, or {type: "bye"}. They come over a WebSocket; where none
+  // gets through, the server is asked for its offers again and again.
+  listen(act) {
+    if (!this.#url || this.#abort.signal.aborted) return;
+    const url = this.#below('ws');
+    url.protocol = url.protocol.replace('http', 'ws');
+    if (token) url.searchParams.set('access_token', token);
+    let opened = false;
+    try {
+      this.#socket = new WebSocket(url);
+    } catch {
+      this.#poll(act);
+      return;
+    }
+    this.#socket.addEventListener('open', () => { opened = true; });
+    this.#socket.addEventListener('message', ({ data }) => act(JSON.parse(data)));
+    this.#socket.addEventListener('close', ({ code }) => {
+      if (code === 1000 || this.#abort.signal.aborted) return; // the call has ended
+      if (opened) setTimeout(() => this.listen(act), againMs);
+      else this.#poll(act);
+    });
+  }
+
+  async #poll(act) {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      try {
+        const response = await ask('GET', this.#below('offer'), { signal });
+        if (response.status === 200) await act(await response.json());
+        else if (response.status === 404 || response.status === 405) return; // over, or the server makes none
+        else if (!response.ok) throw new Error(response.status);
+      } catch {
+        await new Promise((done) => { setTimeout(done, againMs); });
+      }
+    }
+  }
+
+  #below(name) {
+    const url = new URL(this.#url);
+    url.pathname += `/${name}`;
+    return url;
   }
 
   // close waits for no answer any more, and says goodbye if the call may go on there.
   close(goodbye) {
     this.#abort.abort();
+    this.#socket?.close();
     if (goodbye && this.#url) ask('DELETE', this.#url, { keepalive: true }).catch(() => {});
   }
 }

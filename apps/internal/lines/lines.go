@@ -8,13 +8,13 @@ import (
 	"sync"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/video"
 )
 
-// Serve runs audio for each line of audio that the call has or gets, and video for
-// each line of video, and event for each event, until the call has ended and all have
-// returned. If one of them fails, not because its line or the call has ended, so does
-// the call. A nil event is none.
-func Serve(ctx context.Context, c *parley.Call, audio func(*parley.Audio) error, video func(*parley.Video) error, event func(parley.Event)) error {
+// Serve runs sound for each line of audio that the call has or gets, and pictures for
+// each line of video, until the call has ended and all have returned. If one of them
+// fails, not because its line or the call has ended, so does the call.
+func Serve(ctx context.Context, c *parley.Call, sound func(*parley.Audio) error, pictures func(*parley.Video) error) error {
 	var served sync.WaitGroup
 	defer served.Wait()
 	known := map[any]bool{}
@@ -33,17 +33,29 @@ func Serve(ctx context.Context, c *parley.Call, audio func(*parley.Audio) error,
 	}
 	for {
 		for a := range c.Audios() {
-			start(a, func() error { return audio(a) })
+			start(a, func() error { return sound(a) })
 		}
 		for v := range c.Videos() {
-			start(v, func() error { return video(v) })
+			start(v, func() error { return pictures(v) })
 		}
-		e, err := c.ReadEvent(ctx)
-		if err != nil {
+		if _, err := c.ReadEvent(ctx); err != nil {
 			return err
 		}
-		if event != nil {
-			event(e)
+	}
+}
+
+// Back sends pictures back as they come, until the line ends.
+func Back(line *parley.Video) error {
+	var f video.Frame
+	for {
+		if err := line.ReadFrame(&f); err != nil {
+			return err
+		}
+		if !f.Key && line.KeyframeRequested() {
+			line.RequestKeyframe()
+		}
+		if err := line.WriteFrame(&f); err != nil {
+			return err
 		}
 	}
 }

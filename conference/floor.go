@@ -1,4 +1,4 @@
-package room
+package conference
 
 import (
 	"context"
@@ -28,7 +28,7 @@ const (
 )
 
 // lookLocked finds out who sends pictures: a line alone does not say so.
-func (r *room) lookLocked(at time.Duration) {
+func (r *Room) lookLocked(at time.Duration) {
 	for _, m := range r.members {
 		if m.video == nil {
 			continue
@@ -79,7 +79,7 @@ func power(samples []int16) float64 {
 
 // shown returns whom a screen of m shows, the ith of n, or nil, and by how much
 // their times differ from those of the room, or 0.
-func (r *room) shown(m *member, codec string, i, n int) (*member, time.Duration) {
+func (r *Room) shown(m *member, codec string, i, n int) (*member, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	others := make([]*member, 0, 16)
@@ -103,7 +103,7 @@ func (r *room) shown(m *member, codec string, i, n int) (*member, time.Duration)
 }
 
 // show shows others on a screen of m, the ith of n, until the call or line ends.
-func (r *room) show(ctx context.Context, m *member, screen *parley.Video, i, n int) error {
+func (r *Room) show(ctx context.Context, m *member, screen *parley.Video, i, n int) error {
 	wait := time.NewTicker(look)
 	defer wait.Stop()
 	for ctx.Err() == nil {
@@ -126,7 +126,7 @@ func (r *room) show(ctx context.Context, m *member, screen *parley.Video, i, n i
 }
 
 // watch shows one of the others until it is somebody else's turn.
-func (r *room) watch(ctx context.Context, m *member, screen *parley.Video, i, n int, other *member, pictures *video.Subscription) error {
+func (r *Room) watch(ctx context.Context, m *member, screen *parley.Video, i, n int, other *member, pictures *video.Subscription) error {
 	var f video.Frame
 	var began time.Duration // shift, while none is known
 	for ctx.Err() == nil {

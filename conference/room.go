@@ -1,0 +1,133 @@
+package conference
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/audio/mix"
+)
+
+// What is mixed is for browsers; telephones get what they can take of it.
+const (
+	rate = 48000
+	tick = 20 * time.Millisecond
+)
+
+// A Room is where the members of a conference meet. Each one hears all others, and
+// not itself. Each line of video that a member has when it comes shows one of the
+// others who send pictures, in the order in which they came; if there are more of them
+// than lines, the first line shows who speaks, or has spoken last. Pictures, of which
+// everybody sends one line, are passed on as they are, to those who have their codec.
+//
+// Members come and go, and one who is slow or stuck harms nobody. Its methods may be
+// used from any goroutine.
+type Room struct {
+	began  time.Time
+	close  func()
+	closed chan struct{}
+	mixing sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows, and the mixer
+	mixer   *mix.Mixer
+	members []*member // in the order in which they came
+	floor   floor
+	stats   parley.VideoStats
+}
+
+// NewRoom returns an empty room, which has a clock until Close.
+func NewRoom() *Room {
+	r := newRoom()
+	r.mixing.Go(r.mix)
+	return r
+}
+
+func newRoom() *Room {
+	mixer, err := mix.New(mix.Config{Format: audio.Format{Rate: rate, Channels: 1}})
+	if err != nil {
+		panic(err) // of a format that is right
+	}
+	r := &Room{mixer: mixer, began: time.Now(), closed: make(chan struct{})}
+	r.close = sync.OnceFunc(func() { close(r.closed) })
+	return r
+}
+
+// Close ends the clock of the room. Those who are still in it hear nothing any more.
+func (r *Room) Close() error {
+	r.close()
+	r.mixing.Wait()
+	return nil
+}
+
+// Join lets a caller in until the call ends, or ctx is cancelled. The error is
+// [ErrNoAudio], or why a line has failed, which has ended the call too.
+func (r *Room) Join(ctx context.Context, c *parley.Call) error {
+	if c.Audio() == nil {
+		return ErrNoAudio
+	}
+	m := r.add(c)
+	defer r.remove(m)
+	var lines sync.WaitGroup
+	start := func(line func() error) {
+		lines.Go(func() {
+			err := line()
+			if _, ended := errors.AsType[*parley.EndError](err); err != nil && err != io.EOF && !ended {
+				c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+			}
+		})
+	}
+	start(func() error { return r.listen(m) })
+	start(func() error { return m.speak(ctx) })
+	screens := slices.Collect(c.Videos())
+	for i, v := range screens {
+		start(func() error { return r.show(ctx, m, v, i, len(screens)) })
+	}
+	lines.Wait()
+	return nil
+}
+
+// ErrNoAudio is returned for a call in which nothing can be said.
+var ErrNoAudio = errors.New("conference: the call has no audio")
+
+// mix is the clock of the room.
+func (r *Room) mix() {
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	for n := int64(0); ; {
+		select {
+		case <-clock.C:
+		case <-r.closed:
+			return
+		}
+		// After a pause of this machine the time that is lost is left out.
+		due := int64(time.Since(r.began) / tick)
+		n = max(n, due-backlog)
+		for ; n < due; n++ {
+			r.step(time.Duration(n) * tick)
+		}
+	}
+}
+
+func (r *Room) step(at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mixer.Mix(r.mixer.Format().Samples(tick))
+	if at%look == 0 {
+		r.lookLocked(at)
+	}
+	r.floor.step(r.members, at)
+	for _, m := range r.members {
+		select {
+		case f := <-m.spare:
+			f.Samples = m.input.Append(f.Samples[:0])
+			f.Time = at
+			m.hears <- f
+		default:
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package conference
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/payload"
+	"github.com/parley-media/parley/video"
+)
+
+// A Show is what one call sends, for many others: its first sound, and its first
+// pictures.
+type Show struct {
+	sound    *audio.Relay // nil: none
+	pictures *video.Relay // nil: none
+	codec    string       // of the pictures
+}
+
+// NewShow returns the show of a call, whose media nobody else must read until Close.
+// While nobody watches, nothing is read.
+func NewShow(c *parley.Call) *Show {
+	s := &Show{}
+	if a := c.Audio(); a != nil {
+		s.sound = audio.NewRelay(a, audio.RelayConfig{})
+	}
+	if v := c.Video(); v != nil {
+		s.pictures, s.codec = video.NewRelay(v, video.RelayConfig{}), v.Codec().Name
+	}
+	return s
+}
+
+// Close ends the show for all who watch.
+func (s *Show) Close() error {
+	if s.sound != nil {
+		s.sound.Close()
+		s.sound.Wait()
+	}
+	if s.pictures != nil {
+		s.pictures.Close()
+		s.pictures.Wait()
+	}
+	return nil
+}
+
+// Watch sends the show to a call, live, in pictures that begin at a key frame, until
+// the show, the call or ctx ends. Sound is coded for each who watches, pictures are
+// passed on as they are, if the call has their codec. A call that is slow loses frames
+// and harms nobody. The error is why a line has failed.
+//
+// A call may watch one show after another.
+func (s *Show) Watch(ctx context.Context, c *parley.Call) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var lines sync.WaitGroup
+	start := func(line func() error) {
+		lines.Go(func() {
+			err := line()
+			if _, ended := errors.AsType[*parley.EndError](err); err != nil && !ended {
+				cancel(err)
+			}
+		})
+	}
+	var stats parley.Stats
+	c.Stats(&stats)
+	t := &times{began: time.Now().Add(-stats.Duration)} // so that the times of several shows go on
+	if a := c.Audio(); a != nil && s.sound != nil {
+		start(func() error { return s.play(ctx, a, t) })
+	}
+	if v := c.Video(); v != nil && s.pictures != nil && strings.EqualFold(v.Codec().Name, s.codec) {
+		start(func() error { return s.film(ctx, v, t) })
+	}
+	lines.Wait()
+	return context.Cause(ctx)
+}
+
+// times puts a show on the timeline of a watcher.
+type times struct {
+	began time.Time
+	once  sync.Once
+	shift time.Duration
+}
+
+func (t *times) at(source time.Duration) time.Duration {
+	t.once.Do(func() { t.shift = time.Since(t.began) - source })
+	return source + t.shift
+}
+
+func (s *Show) play(ctx context.Context, to *parley.Audio, t *times) error {
+	from := s.sound.Subscribe()
+	defer from.Close()
+	defer context.AfterFunc(ctx, func() { from.Close() })()
+	var f audio.Frame
+	for from.ReadFrame(&f) == nil {
+		if f.Kind == audio.Silence {
+			continue
+		}
+		f.Time = t.at(f.Time)
+		if err := to.WriteLive(&f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Show) film(ctx context.Context, to *parley.Video, t *times) error {
+	from := s.pictures.Subscribe()
+	defer from.Close()
+	defer context.AfterFunc(ctx, func() { from.Close() })()
+	var f video.Frame
+	for from.ReadFrame(&f) == nil {
+		if !f.Key && to.KeyframeRequested() {
+			from.RequestKeyframe()
+		}
+		f.Time = t.at(f.Time)
+		if err := to.WriteFrame(&f); err != nil && !errors.Is(err, payload.ErrFrame) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+)
+
+// A script has frames to say, and may take its time.
+type script struct {
+	frames []*audio.Frame
+	pause  time.Duration // before each but the first
+	read   int
+}
+
+func (s *script) ReadFrame(f *audio.Frame) error {
+	if s.read > 0 {
+		time.Sleep(s.pause)
+	}
+	if s.read == len(s.frames) {
+		return io.EOF
+	}
+	*f = *s.frames[s.read]
+	s.read++
+	return nil
+}
+
+// listens counts for how long a call hears a level, until none comes for a second.
+func listens(t *testing.T, c *Call) map[int16]time.Duration {
+	t.Helper()
+	heard := map[int16]time.Duration{}
+	var f audio.Frame
+	for last := time.Now(); time.Since(last) < time.Second; {
+		if err := c.Audio().ReadFrame(&f); err != nil {
+			t.Fatal(err)
+		}
+		if f.Kind != audio.Media {
+			continue
+		}
+		for _, s := range f.Samples {
+			heard[s] += time.Second / 8000
+		}
+		last = time.Now()
+	}
+	return heard
+}
+
+// long is a frame of a level that G.711 keeps as it is.
+func long(level int16, d time.Duration) *audio.Frame {
+	f := ramp(level)
+	for len(f.Samples) < f.Format.Samples(d) {
+		f.Samples = append(f.Samples, f.Samples[:160]...)
+	}
+	return f
+}
+
+func TestSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		said := make(chan error, 1)
+		go func() {
+			said <- x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(104, 700*ms), long(120, 3*ms), long(120, 1297*ms)}})
+		}()
+		heard := listens(t, y)
+		if err := <-said; err != nil {
+			t.Error(err)
+		}
+		if d := heard[104] - 700*ms; d.Abs() > 30*ms {
+			t.Errorf("heard for %v", heard[104])
+		}
+		if d := heard[120] - 1300*ms; d.Abs() > 30*ms {
+			t.Errorf("heard for %v", heard[120])
+		}
+		broken := errors.New("broken")
+		if err := x.Audio().Say(t.Context(), failing{broken}); err != broken {
+			t.Errorf("error %v", err)
+		}
+		if err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{{}}}); !errors.Is(err, audio.ErrFormat) {
+			t.Errorf("error %v", err)
+		}
+		x.Close()
+		if err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{ramp(8)}}); !errors.Is(err, x.Err()) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+type failing struct{ err error }
+
+func (r failing) ReadFrame(*audio.Frame) error { return r.err }
+
+// Who is told to be silent is so at once, also when there is much to say, or nothing
+// just then, and what is said next is heard whole.
+func TestSayIsInterrupted(t *testing.T) {
+	for name, s := range map[string]*script{
+		"in one piece": {frames: []*audio.Frame{long(104, time.Minute)}},
+		"at the end":   {frames: []*audio.Frame{long(104, 1100*ms)}},
+		"hesitating":   {frames: []*audio.Frame{long(104, 1050*ms), long(104, time.Second)}, pause: 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+				ctx, cancel := context.WithCancel(t.Context())
+				first := make(chan error, 1)
+				go func() { first <- x.Audio().Say(ctx, s) }()
+				go func() {
+					time.Sleep(time.Second)
+					cancel()
+					time.Sleep(time.Millisecond)
+					if err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(120, 500*ms)}}); err != nil {
+						t.Error(err)
+					}
+				}()
+				heard := listens(t, y)
+				if d := heard[104] - time.Second; d < -20*ms || d > 40*ms {
+					t.Errorf("heard for %v", heard[104])
+				}
+				if d := heard[120] - 500*ms; d.Abs() > 30*ms {
+					t.Errorf("what was said next is heard for %v", heard[120])
+				}
+				if err := <-first; err != context.Canceled {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}
