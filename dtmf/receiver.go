@@ -3,6 +3,7 @@ package dtmf
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,15 +39,12 @@ type Report struct {
 type Receiver struct {
 	config ReceiverConfig
 
-	active  bool // past[0] has not ended
-	past    [16]heard
-	count   int
-	reports [32]Report // ring
-	first   int
-	queued  int
+	active  bool     // past[0] has not ended
+	past    []heard  // the latest first, at most maxPast
+	reports []Report // that wait to be pulled, at most maxReports
 }
 
-// heard is an event of which a packet arrived; past has the latest first.
+// heard is an event of which a packet arrived.
 type heard struct {
 	digit     Digit
 	timestamp uint32 // of the first segment that was heard
@@ -58,6 +56,9 @@ type heard struct {
 }
 
 const (
+	maxPast    = 16
+	maxReports = 32
+
 	// perEvent is how many reports one event of a packet can make: the end of
 	// the one before, its begin and its end.
 	perEvent = 3
@@ -92,8 +93,8 @@ func (r *Receiver) Push(arrival time.Time, seq uint16, timestamp uint32, payload
 			return err
 		}
 		if d, ok := DigitOf(e.Code); ok {
-			if len(r.reports)-r.queued < perEvent {
-				return fmt.Errorf("%w: %d reports wait", ErrFull, r.queued)
+			if maxReports-len(r.reports) < perEvent {
+				return fmt.Errorf("%w: %d reports wait", ErrFull, len(r.reports))
 			}
 			// An event with another one behind it is over (section 2.5.1.5).
 			r.hear(arrival, seq, timestamp, d, int64(e.Duration), e.End || len(rest) > 0)
@@ -107,7 +108,7 @@ func (r *Receiver) Push(arrival time.Time, seq uint16, timestamp uint32, payload
 }
 
 func (r *Receiver) hear(arrival time.Time, seq uint16, timestamp uint32, d Digit, units int64, over bool) {
-	for i := range r.count {
+	for i := range r.past {
 		h := &r.past[i]
 		segment, ok := h.matches(d, timestamp)
 		if !ok || arrival.Sub(h.at) > forget {
@@ -169,8 +170,10 @@ func (h *heard) matches(d Digit, timestamp uint32) (segment int64, ok bool) {
 
 // remember puts h at a place in the past.
 func (r *Receiver) remember(i int, h heard) {
-	r.count = min(r.count+1, len(r.past))
-	copy(r.past[i+1:r.count], r.past[i:])
+	if len(r.past) < maxPast {
+		r.past = append(r.past, heard{})
+	}
+	copy(r.past[i+1:], r.past[i:])
 	r.past[i] = h
 }
 
@@ -180,22 +183,20 @@ func (r *Receiver) end(at time.Time) {
 }
 
 func (r *Receiver) report(h heard, end bool, at time.Time) {
-	i := (r.first + r.queued) % len(r.reports)
-	r.queued++
 	rate := int64(r.config.ClockRate)
-	r.reports[i] = Report{
+	r.reports = append(r.reports, Report{
 		Digit:     h.digit,
 		End:       end,
 		Timestamp: h.timestamp,
 		Duration: time.Duration(h.units/rate)*time.Second +
 			time.Duration(h.units%rate)*time.Second/time.Duration(rate),
 		Time: at,
-	}
+	})
 }
 
 // expire ends the event of which no packet has come for too long.
 func (r *Receiver) expire(now time.Time) {
-	if !r.active || r.queued == len(r.reports) {
+	if !r.active || len(r.reports) == maxReports {
 		return
 	}
 	if deadline := r.past[0].at.Add(r.config.Timeout); !now.Before(deadline) {
@@ -207,8 +208,8 @@ func (r *Receiver) expire(now time.Time) {
 // which may be in the past. The zero Time means not before the next packet.
 func (r *Receiver) Next() time.Time {
 	switch {
-	case r.queued > 0:
-		return r.reports[r.first].Time
+	case len(r.reports) > 0:
+		return r.reports[0].Time
 	case r.active:
 		return r.past[0].at.Add(r.config.Timeout)
 	}
@@ -219,11 +220,10 @@ func (r *Receiver) Next() time.Time {
 // false, after each packet and at [Receiver.Next].
 func (r *Receiver) Pull(now time.Time) (Report, bool) {
 	r.expire(now)
-	if r.queued == 0 {
+	if len(r.reports) == 0 {
 		return Report{}, false
 	}
-	p := r.reports[r.first]
-	r.first = (r.first + 1) % len(r.reports)
-	r.queued--
+	p := r.reports[0]
+	r.reports = slices.Delete(r.reports, 0, 1)
 	return p, true
 }

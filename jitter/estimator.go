@@ -61,8 +61,9 @@ const (
 // less the least transit time of that second; so neither the difference of the
 // clocks nor their drift matters.
 //
-// An Estimator has no references to memory, and its cost per packet does not
-// depend on what it has seen. It is not safe for concurrent use.
+// An Estimator needs memory for the delays that it has seen, 3 KiB at most, but its
+// cost per packet does not depend on them. It is not to be copied after its first
+// Push, and is not safe for concurrent use.
 type Estimator struct {
 	config EstimatorConfig
 	begun  bool
@@ -73,13 +74,13 @@ type Estimator struct {
 	base   time.Duration
 	newest int64 // highest number so far
 
-	most      time.Duration          // of the present interval
-	until     time.Duration          // end of the present interval, from origin
-	late      histogram              // of the largest delay of each interval
-	largest   [seconds]time.Duration // delays, by second modulo seconds
-	second    int64                  // the present one
-	reordered histogram              // of each packet, those in order as 0
-	enough    time.Duration          // target for packets in order
+	most      time.Duration  // of the present interval
+	until     time.Duration  // end of the present interval, from origin
+	late      histogram      // of the largest delay of each interval
+	largest   [seconds]uint8 // buckets of delays, by second modulo seconds
+	second    int64          // the present one
+	reordered histogram      // of each packet, those in order as 0
+	enough    time.Duration  // target for packets in order
 	target    time.Duration
 }
 
@@ -161,7 +162,7 @@ func (e *Estimator) note(now, delay time.Duration) {
 	}
 	e.second = max(e.second, second)
 	slot := &e.largest[e.second%seconds]
-	*slot = max(*slot, delay)
+	*slot = max(*slot, uint8(bucket(delay)))
 }
 
 // needed returns the largest delay of the time in which one may be late. With more
@@ -170,11 +171,11 @@ func (e *Estimator) note(now, delay time.Duration) {
 // the histogram a minute. One whose delays are far apart is not: they come back.
 func (e *Estimator) needed() time.Duration {
 	count := min(int64(math.Ceil(interval.Seconds()/e.lateShare())), seconds-1)
-	most := time.Duration(0)
+	most := uint8(0)
 	for s := max(e.second-count, 0); s <= e.second; s++ {
 		most = max(most, e.largest[s%seconds])
 	}
-	return upper(bucket(most))
+	return upper(int(most))
 }
 
 // close ends an interval and computes the target anew. If a packet ends a time in
@@ -232,7 +233,7 @@ func (e *Estimator) lossCost() time.Duration {
 
 // A histogram counts delays, and forgets.
 type histogram struct {
-	weight [buckets]float64
+	weight []float64 // by bucket, as far as there is any
 	total  float64
 	top    int     // no bucket above it has any weight to speak of
 	unit   float64 // weight of the next entry: that of earlier ones sinks against it
@@ -246,6 +247,11 @@ func (h *histogram) add(d time.Duration, keep float64) {
 	}
 	h.unit /= keep
 	i := bucket(d)
+	if i >= len(h.weight) {
+		grown := make([]float64, min(max(8, 2*len(h.weight), i+1), buckets))
+		copy(grown, h.weight)
+		h.weight = grown
+	}
 	h.weight[i] += h.unit
 	h.top = max(h.top, i)
 	h.total += h.unit
@@ -312,7 +318,9 @@ func (h *histogram) cheapest(free, cost time.Duration) time.Duration {
 	best, least := time.Duration(0), math.Inf(1)
 	later := h.total
 	for i := range buckets {
-		later -= h.weight[i]
+		if i < len(h.weight) {
+			later -= h.weight[i]
+		}
 		d := upper(i)
 		price := float64(max(0, d-free)) + float64(cost)*100*max(later, 0)/h.total
 		if price < least {

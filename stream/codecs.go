@@ -10,11 +10,31 @@ import (
 	"github.com/parley-media/parley/jitter"
 )
 
+// decoders are the payload formats of a line.
+type decoders struct {
+	places [128]uint8 // in list, from 1 on, by payload type; 0: none
+	list   []*decoding
+}
+
+// of returns the format of a payload type, or nil.
+func (d *decoders) of(payloadType uint8) *decoding {
+	if at := d.places[payloadType&127]; at > 0 {
+		return d.list[at-1]
+	}
+	return nil
+}
+
+// add adds a format whose payload type has none.
+func (d *decoders) add(of *decoding) {
+	d.list = append(d.list, of)
+	d.places[of.params.PayloadType] = uint8(len(d.list))
+}
+
 // SetCodecs changes the payload formats that are accepted, all at once, as after
 // a new offer and answer. A format that stays what it was, at its payload type,
 // goes on without a break. After an error nothing has changed.
 func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
-	var decoders [128]*decoding
+	var next decoders
 	for _, p := range codecs {
 		if p.PayloadType > 127 {
 			return fmt.Errorf("%w: payload type %d of %s is not in 0..127", ErrConfig, p.PayloadType, p)
@@ -22,30 +42,30 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 		if p.ClockRate <= 0 {
 			return fmt.Errorf("%w: %s has no clock rate", ErrConfig, p.Name)
 		}
-		if d := decoders[p.PayloadType]; d != nil {
+		if d := next.of(p.PayloadType); d != nil {
 			return fmt.Errorf("%w: payload type %d stands for %s and for %s", ErrConfig, p.PayloadType, d.params, p)
 		}
-		if d := r.decoders[p.PayloadType]; d != nil && d.params == p {
-			decoders[p.PayloadType] = d
+		if d := r.decoders.of(p.PayloadType); d != nil && d.params == p {
+			next.add(d)
 			continue
 		}
 		d, err := r.newDecoding(p)
 		if err != nil {
 			return err
 		}
-		decoders[p.PayloadType] = d
+		next.add(d)
 	}
 	// What is in the buffer was accepted, but may have no decoder any more.
-	for _, d := range r.decoders {
-		if d != nil && decoders[d.params.PayloadType] != d {
-			r.forget(&decoders)
+	for _, d := range r.decoders.list {
+		if next.of(d.params.PayloadType) != d {
+			r.forget(&next)
 			break
 		}
 	}
-	r.decoders = decoders
+	r.decoders = next
 	r.events = nil
-	for _, d := range decoders {
-		if d != nil && d.digits != nil {
+	for payloadType := range uint8(128) {
+		if d := next.of(payloadType); d != nil && d.digits != nil {
 			r.events = append(r.events, d)
 		}
 	}
@@ -77,8 +97,8 @@ func (r *AudioReceiver) newDecoding(p codec.Params) (*decoding, error) {
 // newVoice returns what a stream of the given format needs, which is shared by
 // the codecs that have it.
 func (r *AudioReceiver) newVoice(f audio.Format) *voice {
-	for _, d := range r.decoders {
-		if d != nil && d.voice != nil && d.voice.format == f {
+	for _, d := range r.decoders.list {
+		if d.voice != nil && d.voice.format == f {
 			return d.voice
 		}
 	}
@@ -86,14 +106,14 @@ func (r *AudioReceiver) newVoice(f audio.Format) *voice {
 }
 
 // forget drops the packets whose payload type is about to change its meaning.
-func (r *AudioReceiver) forget(next *[128]*decoding) {
+func (r *AudioReceiver) forget(next *decoders) {
 	var kept []jitter.Packet
 	for {
 		p := r.buffer.Pop()
 		if p == nil {
 			break
 		}
-		if d := next[p.Type]; d == nil || d != r.decoders[p.Type] {
+		if d := next.of(p.Type); d == nil || d != r.decoders.of(p.Type) {
 			r.stats.Discarded++
 			continue
 		}

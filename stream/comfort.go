@@ -12,7 +12,6 @@ type comfortNoise struct {
 	described bool // by a comfort noise packet, not by the background
 	rate      int
 	generator *payload.NoiseGenerator
-	mono      []int16
 }
 
 // set begins or changes the noise. A malformed payload changes nothing.
@@ -43,13 +42,8 @@ func (n *comfortNoise) fill(pcm []int16, f audio.Format) {
 		n.generator.Fill(pcm)
 		return
 	}
-	frames := len(pcm) / f.Channels
-	if cap(n.mono) < frames {
-		n.mono = make([]int16, frames)
-	}
-	n.mono = n.mono[:frames]
-	n.generator.Fill(n.mono)
-	for i := range pcm {
-		pcm[i] = n.mono[i/f.Channels]
+	n.generator.Fill(pcm[:len(pcm)/f.Channels])
+	for i := len(pcm) - 1; i >= 0; i-- { // from the end, so that none is read after its change
+		pcm[i] = pcm[i/f.Channels]
 	}
 }

@@ -42,7 +42,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		format := r.formatOf(p)
 		if r.played {
 			if gap := p.Time - r.position; gap > sampleTime(format) && r.affords(gap, p.Arrival) {
-				if d := r.decoders[p.Type]; p.Seq != r.playSeq+1 && d == r.current && r.mendFromCopy(p, d, gap, format) {
+				if d := r.decoders.of(p.Type); p.Seq != r.playSeq+1 && d == r.current && r.mendFromCopy(p, d, gap, format) {
 					continue
 				}
 				r.gap(f, format, min(gap, r.config.PTime), p.Seq != r.playSeq+1 || r.broken)
@@ -52,7 +52,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 			r.position = p.Time
 		}
 		next := r.buffer.Pop()
-		if d := r.decoders[next.Type]; d.pause(next) {
+		if d := r.decoders.of(next.Type); d.pause(next) {
 			r.playPause(next, d, format)
 			continue
 		}
@@ -103,7 +103,7 @@ func (r *AudioReceiver) affords(gap time.Duration, arrival time.Time) bool {
 
 // formatOf returns the format of the audio at p: that of before, if p has none.
 func (r *AudioReceiver) formatOf(p *jitter.Packet) audio.Format {
-	switch d := r.decoders[p.Type]; {
+	switch d := r.decoders.of(p.Type); {
 	case d.kind == spoken:
 		return d.format
 	case r.current != nil:

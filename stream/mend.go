@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-media/parley/audio"
@@ -34,9 +35,8 @@ func newVoice(f audio.Format) *voice {
 // mender fills gaps.
 type mender struct {
 	made    []int16 // made up for a gap of known length, not given out; goes before pending
-	memory  []int16 // behind made
-	scratch []int16
-	joining bool // the media that comes next follows something made up
+	memory  []int16 // behind made, and for what a codec makes up
+	joining bool    // the media that comes next follows something made up
 }
 
 const (
@@ -52,7 +52,7 @@ const (
 // the buffer. It reports false if it has nothing better than an extension of what
 // was played.
 func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio.Format) bool {
-	d := r.decoders[p.Type]
+	d := r.decoders.of(p.Type)
 	if d.kind != spoken || d.format != format || p.Restart || d.decoder == nil || d != r.current {
 		return false
 	}
@@ -68,8 +68,8 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 	}
 	missing, at := n, p.Time
 	if c, ok := d.decoder.(codec.Concealer); ok { // its state has to go through the gap too
-		if out, err := c.Conceal(r.mender.scratch[:0], missing); err == nil {
-			r.mender.scratch = out[:0]
+		if out, err := c.Conceal(r.mender.memory[:0], missing); err == nil {
+			r.mender.memory = out[:0]
 		}
 	}
 	next := r.buffer.Pop()
@@ -80,7 +80,7 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 	r.pendAt = at
 	r.delay(r.clock.next + ahead - arrival)
 	m := &r.mender
-	m.memory = d.voice.concealer.Bridge(m.memory[:0], n/format.Channels, r.pending)
+	m.memory = d.voice.concealer.Bridge(slices.Grow(m.memory[:0], n), n/format.Channels, r.pending)
 	m.made, m.joining = m.memory, true
 	return true
 }
@@ -107,9 +107,9 @@ func (r *AudioReceiver) extend(pcm []int16, format audio.Format) {
 	r.mender.joining = true
 	if d := r.current; d != nil && d.format == format {
 		if c, ok := d.decoder.(codec.Concealer); ok && !r.noise.on {
-			out, err := c.Conceal(r.mender.scratch[:0], len(pcm))
+			out, err := c.Conceal(r.mender.memory[:0], len(pcm))
 			if err == nil && len(out) == len(pcm) {
-				r.mender.scratch = out
+				r.mender.memory = out
 				copy(pcm, out)
 				d.voice.media(pcm)
 				return

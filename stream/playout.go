@@ -17,19 +17,19 @@ const interruption = 150 * time.Millisecond
 // then. When it shows that it was lost, what was made up meanwhile takes its
 // place.
 type clock struct {
-	started bool
-	next    time.Duration // next tick, from the origin of the estimate
+	next time.Duration // next tick, from the origin of the estimate
 
 	missing      time.Duration // audio made up or silent since the last media
 	waited       time.Duration // of that, what the position did not advance by
 	guessed      time.Duration // of that, what was concealed with nothing received after it
-	paused       bool          // a part of what is missing was a pause
-	concealing   bool          // the last part given out was concealment
 	merging      time.Duration // extension to be made before what is next
 	skipped      time.Duration // media before it was left out
+	stretched    time.Duration // media before it has been made longer
 	lateRun      int           // packets in a row that were too late
 	sinceStretch int           // frames
-	stretched    time.Duration // media before it has been made longer
+	started      bool
+	paused       bool // a part of what is missing was a pause
+	concealing   bool // the last part given out was concealment
 
 	origin time.Time     // in order: arrival of the packet after the first gap
 	gaps   time.Duration // in order: all gaps given out
@@ -182,7 +182,7 @@ func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *au
 	lost := r.played && (p.Seq != r.playSeq+1 || r.broken)
 	ahead := r.settle(p, lost, filled)
 	if ahead <= sampleTime(format) {
-		if d := r.decoders[p.Type]; d.kind == spoken && d.format != format && !d.pause(p) {
+		if d := r.decoders.of(p.Type); d.kind == spoken && d.format != format && !d.pause(p) {
 			// The rest of this frame goes on in the old format; the next one has
 			// the new one.
 			return r.wait(pcm, format, made)
@@ -302,7 +302,7 @@ func (r *AudioReceiver) settle(p *jitter.Packet, lost bool, filled int) time.Dur
 	}
 	ahead := p.Time - r.position
 	pause = pause && ahead > tolerance
-	if filled > 0 || !pause && c.missing < r.config.PauseAfter || r.decoders[p.Type].kind == event {
+	if filled > 0 || !pause && c.missing < r.config.PauseAfter || r.decoders.of(p.Type).kind == event {
 		return ahead
 	}
 	// The end of a pause: whatever drifted or was late before it, what follows
@@ -340,11 +340,11 @@ func (r *AudioReceiver) chooseFormat() {
 		return
 	}
 	p := r.buffer.First()
-	if p == nil || r.decoders[p.Type].kind != spoken {
+	if p == nil || r.decoders.of(p.Type).kind != spoken {
 		return
 	}
 	if r.current == nil || p.Time <= r.position+r.clock.waited {
-		if d := r.decoders[p.Type]; d != r.current {
+		if d := r.decoders.of(p.Type); d != r.current {
 			r.current = d
 			r.mender.joining = false
 		}
@@ -355,7 +355,7 @@ func (r *AudioReceiver) chooseFormat() {
 // lies before at. A packet that lies there as a whole is too late.
 func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Format) {
 	p := r.buffer.Pop()
-	d := r.decoders[p.Type]
+	d := r.decoders.of(p.Type)
 	c := &r.clock
 	if d.pause(p) {
 		r.playPause(p, d, format)
@@ -431,7 +431,7 @@ func (r *AudioReceiver) decode(p *jitter.Packet) bool {
 
 // decodeAfter decodes p behind what is pending. It reports false if that failed.
 func (r *AudioReceiver) decodeAfter(p *jitter.Packet) bool {
-	d := r.decoders[p.Type]
+	d := r.decoders.of(p.Type)
 	if d.decoder == nil || p.Restart {
 		dec, err := d.impl.NewDecoder(d.params)
 		if err != nil {
@@ -441,6 +441,11 @@ func (r *AudioReceiver) decodeAfter(p *jitter.Packet) bool {
 		d.decoder = dec
 	}
 	r.playSeq, r.played = p.Seq, true
+	if packet := d.format.Samples(r.span); packet > 0 { // append would take up to twice as much
+		if size := (len(r.pending) + 2*packet - 1) / packet * packet; size > cap(r.pendMem) {
+			r.pendMem = make([]int16, 0, size)
+		}
+	}
 	before := append(r.pendMem[:0], r.pending...)
 	out, err := d.decoder.Decode(before, p.Payload)
 	r.pendMem = out

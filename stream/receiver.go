@@ -125,8 +125,8 @@ type ReceiverStats struct {
 // An AudioReceiver is not safe for concurrent use.
 type AudioReceiver struct {
 	config   ReceiverConfig
-	decoders [128]*decoding // by payload type
-	events   []*decoding    // those of them that are telephone events
+	decoders decoders
+	events   []*decoding // those of them that are telephone events
 
 	intake
 	buffer  jitter.Buffer
@@ -139,21 +139,21 @@ type AudioReceiver struct {
 	pending  []int16       // decoded, not given out
 	pendAt   time.Duration // media time of pending[0]
 	pendMem  []int16       // memory behind pending
-	pendMade bool          // pending is noise of a codec, not media
 	current  *decoding     // codec of the audio given out last
 	playSeq  int64         // number of the packet decoded last; valid if played
-	played   bool
-	broken   bool          // the packet decoded last was none
 	span     time.Duration // media in a packet
 	position time.Duration // media time of what is given out next; valid if played
 	given    time.Duration // Time of the frame that is given out next; valid if giving
-	giving   bool
 	sync     *Sync         // nil: on its own
 	offset   time.Duration // from media time to Time, at the frame given out last
+	pendMade bool          // pending is noise of a codec, not media
+	played   bool
+	broken   bool // the packet decoded last was none
+	giving   bool
 	ended    bool
+	digits   digits
 	mender   mender
 	noise    comfortNoise
-	digits   digits
 
 	stats ReceiverStats
 }
@@ -218,7 +218,7 @@ func (r *AudioReceiver) TakeCoded(q *PacketQueue) { r.queue = q }
 
 // Decodes reports whether this build can decode packets of the payload type.
 func (r *AudioReceiver) Decodes(payloadType uint8) bool {
-	d := r.decoders[payloadType&127]
+	d := r.decoders.of(payloadType)
 	return d != nil && d.impl != nil
 }
 
@@ -236,7 +236,7 @@ func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 }
 
 func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
-	d := r.decoders[p.PayloadType&127]
+	d := r.decoders.of(p.PayloadType)
 	if d == nil {
 		return WrongType
 	}

@@ -64,14 +64,14 @@ func TestSetCodecs(t *testing.T) {
 	for n := range 3 {
 		f.send(time.Duration(n)*20*ms, n)
 	}
-	before := f.r.decoders[96]
+	before := f.r.decoders.of(96)
 	if err := f.r.SetCodecs([]codec.Params{l16, {Name: "L16", PayloadType: 200, ClockRate: 8000}}); err == nil {
 		t.Error("payload type 200: no error")
 	}
 	if err := f.r.SetCodecs([]codec.Params{l16, pcmu}); err != nil {
 		t.Fatal(err)
 	}
-	if f.r.decoders[96] != before {
+	if f.r.decoders.of(96) != before {
 		t.Error("the format that stayed lost its state")
 	}
 	f.wantHeard(100*ms, "1 2 3")

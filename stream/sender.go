@@ -33,7 +33,7 @@ type AudioSender struct {
 
 	clock   mediaClock
 	queue   frameQueue
-	pcm     []int16 // the frame that is being encoded
+	spare   []int16 // for samples that are not in one piece in queue; see space
 	wrote   time.Time
 	written written
 	live    live
@@ -97,9 +97,14 @@ func NewAudioSender(c SenderConfig) (*AudioSender, error) {
 // resize gives the buffers the size that the setup needs.
 func (s *AudioSender) resize() {
 	s.queue.pcm.resize(max(s.format.Samples(s.config.Queue), 2*s.frame))
-	if len(s.pcm) != s.frame {
-		s.pcm = make([]int16, s.frame)
+}
+
+// space returns memory for n samples, until the next call.
+func (s *AudioSender) space(n int) []int16 {
+	if cap(s.spare) < n {
+		s.spare = make([]int16, n)
 	}
+	return s.spare[:n]
 }
 
 // Format returns the shape of the PCM that [AudioSender.Write] takes. It is the
@@ -226,8 +231,9 @@ func (s *AudioSender) fill() bool {
 	if over || s.encoder == nil || s.noise != nil {
 		return false
 	}
-	clear(s.pcm)
-	s.queue.pcm.push(s.pcm)
+	silence := s.space(s.frame)
+	clear(silence)
+	s.queue.pcm.push(silence)
 	p := s.queue.add()
 	p.samples, p.closed = s.frame, true
 	s.silent += s.config.PTime
@@ -249,16 +255,21 @@ func (s *AudioSender) take(now time.Time) {
 		s.coded = append(s.coded, p.payload...)
 		s.tally.add(muted, 0, length)
 	} else {
-		n := s.queue.pcm.pop(s.pcm[:min(p.samples, s.frame)])
-		clear(s.pcm[n:])
+		n := min(p.samples, s.frame)
+		pcm := s.queue.pcm.whole(s.frame)
+		if n < s.frame || pcm == nil {
+			pcm = s.space(s.frame)
+			clear(pcm[s.queue.pcm.peek(pcm[:n]):])
+		}
+		s.queue.pcm.skip(n)
 		p.samples -= n
 		p.stamp += units
 		if !p.closed {
 			s.tally.add(muted, n, 0)
 		}
-		s.hear(n)
+		s.hear(pcm[:n])
 		if !muted {
-			s.encodeFrame()
+			s.encodeFrame(pcm)
 		}
 	}
 	if p.samples == 0 {
@@ -281,13 +292,13 @@ func (s *AudioSender) take(now time.Time) {
 	s.rest = s.coded
 }
 
-// encodeFrame makes the payload of s.pcm. It is empty if there is nothing to
+// encodeFrame makes the payload of a frame. It is empty if there is nothing to
 // send for the frame, as with DTX.
-func (s *AudioSender) encodeFrame() {
+func (s *AudioSender) encodeFrame(pcm []int16) {
 	if s.config.LevelExtension > 0 {
-		s.restLevel = level(s.pcm)
+		s.restLevel = level(pcm)
 	}
-	out, err := s.encoder.Encode(s.coded, s.pcm)
+	out, err := s.encoder.Encode(s.coded, pcm)
 	if err != nil {
 		s.stats.Failed++
 		return

@@ -24,7 +24,6 @@ type live struct {
 
 	stretcher *stretch.Stretcher // nil until something is left out
 	format    audio.Format       // of the stretcher
-	window    []int16
 }
 
 // begin makes the patience begin anew.
@@ -80,7 +79,7 @@ func (s *AudioSender) keepShort(now time.Time) {
 		short /= 2
 	}
 	if left < short || l.since.IsZero() || !s.allLive() {
-		l.begin(now, len(s.queue.pcm.ring))
+		l.begin(now, s.queue.pcm.limit)
 		return
 	}
 	l.least = min(l.least, left)
@@ -95,7 +94,7 @@ func (s *AudioSender) keepShort(now time.Time) {
 		removed = s.splice(l.spare)
 	}
 	if l.spare -= removed; l.spare < s.frame/2 {
-		l.begin(now, len(s.queue.pcm.ring))
+		l.begin(now, s.queue.pcm.limit)
 	}
 }
 
@@ -109,9 +108,9 @@ func (s *AudioSender) compress(most int) int {
 			return 0
 		}
 		l.format = s.format
-		l.window = make([]int16, l.stretcher.Window()*s.format.Channels)
 	}
-	pcm := l.window[:s.queue.pcm.peek(l.window)]
+	pcm := s.space(l.stretcher.Window() * s.format.Channels)
+	pcm = pcm[:s.queue.pcm.peek(pcm)]
 	fast := s.format.Duration(l.spare) > hurried
 	rest, n := l.stretcher.Compress(pcm, most/s.format.Channels, fast)
 	n *= s.format.Channels

@@ -13,10 +13,10 @@ type pause struct {
 	next  time.Time // when comfort noise is due; zero: not
 }
 
-// hear lets the noise estimator hear the first n samples of s.pcm.
-func (s *AudioSender) hear(n int) {
+// hear lets the noise estimator hear what is sent.
+func (s *AudioSender) hear(pcm []int16) {
 	if s.noise != nil {
-		s.noise.Write(s.pcm[:n])
+		s.noise.Write(pcm)
 		s.pause.heard = true
 	}
 }

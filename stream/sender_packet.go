@@ -117,7 +117,7 @@ func level(pcm []int16) int {
 
 // A history has the frames that were sent last, for redundancy.
 type history struct {
-	frames      [payload.MaxREDBlocks - 1]oldFrame
+	frames      []oldFrame // ring; nil before there is any
 	last, count int
 }
 
@@ -128,6 +128,9 @@ type oldFrame struct {
 
 // push keeps a copy of a payload, and no more than limit of them.
 func (h *history) push(coded []byte, timestamp uint32, limit int) {
+	if h.frames == nil {
+		h.frames = make([]oldFrame, payload.MaxREDBlocks-1)
+	}
 	h.last = (h.last + 1) % len(h.frames)
 	f := &h.frames[h.last]
 	f.timestamp = timestamp

@@ -33,7 +33,7 @@ func (q *frameQueue) add() *piece {
 		if q.count == maxPieces {
 			return nil
 		}
-		grown := make([]piece, max(4, 2*q.count))
+		grown := make([]piece, max(2, 2*q.count))
 		for i := range q.count {
 			grown[i] = *q.piece(i)
 		}
@@ -78,17 +78,24 @@ func (q *frameQueue) keep(n int) {
 
 // A sampleQueue is a ring of samples.
 type sampleQueue struct {
-	ring         []int16
+	limit        int     // how many there can be
+	ring         []int16 // which grows up to that
 	first, count int
 }
 
+// room returns how many samples can be pushed.
+func (q *sampleQueue) room() int { return q.limit - q.count }
+
 // push appends all samples, or none if there is no room.
 func (q *sampleQueue) push(samples []int16) bool {
-	if len(samples) > len(q.ring)-q.count {
+	if len(samples) > q.room() {
 		return false
 	}
 	if len(samples) == 0 {
 		return true
+	}
+	if n := q.count + len(samples); n > len(q.ring) {
+		q.move(min(max(n, 2*len(q.ring)), q.limit))
 	}
 	end := (q.first + q.count) % len(q.ring)
 	n := copy(q.ring[end:], samples)
@@ -116,6 +123,15 @@ func (q *sampleQueue) peek(dst []int16) int {
 	m := copy(dst[:n], q.ring[q.first:])
 	copy(dst[m:n], q.ring)
 	return n
+}
+
+// whole returns the first n samples if they are in one piece, or nil. They are valid
+// until the next push.
+func (q *sampleQueue) whole(n int) []int16 {
+	if n > q.count || q.first+n > len(q.ring) {
+		return nil
+	}
+	return q.ring[q.first : q.first+n]
 }
 
 // skip drops the first n samples.
@@ -152,12 +168,17 @@ func (q *sampleQueue) fade(n, channels int) {
 	}
 }
 
-// resize changes the capacity, but not below what is queued.
-func (q *sampleQueue) resize(capacity int) {
-	if capacity = max(capacity, q.count); capacity == len(q.ring) {
-		return
+// resize changes how many samples there can be, but not below what is queued.
+func (q *sampleQueue) resize(limit int) {
+	q.limit = max(limit, q.count)
+	if len(q.ring) > q.limit {
+		q.move(q.limit)
 	}
-	ring := make([]int16, capacity)
+}
+
+// move moves what is queued to a new ring.
+func (q *sampleQueue) move(size int) {
+	ring := make([]int16, size)
 	n := q.pop(ring)
 	q.ring, q.first, q.count = ring, 0, n
 }

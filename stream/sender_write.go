@@ -52,7 +52,7 @@ func (s *AudioSender) write(now time.Time, f *audio.Frame, stamp *uint32) error 
 	if err := s.checkStamp(now, stamp); err != nil {
 		return err
 	}
-	if len(f.Samples) > len(s.queue.pcm.ring)-s.queue.pcm.count {
+	if len(f.Samples) > s.queue.pcm.room() {
 		return ErrFull
 	}
 	p := s.open(stamp)
@@ -177,7 +177,7 @@ func (s *AudioSender) Room() int {
 	if s.queue.count == maxPieces && s.open(nil) == nil {
 		return 0
 	}
-	return len(s.queue.pcm.ring) - s.queue.pcm.count
+	return s.queue.pcm.room()
 }
 
 // Played says what became of what was written since the last Flush. With what

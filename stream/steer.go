@@ -141,19 +141,14 @@ func (r *AudioReceiver) stretch(format audio.Format, by time.Duration) {
 		r.lookAhead(format, done+window)
 		done = min(done, len(r.pending))
 	}
-	m := &r.mender
-	rest := r.pending[done:]
-	rest = rest[:min(len(rest), window)]
-	middle := done + len(rest)/format.Channels/2*format.Channels
-	out := append(m.scratch[:0], r.pending[:done]...)
-	out, inserted := v.stretcher.Expand(out, rest, v.stretcher.Window(), by > hurried)
-	out = append(out, r.pending[done+len(rest):]...)
-	m.scratch = out
+	r.pending = append(r.pendMem[:0], r.pending...) // to the begin of its memory, where there is room behind it
+	length := min(len(r.pending)-done, window)
+	middle := done + length/format.Channels/2*format.Channels
+	longer, inserted := v.stretcher.Expand(r.pending, done, done+length, v.stretcher.Window(), by > hurried)
+	r.pending, r.pendMem = longer, longer
 	if inserted == 0 {
 		return
 	}
-	m.scratch, r.pendMem = r.pendMem, out
-	r.pending = out
 	r.clock.stretched = r.pendAt + format.Duration(middle)
 	d := format.Duration(inserted * format.Channels)
 	r.pendAt -= d
@@ -179,7 +174,7 @@ func (r *AudioReceiver) lookAhead(format audio.Format, n int) bool {
 		if p == nil || p.Seq != r.playSeq+1 || p.Restart || r.broken {
 			return false
 		}
-		d := r.decoders[p.Type]
+		d := r.decoders.of(p.Type)
 		end := r.pendAt + format.Duration(len(r.pending))
 		if d != r.current || d.pause(p) || p.Time-end > sampleTime(format) || end-p.Time > sampleTime(format) {
 			return false

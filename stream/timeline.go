@@ -11,10 +11,12 @@ import (
 // or a jump of the timestamps with no pause to match begins a new run, which
 // takes its place by the time of its arrival.
 type timeline struct {
-	id    uint64 // of the run; see Packet.Timeline
-	epoch uint32
-	begun bool
-	fresh bool // the next packet begins a new run
+	id        uint64 // of the run; see Packet.Timeline
+	epoch     uint32
+	timestamp uint32 // of the packet placed last
+	begun     bool
+	fresh     bool // the next packet begins a new run
+	waits     bool // a picture has not been given to fastest yet
 
 	// unordered is that timestamps need not ascend with the numbers, as those of
 	// video with B-frames.
@@ -25,7 +27,6 @@ type timeline struct {
 	seqShift  int64         // added to extended sequence numbers
 	base      time.Duration // media time of the run's first packet
 	units     int64         // extended timestamp of the packet placed last, from the run's first
-	timestamp uint32        // timestamp of the packet placed last
 
 	lastSeq     int64 // highest number placed, with its time and arrival
 	lastTime    time.Duration
@@ -33,8 +34,7 @@ type timeline struct {
 
 	since   time.Time // arrival of the run's first packet
 	fastest fastest
-	waits   bool          // a picture has not been given to fastest yet
-	early   time.Duration // its arrival
+	early   time.Duration // arrival of the picture that waits
 	shown   time.Duration // and its media time
 }
 

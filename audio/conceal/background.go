@@ -32,8 +32,8 @@ const (
 // A background knows the noise behind what was played, and makes more of it.
 type background struct {
 	channels int
-	block    []int16   // what is not a whole block yet, interleaved
-	mix      []float32 // the mean of a block's channels
+	length   int     // of a block, samples per channel
+	block    []int16 // what is not a whole block yet, interleaved; nil while blocks come whole
 
 	least, before float64 // power of the quietest block of this span, and of the one before
 	seen          int     // blocks of this span
@@ -51,23 +51,22 @@ type background struct {
 	random random
 }
 
-func newBackground(rate, channels int) *background {
-	n := max(order+1, rate/100)
-	b := &background{channels: channels, block: make([]int16, 0, n*channels), mix: make([]float32, n)}
+func newBackground(rate, channels int) background {
+	b := background{channels: channels, length: max(order+1, rate/100)}
 	b.reset()
 	return b
 }
 
 func (b *background) reset() {
 	*b = background{
-		channels: b.channels, block: b.block[:0], mix: b.mix,
+		channels: b.channels, length: b.length, block: b.block[:0],
 		least: math.Inf(1), before: math.Inf(1), random: 2463534242,
 	}
 }
 
 // hear takes what was played.
 func (b *background) hear(pcm []int16) {
-	n := cap(b.block)
+	n := b.length * b.channels
 	for {
 		passed := min(b.skip, len(pcm))
 		b.skip -= passed
@@ -77,6 +76,9 @@ func (b *background) hear(pcm []int16) {
 			pcm = pcm[n:]
 		} else {
 			rest := min(n-len(b.block), len(pcm))
+			if b.block == nil && rest > 0 {
+				b.block = make([]int16, 0, n)
+			}
 			b.block = append(b.block, pcm[:rest]...)
 			pcm = pcm[rest:]
 			if len(b.block) < n {
@@ -91,7 +93,7 @@ func (b *background) hear(pcm []int16) {
 
 // take counts a block.
 func (b *background) take(pcm []int16) {
-	n := float64(len(b.mix))
+	n := float64(b.length)
 	sums := energies(pcm, b.channels)
 	power := float64(sums[0]+sums[1]) / n / float64(b.channels)
 	b.loudest = max(b.loudest, power)
@@ -117,18 +119,22 @@ func (b *background) take(pcm []int16) {
 
 // learn brings the spectrum of a block into that of the background.
 func (b *background) learn(pcm []int16, weight float64) {
+	w := workspaces.Get().(*workspace)
+	defer w.release()
+	w.floats = room(w.floats, b.length)
+	mix := w.floats
 	if b.channels == 1 {
-		for i := range b.mix {
-			b.mix[i] = float32(pcm[i])
+		for i := range mix {
+			mix[i] = float32(pcm[i])
 		}
 	} else {
-		for i := range b.mix {
-			b.mix[i] = (float32(pcm[2*i]) + float32(pcm[2*i+1])) / 2
+		for i := range mix {
+			mix[i] = (float32(pcm[2*i]) + float32(pcm[2*i+1])) / 2
 		}
 	}
-	n := float64(len(b.mix))
+	n := float64(b.length)
 	for l := range b.sequence {
-		b.sequence[l] += weight * (float64(product(b.mix[l:], b.mix))/n - b.sequence[l])
+		b.sequence[l] += weight * (float64(product(mix[l:], mix))/n - b.sequence[l])
 	}
 	b.stale = true
 }

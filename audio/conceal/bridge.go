@@ -18,24 +18,29 @@ func (c *Concealer) Bridge(dst []int16, n int, ahead []int16) []int16 {
 		return c.Extend(dst, n)
 	}
 	if n <= 0 {
-		c.active = false
+		c.end()
 		return dst
 	}
+	w := takeWorkspace(c.rate, c.channels)
+	defer w.release()
 	if most := c.rate * longest / 1000; n > most {
-		dst = c.Extend(dst, n-most)
+		dst = c.extend(dst, n-most, c.decay(fading), w)
 		n = most
 	}
-	if !c.active {
-		c.begin()
+	if c.gap == nil {
+		c.begin(w)
 	}
-	c.limit.allow(ahead[:min(len(ahead), c.memory)/c.channels*c.channels])
-	c.future.start(ahead, true, c.seed^0x5bd1e995)
-	c.past.steady, c.future.steady = true, true
-	there, back := c.meet(n)
+	g := c.gap
+	ahead = ahead[:min(len(ahead), c.played.most)/c.channels*c.channels]
+	g.limit.allow(ahead)
+	future := newSource(c.rate, c.channels)
+	future.start(ahead, true, c.seed^0x5bd1e995, w)
+	g.past.steady, future.steady = true, true
+	there, back := c.meet(n, &future, w)
 
 	at := len(dst)
 	stay, grow := c.forget(there, n), c.forget(back, n)
-	left := c.voice * float32(math.Sqrt(stay))
+	left := g.voice * float32(math.Sqrt(stay))
 	right := float32(math.Pow(grow, float64(n)-0.5))
 	for i := range n {
 		// The weights that are best for two witnesses that are that much like the
@@ -47,14 +52,14 @@ func (c *Concealer) Bridge(dst []int16, n int, ahead []int16) []int16 {
 		hiss := float32(math.Sqrt(float64(max(0, 1-(a+b)*(a+b)))))
 		var v [2]float32
 		for k := range c.channels {
-			v[k] = a*c.ahead[k][i] + b*c.back[k][n-1-i]
+			v[k] = a*w.ahead[k][i] + b*w.back[k][n-1-i]
 			if hiss > 0.05 {
 				v[k] += hiss * c.noise.next(k)
 			}
 		}
-		dst = c.limit.append(dst, &v)
+		dst = g.limit.append(dst, &v)
 	}
-	c.active = false
-	c.remember(dst[at:])
+	c.end()
+	c.played.add(dst[at:])
 	return dst
 }

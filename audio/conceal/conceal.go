@@ -17,23 +17,14 @@ const (
 )
 
 // A Concealer fills gaps in one stream of audio. It keeps the last 80 ms of what
-// was played. It is not safe for concurrent use.
+// was played; what it needs beside that to fill a gap is shared by all concealers,
+// and taken for as long as the gap lasts. It is not safe for concurrent use.
 type Concealer struct {
 	rate, channels int
-	kept           []int16 // what was played, interleaved, oldest first; more than is needed, so that it is moved rarely
-	played         []int16 // the end of that, 80 ms
-	memory         int     // samples of played
-	noise          *background
-	past, future   *source
-	limit          *limiter
-
-	active bool    // what was played last was made up, and past can go on
-	age    int     // samples of that
-	voice  float32 // gain of past, 0 to 1
-	seed   uint32
-
-	ahead, back, sum [2][]float32 // by channels
-	scratch          []int16
+	played         history
+	noise          background
+	gap            *gap // not nil if what was played last was made up, and can go on
+	seed           uint32
 }
 
 // New returns a concealer for PCM of the given shape, or an error that wraps
@@ -42,29 +33,18 @@ func New(rate, channels int) (*Concealer, error) {
 	if err := (audio.Format{Rate: rate, Channels: channels}).Check(); err != nil {
 		return nil, err
 	}
-	c := &Concealer{
+	return &Concealer{
 		rate: rate, channels: channels,
-		noise: newBackground(rate, channels),
-		past:  newSource(rate, channels), future: newSource(rate, channels),
-		limit:   newLimiter(rate, channels),
-		memory:  rate * memory / 1000 * channels,
-		kept:    make([]int16, 0, 2*rate*memory/1000*channels),
-		scratch: make([]int16, 0, rate*chunk/1000*channels),
-	}
-	for i := range channels {
-		c.ahead[i] = make([]float32, rate*(longest+bend)/1000+8)
-		c.back[i] = make([]float32, rate*(longest+bend)/1000+8)
-		c.sum[i] = make([]float32, rate*longest/1000)
-	}
-	return c, nil
+		played: history{most: rate * memory / 1000 * channels},
+		noise:  newBackground(rate, channels),
+	}, nil
 }
 
 // Reset forgets everything that was played, the background too.
 func (c *Concealer) Reset() {
-	c.kept = c.kept[:0]
-	c.played = c.kept
+	c.played.reset()
 	c.noise.reset()
-	c.active = false
+	c.end()
 }
 
 // Background returns the root mean square of the background noise in sample
@@ -83,53 +63,57 @@ func (c *Concealer) Media(pcm []int16) {
 	if c.channels == 2 {
 		pcm = pcm[:len(pcm)&^1]
 	}
-	c.active = false
+	c.end()
 	c.noise.hear(pcm)
-	c.remember(pcm)
-}
-
-// remember appends to what was played.
-func (c *Concealer) remember(pcm []int16) {
-	pcm = pcm[max(0, len(pcm)-c.memory):]
-	if len(c.kept)+len(pcm) > cap(c.kept) {
-		c.kept = c.kept[:copy(c.kept, c.kept[len(c.kept)-(c.memory-len(pcm)):])]
-	}
-	c.kept = append(c.kept, pcm...)
-	c.played = c.kept[max(0, len(c.kept)-c.memory):]
+	c.played.add(pcm)
 }
 
 // Extend appends n samples per channel that continue what was played last, media
 // or not. It allocates only if dst has no room.
 func (c *Concealer) Extend(dst []int16, n int) []int16 {
-	return c.extend(dst, n, c.decay(fading))
+	w := takeWorkspace(c.rate, c.channels)
+	defer w.release()
+	return c.extend(dst, n, c.decay(fading), w)
 }
 
 // Noise appends n samples per channel of background noise. What was played last
 // goes over to it in 10 ms. It is for pauses in which nothing is sent, not even
 // comfort noise, and after it Join is due as after Extend.
 func (c *Concealer) Noise(dst []int16, n int) []int16 {
-	if !c.active {
-		c.begin()
-		c.age = c.rate * hold / 1000
+	w := takeWorkspace(c.rate, c.channels)
+	defer w.release()
+	if c.gap == nil {
+		c.begin(w)
+		c.gap.age = c.rate * hold / 1000
 	}
-	return c.extend(dst, n, c.decay(easing))
+	return c.extend(dst, n, c.decay(easing), w)
 }
 
-// begin makes past ready to continue what was played.
-func (c *Concealer) begin() {
+// begin makes the past ready to continue what was played.
+func (c *Concealer) begin(w *workspace) {
 	c.seed = c.seed*1664525 + 1013904223
-	c.past.start(c.played, false, c.seed)
-	c.active, c.age, c.voice = true, 0, 1
+	g := takeGap(c.rate, c.channels, c.played.most)
+	c.gap = g
+	g.passage = c.played.appendTo(g.passage[:0])
+	g.past = newSource(c.rate, c.channels)
+	g.past.start(g.passage, false, c.seed, w)
 	if c.noise.stale {
 		c.noise.refresh()
 	}
-	c.limit.begin()
-	c.limit.allow(c.played)
+	g.limit.allow(g.passage)
 	var power float64
 	for i := range c.channels {
 		power += c.noise.rms(i) * c.noise.rms(i)
 	}
-	c.limit.allowNoise(power, c.noise.loudest*float64(c.channels))
+	g.limit.allowNoise(power, c.noise.loudest*float64(c.channels))
+}
+
+// end ends the gap, if there is one.
+func (c *Concealer) end() {
+	if c.gap != nil {
+		c.gap.release()
+		c.gap = nil
+	}
 }
 
 // decay returns the gain of each sample after the one before, if it falls by a
@@ -138,43 +122,44 @@ func (c *Concealer) decay(ms int) float32 {
 	return float32(math.Exp(-1000 / float64(ms*c.rate)))
 }
 
-func (c *Concealer) extend(dst []int16, n int, decay float32) []int16 {
-	if !c.active {
-		c.begin()
+func (c *Concealer) extend(dst []int16, n int, decay float32, w *workspace) []int16 {
+	if c.gap == nil {
+		c.begin(w)
 	}
 	for n > 0 {
 		m := min(n, c.rate*chunk/1000+1)
 		at := len(dst)
-		dst = c.more(dst, m, decay)
-		c.remember(dst[at:])
+		dst = c.more(dst, m, decay, w)
+		c.played.add(dst[at:])
 		n -= m
 	}
 	return dst
 }
 
 // more appends the next samples of the extension, which are not played yet.
-func (c *Concealer) more(dst []int16, n int, decay float32) []int16 {
-	if c.voice > 0 {
-		c.past.next(&c.ahead, n)
+func (c *Concealer) more(dst []int16, n int, decay float32, w *workspace) []int16 {
+	g := c.gap
+	if g.voice > 0 {
+		g.past.next(&w.ahead, n)
 	}
 	for i := range n {
-		c.age++
-		if c.age > c.rate*hold/1000 {
-			if c.voice *= decay; c.voice < inaudible {
-				c.voice = 0
+		g.age++
+		if g.age > c.rate*hold/1000 {
+			if g.voice *= decay; g.voice < inaudible {
+				g.voice = 0
 			}
 		}
-		hiss := float32(math.Sqrt(float64(1 - c.voice*c.voice)))
+		hiss := float32(math.Sqrt(float64(1 - g.voice*g.voice)))
 		var v [2]float32
 		for k := range c.channels {
-			if c.voice > 0 {
-				v[k] = c.voice * c.ahead[k][i]
+			if g.voice > 0 {
+				v[k] = g.voice * w.ahead[k][i]
 			}
 			if hiss > 0 {
 				v[k] += hiss * c.noise.next(k)
 			}
 		}
-		dst = c.limit.append(dst, &v)
+		dst = g.limit.append(dst, &v)
 	}
 	return dst
 }
@@ -184,19 +169,22 @@ func (c *Concealer) more(dst []int16, n int, decay float32) []int16 {
 // is to be called for the first media after Extend or Noise, before Media; at
 // any other time it does nothing.
 func (c *Concealer) Join(pcm []int16) {
-	if !c.active {
+	if c.gap == nil {
 		return
 	}
+	w := takeWorkspace(c.rate, c.channels)
+	defer w.release()
 	n := min(len(pcm)/c.channels, c.rate*joining/1000)
-	c.scratch = c.more(c.scratch[:0], n, c.decay(fading))
+	// It takes the place of the passage, of which nothing more is made.
+	made := c.more(c.gap.passage[:0], n, c.decay(fading), w)
 	for i := range n {
-		w := (float32(i) + 0.5) / float32(n)
+		u := (float32(i) + 0.5) / float32(n)
 		for k := i * c.channels; k < (i+1)*c.channels; k++ {
-			old := float32(c.scratch[k])
-			pcm[k] = round(old + w*(float32(pcm[k])-old))
+			old := float32(made[k])
+			pcm[k] = round(old + u*(float32(pcm[k])-old))
 		}
 	}
-	c.active = false
+	c.end()
 }
 
 func round(v float32) int16 {

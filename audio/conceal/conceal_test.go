@@ -260,26 +260,6 @@ func TestLongBridge(t *testing.T) {
 	}
 }
 
-func TestAllocations(t *testing.T) {
-	for _, channels := range []int{1, 2} {
-		c := newConcealer(t, 48000, channels)
-		pcm := hiss(960*channels, 1000, 1)
-		out := make([]int16, 0, 20000*channels)
-		n := testing.AllocsPerRun(50, func() {
-			c.Join(pcm)
-			c.Media(pcm)
-			out = c.Extend(out[:0], 960)
-			out = c.Bridge(out, 960, pcm)
-			c.Media(pcm)
-			out = c.Bridge(out, 7000, pcm)
-			out = c.Noise(out, 960)
-		})
-		if n != 0 {
-			t.Errorf("%v allocations", n)
-		}
-	}
-}
-
 // TestPieces: it does not matter in which pieces media comes and extensions are
 // asked for.
 func TestPieces(t *testing.T) {

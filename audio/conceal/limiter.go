@@ -7,20 +7,16 @@ import "math"
 // at the end of the past would become a train of them.
 type limiter struct {
 	channels int
-	most     int64   // energy in a window
-	sum      int64   // energy in this one
-	ring     []int64 // energies of its samples
+	most     int64    // energy in a window
+	sum      int64    // energy in this one
+	ring     []uint32 // energies of its samples
 	at       int
 }
 
-func newLimiter(rate, channels int) *limiter {
-	return &limiter{channels: channels, ring: make([]int64, max(1, rate/100))}
-}
-
-// begin forgets what was made and what it was made from.
-func (l *limiter) begin() {
+// begin makes l a limiter that knows of nothing that was made, nor of what.
+func (l *limiter) begin(rate, channels int) {
+	*l = limiter{channels: channels, ring: room(l.ring, max(1, rate/100))}
 	clear(l.ring)
-	l.most, l.sum, l.at = 0, 0, 0
 }
 
 // allow lets through what is as loud as pcm, and half a decibel more.
@@ -46,7 +42,7 @@ func (l *limiter) allowNoise(power, loudest float64) {
 
 // append appends a sample of each channel.
 func (l *limiter) append(dst []int16, v *[2]float32) []int16 {
-	l.sum -= l.ring[l.at]
+	l.sum -= int64(l.ring[l.at])
 	energy := l.energy(v)
 	if l.sum+energy > l.most {
 		left := math.Sqrt(float64(l.most-l.sum) / float64(energy))
@@ -55,7 +51,7 @@ func (l *limiter) append(dst []int16, v *[2]float32) []int16 {
 		}
 		energy = l.energy(v)
 	}
-	l.ring[l.at] = energy
+	l.ring[l.at] = uint32(energy)
 	l.sum += energy
 	if l.at++; l.at == len(l.ring) {
 		l.at = 0
@@ -66,6 +62,7 @@ func (l *limiter) append(dst []int16, v *[2]float32) []int16 {
 	return dst
 }
 
+// energy returns that of a sample, 2^31 at most.
 func (l *limiter) energy(v *[2]float32) int64 {
 	a := int64(round(v[0]))
 	if l.channels == 1 {

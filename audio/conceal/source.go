@@ -25,13 +25,12 @@ const (
 	smoothing = 0.0005
 )
 
-// A source continues a passage of audio for ever, by repeating its end. Samples
-// are apart by channels.
+// A source continues a passage of audio for ever, by repeating its end.
 type source struct {
 	rate, channels int
-	in             [2][]float32 // the passage
-	mix            []float32    // the mean of the channels
-	low            []float32    // mix at about coarse Hz
+	passage        []int16 // interleaved, oldest first or, if backwards, latest; not the source's own
+	backwards      bool
+	length         int // of the passage, samples per channel
 	random         random
 
 	lag    int     // the pitch period in samples, or one that is as good as any
@@ -52,60 +51,29 @@ type source struct {
 	decay  float32 // of the offset, in each sample
 }
 
-func newSource(rate, channels int) *source {
-	s := &source{rate: rate, channels: channels}
-	n := rate * memory / 1000
-	for c := range channels {
-		s.in[c] = make([]float32, 0, n)
-	}
-	s.mix = make([]float32, 0, n)
-	s.low = make([]float32, 0, n/max(1, rate/coarse)+1)
-	s.decay = float32(math.Exp(-1 / (smoothing * float64(rate))))
-	return s
+func newSource(rate, channels int) source {
+	return source{rate: rate, channels: channels, decay: float32(math.Exp(-1 / (smoothing * float64(rate))))}
 }
 
-// start takes the passage, oldest first, or latest first if it is to be
-// continued backwards, and gets ready for next. Of a long passage only the part
-// next to the gap is used.
-func (s *source) start(pcm []int16, backwards bool, seed uint32) {
-	n := min(len(pcm)/s.channels, cap(s.mix))
-	s.mix = s.mix[:n]
-	if !backwards {
-		pcm = pcm[len(pcm)-n*s.channels:]
-	}
-	for c := range s.channels {
-		in := s.in[c][:n]
-		s.in[c] = in
-		if backwards {
-			for i := range in {
-				in[n-1-i] = float32(pcm[i*s.channels+c])
-			}
-		} else {
-			for i := range in {
-				in[i] = float32(pcm[i*s.channels+c])
-			}
-		}
-	}
-	copy(s.mix, s.in[0])
-	if s.channels == 2 {
-		for i, v := range s.in[1] {
-			s.mix[i] = (s.mix[i] + v) / 2
-		}
-	}
+// start takes the passage, oldest first, or latest first if it is to be continued
+// backwards, and gets ready for next. The passage has to stay what it is.
+func (s *source) start(passage []int16, backwards bool, seed uint32, w *workspace) {
+	n := len(passage) / s.channels
+	s.passage, s.backwards, s.length = passage, backwards, n
 	s.random = random(seed | 1)
 	s.age = 0
 	s.steady = false
-	s.findPitch()
+	s.findPitch(w)
 	s.jump = s.lag
 	s.at = n - s.lag
 	s.fade = s.overlap()
 	for c := range s.channels {
 		s.offset[c] = 0
 		if n > s.lag {
-			s.offset[c] = s.in[c][n-1] - s.in[c][n-1-s.lag]
+			s.offset[c] = s.sample(n-1, c) - s.sample(n-1-s.lag, c)
 		}
 		if n > 0 {
-			s.taps[c][3] = s.in[c][n-1]
+			s.taps[c][3] = s.sample(n-1, c)
 		}
 	}
 	s.part = 0
@@ -116,15 +84,31 @@ func (s *source) start(pcm []int16, backwards bool, seed uint32) {
 	}
 }
 
+// sample returns the sample of the passage at i, from the oldest on, of a channel.
+func (s *source) sample(i, c int) float32 {
+	if s.backwards {
+		i = s.length - 1 - i
+	}
+	return float32(s.passage[i*s.channels+c])
+}
+
+// mean returns the mean of the channels at i.
+func (s *source) mean(i int) float32 {
+	if s.channels == 2 {
+		return (s.sample(i, 0) + s.sample(i, 1)) / 2
+	}
+	return s.sample(i, 0)
+}
+
 // overlap returns the length of the cross-fade before a jump: a quarter of a
 // period.
 func (s *source) overlap() int {
-	return max(0, min(s.lag/4, len(s.mix)-s.jump))
+	return max(0, min(s.lag/4, s.length-s.jump))
 }
 
 // next writes the next samples of each channel to dst.
 func (s *source) next(dst *[2][]float32, n int) {
-	if len(s.mix) == 0 || s.jump == 0 {
+	if s.length == 0 || s.jump == 0 {
 		for c := range s.channels {
 			clear(dst[c][:n])
 		}
@@ -153,15 +137,14 @@ func (s *source) straighten() {
 
 // repeat takes the next tap from the passage.
 func (s *source) repeat() {
-	length := len(s.mix)
 	u := float32(0)
-	if left := length - s.at; left <= s.fade {
+	if left := s.length - s.at; left <= s.fade {
 		u = 1 - (float32(left)-0.5)/float32(s.fade)
 	}
 	for c := range s.channels {
-		v := s.in[c][s.at]
+		v := s.sample(s.at, c)
 		if u > 0 {
-			v += u * (s.in[c][s.at-s.jump] - v)
+			v += u * (s.sample(s.at-s.jump, c) - v)
 		}
 		taps := &s.taps[c]
 		taps[0], taps[1], taps[2], taps[3] = taps[1], taps[2], taps[3], v+s.offset[c]
@@ -169,7 +152,7 @@ func (s *source) repeat() {
 	}
 	s.at++
 	s.age++
-	if s.at == length {
+	if s.at == s.length {
 		s.at -= s.jump
 		s.vary()
 	}
@@ -203,11 +186,11 @@ func (s *source) vary() {
 		jump += int(s.random.next()>>8)%(2*spread+1) - spread
 	}
 	// The cross-fade reads before the jump's end, and the passage has a beginning.
-	most := len(s.mix) - s.lag/4
+	most := s.length - s.lag/4
 	for jump > most && jump > s.lag {
 		jump -= s.lag
 	}
-	if jump > len(s.mix) || jump < 1 {
+	if jump > s.length || jump < 1 {
 		jump = s.lag
 	}
 	s.jump = jump
@@ -216,18 +199,21 @@ func (s *source) vary() {
 
 // findPitch sets lag, period and alike: the lag at which the end of the passage
 // was most like itself.
-func (s *source) findPitch() {
-	n := len(s.mix)
+func (s *source) findPitch(w *workspace) {
+	n := s.length
+	mix := w.mix[:n]
+	for i := range mix {
+		mix[i] = s.mean(i)
+	}
 	factor := max(1, s.rate/coarse)
-	s.low = s.low[:0]
+	low := w.low[:0]
 	for i := n % factor; i+factor <= n; i += factor {
 		var v float32
-		for _, x := range s.mix[i : i+factor] {
+		for _, x := range mix[i : i+factor] {
 			v += x
 		}
-		s.low = append(s.low, v)
+		low = append(low, v)
 	}
-	low := s.low
 	length := min(len(low)/3, s.rate/factor*template/1000)
 	least := max(1, s.rate*shortestLag/10000/factor)
 	most := min(s.rate*longestLag/10000/factor, len(low)-length)
@@ -255,7 +241,7 @@ func (s *source) findPitch() {
 	}
 	if factor > 1 {
 		length *= factor
-		s.lag, _ = likest(s.mix, length, max(1, (at-1)*factor), min((at+1)*factor, n-length))
+		s.lag, _ = likest(mix, length, max(1, (at-1)*factor), min((at+1)*factor, n-length))
 	}
 	s.period, s.now = float32(s.lag), float32(s.lag)
 	if s.alike >= voiced {

@@ -20,7 +20,7 @@ func Example() {
 	rest, removed := s.Compress(pcm, tooMuch, false)
 	fmt.Println(len(rest), "left,", removed, "removed")
 
-	longer, inserted := s.Expand(nil, rest, tooMuch, false)
+	longer, inserted := s.Expand(rest, 0, len(rest), tooMuch, false)
 	fmt.Println(len(longer), "now,", inserted, "inserted")
 	// Output:
 	// 200 left, 40 removed
