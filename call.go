@@ -243,6 +243,7 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 			return next
 		case what == received:
 			l.of.(*Audio).handle()
+			now = time.Now() // what it has written is due by now
 		default:
 			l.send(b, what)
 		}

@@ -13,6 +13,8 @@ import (
 // not keep b. It is meant for legs.
 func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	c := l.call
+	var forwarder *Forwarder
+	defer func() { forwarder.pass() }() // without the lock
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.overLocked() != nil {
@@ -35,6 +37,7 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	if l.repair != nil && l.repair.outdated(l.in.Reception(), &l.packet) {
 		return
 	}
+	settled := l.settledLocked()
 	verdict := l.in.Push(arrival, &l.packet)
 	switch verdict {
 	case stream.Accepted, stream.Probation:
@@ -47,7 +50,9 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	}
 	l.followLocked(arrival, verdict)
 	l.of.pushed(arrival, verdict)
-	c.schedule()
+	if forwarder, l.claimed = l.claimed, nil; forwarder == nil || !settled || !l.of.next().IsZero() {
+		c.schedule()
+	}
 }
 
 // followLocked looks at what the packet that was pushed last changes.

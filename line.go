@@ -24,6 +24,8 @@ type line struct {
 	name       string // for events
 	mid, label string
 	sendErrors atomic.Int64
+	forwarder  atomic.Pointer[Forwarder]   // of audio: that sends on what is heard; nil: none
+	sends      atomic.Pointer[sentFormats] // of audio; nil: nobody has ever forwarded to it
 
 	// Guarded by call.mu.
 	removed   *EndError // not nil once the call has gone on without the line
@@ -39,6 +41,7 @@ type line struct {
 	batch     BatchLeg  // leg, if it takes several packets at once
 	sizes     []int     // of the packets on their way through batch
 	packet    rtp.Packet
+	claimed   *Forwarder   // that has to send what the packet being delivered has brought; nil: none
 	control   ring[[]byte] // RTCP that has to leave at once
 	heard     uint32       // SSRC, once there is media
 	known     bool         // the far end has said something on this line

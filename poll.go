@@ -30,7 +30,7 @@ func (c *Call) poll(now time.Time, scratch []byte) (more bool) {
 // when the next frame is due.
 func (a *Audio) clockLocked(now time.Time) {
 	a.pollAt = time.Time{}
-	if a.polled == nil || a.coded != nil || a.heard == 0 || a.muted || !a.direction.Receives() || !a.byeAt.IsZero() {
+	if a.polled == nil || a.coded != nil || a.receiver.Diverts() || a.heard == 0 || a.muted || !a.direction.Receives() || !a.byeAt.IsZero() {
 		return
 	}
 	a.pollAt = now.Add(pollInterval)

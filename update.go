@@ -61,6 +61,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 	}
 	a.sending = sending
 	a.retapLocked()
+	a.announceLocked()
 	a.sender.Hold(now, !direction.Sends())
 	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now

@@ -10,16 +10,21 @@ import (
 // digits is what is known of telephone events.
 type digits struct {
 	playing bool // the packet played last was one
+	heard   bool // one was received, and there may be something to report
 }
 
 // PullDigit returns the next report of a key that the far end pressed or
 // released, if there is one at now.
 func (r *AudioReceiver) PullDigit(now time.Time) (dtmf.Report, bool) {
+	if !r.digits.heard { // as at most times
+		return dtmf.Report{}, false
+	}
 	for _, d := range r.events {
 		if report, ok := d.digits.Pull(now); ok {
 			return report, true
 		}
 	}
+	r.digits.heard = !r.NextDigit().IsZero()
 	return dtmf.Report{}, false
 }
 
@@ -27,6 +32,9 @@ func (r *AudioReceiver) PullDigit(now time.Time) (dtmf.Report, bool) {
 // may be in the past. The zero Time means not before the next Push.
 func (r *AudioReceiver) NextDigit() time.Time {
 	var next time.Time
+	if !r.digits.heard {
+		return next
+	}
 	for _, d := range r.events {
 		if t := d.digits.Next(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
@@ -39,6 +47,7 @@ func (r *AudioReceiver) NextDigit() time.Time {
 // playout, and comes also while packets are taken coded; in the buffer it only says that its sequence number is not lost.
 func (r *AudioReceiver) acceptEvent(p *jitter.Packet, d *decoding) Verdict {
 	r.place(p, d)
+	r.digits.heard = true
 	err := d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
 	if r.queue != nil {
 		r.enqueue(p, d)

@@ -104,7 +104,9 @@ func (q *PacketQueue) Pop(p *Packet) bool {
 	}
 	p.set(&q.ring[q.first])
 	q.first = (q.first + 1) % len(q.ring)
-	q.count--
+	if q.count--; q.count == 0 {
+		q.first = 0 // who keeps up needs the memory of one packet
+	}
 	return true
 }
 

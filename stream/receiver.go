@@ -129,9 +129,12 @@ type AudioReceiver struct {
 	events   []*decoding // those of them that are telephone events
 
 	intake
-	buffer  jitter.Buffer
-	queue   *PacketQueue // not nil when packets are taken coded
-	omitted omitted      // of those
+	buffer    jitter.Buffer
+	queue     *PacketQueue // not nil when packets are taken coded
+	diversion Diversion
+	diverted  bool    // the speech that came last was
+	taken     Packet  // by diversion, for the time of a call
+	omitted   omitted // of those in queue, or diverted
 
 	// Playout, in playout.go and inorder.go.
 	clock    clock
@@ -194,11 +197,7 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 		return nil, err
 	}
 	r := &AudioReceiver{config: c, span: c.PTime}
-	estimator := jitter.EstimatorConfig{Min: c.MinDelay, Max: c.MaxDelay, Start: max(2*c.PTime, c.MinDelay), Loss: c.Preference}
-	if c.Playout != Adaptive {
-		estimator.Max, estimator.Start = c.MinDelay, c.MinDelay
-	}
-	r.estimate = jitter.NewEstimator(estimator)
+	r.estimate = r.newEstimate()
 	if err := r.SetCodecs(c.Codecs); err != nil {
 		return nil, err
 	}
@@ -265,6 +264,9 @@ func (r *AudioReceiver) accept(p *jitter.Packet, d *decoding) Verdict {
 		return Malformed
 	}
 	r.stats.Octets += int64(len(p.Payload))
+	if r.diverts(d) {
+		return r.divert(p, d)
+	}
 	if d.kind == event {
 		return r.acceptEvent(p, d)
 	}
@@ -293,7 +295,13 @@ func (r *AudioReceiver) place(p *jitter.Packet, d *decoding) {
 }
 
 func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
-	r.queue.Push(&Packet{
+	packet := r.coded(p, d)
+	r.queue.Push(&packet)
+}
+
+// coded returns a packet with its place on the timeline as one that stays coded.
+func (r *AudioReceiver) coded(p *jitter.Packet, d *decoding) Packet {
+	return Packet{
 		Codec:     d.params,
 		Timeline:  r.line.id,
 		Seq:       r.omitted.number(p.Seq, r.line.id),
@@ -302,7 +310,7 @@ func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
 		Arrival:   p.Arrival,
 		Time:      p.Time + r.offset,
 		Payload:   p.Payload,
-	})
+	}
 }
 
 // store puts a packet with its place on the timeline into the buffer.

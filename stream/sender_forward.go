@@ -21,6 +21,14 @@ type relay struct {
 	fastest fastest
 }
 
+// leaveOut closes the gap that a packet leaves which is not forwarded, if it is the
+// next one. One that comes late stays a gap.
+func (r *relay) leaveOut(next uint16, p *Packet) {
+	if r.on && r.timeline == p.Timeline && uint16(p.Seq)+r.seq == next {
+		r.seq--
+	}
+}
+
 // clock returns when the newest packet, which leaves at now and is by step newer
 // than the one before, would leave without what has delayed it more than the
 // fastest of the last seconds. By that time a sender report is right, and video
@@ -53,7 +61,10 @@ func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byt
 	case p.Codec.Same(s.config.Codec):
 	case kindOf(p.Codec.Name) == event && p.Codec.Same(s.config.Event):
 		payloadType = s.config.Event.PayloadType
-	case kindOf(p.Codec.Name) == event:
+	case kindOf(p.Codec.Name) == comfort && p.Codec.Same(s.config.Noise):
+		payloadType = s.config.Noise.PayloadType
+	case kindOf(p.Codec.Name) == event, kindOf(p.Codec.Name) == comfort:
+		s.relay.leaveOut(s.seq, p)
 		return dst, nil
 	default:
 		return dst, fmt.Errorf("%w: packet is %s, the stream %s", audio.ErrFormat, p.Codec, s.config.Codec)

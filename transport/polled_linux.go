@@ -27,6 +27,7 @@ type Polled struct {
 	system system
 	inet6  bool
 	ready  atomic.Bool // something may have come since the last Read
+	prompt atomic.Bool // what comes does not wait for Read
 
 	// Whoever reads holds the first, whoever writes the other, and Close both.
 	reading, writing sync.Mutex
@@ -98,11 +99,33 @@ func (p *Polled) Watch(ready func()) error {
 		return net.ErrClosed
 	}
 	var err error
-	p.watch, err = loop.NewWatch(p.fd, func() {
+	p.watch, err = loop.NewWatch(p.fd, loop.Patient, func([]byte) {
 		p.ready.Store(true)
 		ready()
 	})
 	p.watched, p.since = err == nil, time.Now()
+	return err
+}
+
+// Immediate has fn called for each datagram from now on, as soon as it comes, in place
+// of [Polled.Read], which finds nothing any more. fn runs on a goroutine that many
+// sockets share, so it must not block. It is for packets that are sent on at once. It
+// is called after Watch, by who reads.
+func (p *Polled) Immediate(fn func(arrival time.Time, from netip.AddrPort, b []byte)) error {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	switch {
+	case p.fd < 0 || p.watch == nil:
+		return net.ErrClosed
+	case p.prompt.Swap(true):
+		return nil
+	}
+	p.watch.Close()
+	var err error
+	p.watch, err = loop.NewWatch(p.fd, loop.Prompt, func(scratch []byte) {
+		for p.readAll(scratch[:maxDatagram], fn) {
+		}
+	})
 	return err
 }
 
@@ -117,35 +140,37 @@ const (
 // reports whether there may be more. Errors that the network reports for earlier
 // packets are passed over.
 func (p *Polled) Read(clocked bool, buf []byte, fn func(arrival time.Time, from netip.AddrPort, b []byte)) bool {
+	if p.prompt.Load() {
+		return false
+	}
 	if clocked == p.watched {
 		p.setWatched(!clocked)
 	}
 	if !p.ready.Swap(false) && !clocked {
 		return false
 	}
-	p.vector.Base = &buf[0]
-	p.vector.SetLen(len(buf))
-	since, more := p.readAll(buf, fn)
-	p.vector.Base, p.since = nil, since
+	more := p.readAll(buf, fn)
 	if more {
 		p.ready.Store(true)
 	}
 	return more
 }
 
-// readAll also returns after when a datagram comes in that it did not find.
-func (p *Polled) readAll(buf []byte, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (since time.Time, more bool) {
-	var now time.Time
+func (p *Polled) readAll(buf []byte, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (more bool) {
+	p.vector.Base = &buf[0]
+	p.vector.SetLen(len(buf))
+	defer func() { p.vector.Base = nil }()
+	var now time.Time // after which a datagram comes in that is not found
 	errors := 0
 	for range maxRead {
 		n, errno := p.receive()
 		switch {
 		case errno == 0:
 		case errno == unix.EAGAIN || errno == unix.EBADF || errors == maxErrors:
-			if now.IsZero() {
-				now = p.since
+			if !now.IsZero() {
+				p.since = now
 			}
-			return now, false
+			return false
 		default:
 			errors++
 			continue
@@ -157,7 +182,7 @@ func (p *Polled) readAll(buf []byte, fn func(arrival time.Time, from netip.AddrP
 			fn(p.arrival(now), from, buf[:n])
 		}
 	}
-	return p.since, true
+	return true
 }
 
 func (p *Polled) setWatched(on bool) {

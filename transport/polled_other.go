@@ -17,6 +17,11 @@ func (p *Pair) Poll() (rtp, rtcp *Polled, err error) { return nil, nil, errors.E
 // Watch fails.
 func (p *Polled) Watch(func()) error { return errors.ErrUnsupported }
 
+// Immediate fails.
+func (p *Polled) Immediate(func(time.Time, netip.AddrPort, []byte)) error {
+	return errors.ErrUnsupported
+}
+
 // Read does nothing.
 func (p *Polled) Read(bool, []byte, func(time.Time, netip.AddrPort, []byte)) (more bool) {
 	return false

@@ -14,6 +14,7 @@ type benchCommand struct {
 	Codecs  benchCodecsCommand  `cmd:"" help:"Codecs and resamplers, a frame of 20 ms at a time, in turns with C that does the same."`
 	Conceal benchConcealCommand `cmd:"" help:"How gaps are filled that lost packets leave, beside silence and repetition, in simulated time."`
 	Quality benchQualityCommand `cmd:"" help:"Delay, gaps and repairs of what is heard behind a network that follows a trace, in simulated time."`
+	Relay   benchRelayCommand   `cmd:"" help:"Calls of two telephones that are joined packet by packet, in turns with a relay in C and with rtpengine."`
 	Video   benchVideoCommand   `cmd:"" help:"Frames of video that are sent and received over loopback, in turns with a system call for each packet in C."`
 }
 

@@ -159,15 +159,21 @@ func (b *workbench) measure(ctx context.Context, t *task) ([]Row, error) {
 
 // start builds the yardstick of r, if that has not been done yet, and runs it.
 func (b *workbench) start(ctx context.Context, r reference, input string) (*process, error) {
-	done, ok := b.built[r.yard]
+	program, err := b.build(ctx, r.yard)
+	if err != nil {
+		return nil, err
+	}
+	return launch(ctx, program, input, r.args)
+}
+
+// build compiles y, if that has not been done yet.
+func (b *workbench) build(ctx context.Context, y *yardstick) (string, error) {
+	done, ok := b.built[y]
 	if !ok {
-		done.program, done.err = r.yard.compile(ctx, b.dir)
-		b.built[r.yard] = done
+		done.program, done.err = y.compile(ctx, b.dir)
+		b.built[y] = done
 	}
-	if done.err != nil {
-		return nil, done.err
-	}
-	return launch(ctx, done.program, input, r.args)
+	return done.program, done.err
 }
 
 // run lets the process do n frames. When that fails the contestant is out, and

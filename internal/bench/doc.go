@@ -1,6 +1,6 @@
-// Package bench measures codecs, resamplers and the way of video through sockets
-// beside the same work in C, as "parley bench codecs" and "parley bench video"
-// print it.
+// Package bench measures codecs, resamplers, the way of video through sockets and the
+// forwarding of calls beside the same work in C, as "parley bench codecs", "parley bench
+// video" and "parley bench relay" print it.
 //
 //	err := bench.Codecs(ctx, bench.Options{}, func(r bench.Row) { fmt.Println(r) })
 //
@@ -13,7 +13,9 @@
 // give the same output, they are compared by a checksum at the end of each round.
 //
 // [Video] counts the CPU time of whole processes instead, of both ends: on loopback
-// whoever sends does the work of the kernel's receiving side too.
+// whoever sends does the work of the kernel's receiving side too. [Relay] counts that of
+// relays, each a process of its own, ours too; what sends through them is one program in
+// C for all.
 //
 // Libraries are linked by the names that they have in Debian 12. What cannot be
 // compiled or linked is a row that says what is missing, and not an error.

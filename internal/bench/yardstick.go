@@ -78,7 +78,12 @@ type process struct {
 }
 
 func launch(ctx context.Context, program, input string, args []string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, program, append([]string{input}, args...)...)}
+	return launchCommand(ctx, append([]string{program, input}, args...)...)
+}
+
+// launchCommand runs a program with its arguments.
+func launchCommand(ctx context.Context, command ...string) (*process, error) {
+	p := &process{cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
 	p.cmd.Stderr = &p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

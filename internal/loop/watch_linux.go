@@ -4,6 +4,8 @@ package loop
 
 import (
 	"os"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -14,38 +16,52 @@ import (
 // A Watch tells when something has come in on a socket that no goroutine waits for.
 type Watch struct {
 	fd     int
-	ready  func()
+	ready  func(scratch []byte)
 	poller *poller
 }
 
-// A poller is the goroutine that all watches of the process share. It is there while
-// there are watches.
+// Haste says how soon a [Watch] tells.
+type Haste int
+
+const (
+	Patient Haste = iota // what comes within a millisecond is told of together
+	Prompt               // at once
+)
+
+// A poller is a goroutine that waits for the sockets of many watches of one haste.
 type poller struct {
+	haste Haste
 	epoll *os.File
 	raw   syscall.RawConn
+	count int // of watches, also those in a pause; guarded by pollers
 
 	mu      sync.Mutex
-	watches map[int32]*Watch
+	watches map[int32]*Watch // by descriptor, without those in a pause
 }
 
-var watching struct {
+// pollers are there while there are watches for them: at most as many of each haste as
+// Go uses processors, and no more than are needed, so that few are woken.
+var pollers struct {
 	sync.Mutex
-	poller *poller
-	count  int
+	all []*poller
 }
+
+// maxWatches is how many a poller has, while there may be more pollers.
+const maxWatches = 1024
 
 // NewWatch has ready called from now on when datagrams have come in on the socket fd,
 // and at once if there are some, until Close. It may be called when there is nothing,
 // and it is called again only after more has come, so all that is there has to be
-// read. ready must not block. What comes within a millisecond is told of together.
-func NewWatch(fd int, ready func()) (*Watch, error) {
-	p, err := join()
+// read. ready must not block, and may use scratch, at least [ScratchSize] long, until it
+// returns. It is called by one goroutine at a time.
+func NewWatch(fd int, haste Haste, ready func(scratch []byte)) (*Watch, error) {
+	p, err := join(haste)
 	if err != nil {
 		return nil, err
 	}
 	w := &Watch{fd: fd, ready: ready, poller: p}
 	if err := w.Resume(); err != nil {
-		leave()
+		p.leave()
 		return nil, err
 	}
 	return w, nil
@@ -72,36 +88,56 @@ func (w *Watch) Resume() error {
 // Close ends the watch. It has to be called before fd is closed, and once.
 func (w *Watch) Close() {
 	w.Pause() //nolint:errcheck // it may be paused
-	leave()
+	w.poller.leave()
 }
 
-func join() (*poller, error) {
-	watching.Lock()
-	defer watching.Unlock()
-	if watching.poller == nil {
-		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-		if err != nil {
-			return nil, os.NewSyscallError("epoll_create1", err)
+// join returns a poller for one more watch.
+func join(haste Haste) (*poller, error) {
+	pollers.Lock()
+	defer pollers.Unlock()
+	var least *poller
+	same := 0
+	for _, p := range pollers.all {
+		if p.haste != haste {
+			continue
 		}
-		unix.SetNonblock(fd, true) //nolint:errcheck // has no reason to fail
-		p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), watches: map[int32]*Watch{}}
-		if p.raw, err = p.epoll.SyscallConn(); err != nil {
-			p.epoll.Close()
+		if same++; least == nil || p.count < least.count {
+			least = p
+		}
+	}
+	if least == nil || least.count >= maxWatches && same < runtime.GOMAXPROCS(0) {
+		p, err := newPoller(haste)
+		if err != nil {
 			return nil, err
 		}
-		watching.poller = p
+		pollers.all = append(pollers.all, p)
 		go p.run()
+		least = p
 	}
-	watching.count++
-	return watching.poller, nil
+	least.count++
+	return least, nil
 }
 
-func leave() {
-	watching.Lock()
-	defer watching.Unlock()
-	if watching.count--; watching.count == 0 {
-		watching.poller.epoll.Close() // ends run
-		watching.poller = nil
+func newPoller(haste Haste) (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	unix.SetNonblock(fd, true) //nolint:errcheck // has no reason to fail
+	p := &poller{haste: haste, epoll: os.NewFile(uintptr(fd), "epoll"), watches: map[int32]*Watch{}}
+	if p.raw, err = p.epoll.SyscallConn(); err != nil {
+		p.epoll.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *poller) leave() {
+	pollers.Lock()
+	defer pollers.Unlock()
+	if p.count--; p.count == 0 {
+		p.epoll.Close() // ends run
+		pollers.all = slices.DeleteFunc(pollers.all, func(o *poller) bool { return o == p })
 	}
 }
 
@@ -119,21 +155,26 @@ func (p *poller) control(operation, fd int) error {
 // run waits as goroutines wait for sockets: a set of epoll can be in another one.
 func (p *poller) run() {
 	var events [128]unix.EpollEvent
+	var ready [len(events)]*Watch
 	var n int
+	scratch := make([]byte, ScratchSize)
 	take := func(epoll uintptr) bool {
 		n, _ = unix.EpollWait(int(epoll), events[:], 0)
 		return n > 0
 	}
 	for p.raw.Read(take) == nil {
-		for _, e := range events[:n] {
-			p.mu.Lock()
-			w := p.watches[e.Fd]
-			p.mu.Unlock()
-			if w != nil {
-				w.ready()
-			}
+		p.mu.Lock()
+		for i := range n {
+			ready[i] = p.watches[events[i].Fd]
 		}
-		if n < len(events) {
+		p.mu.Unlock()
+		for i, w := range ready[:n] {
+			if w != nil {
+				w.ready(scratch)
+			}
+			ready[i] = nil
+		}
+		if p.haste == Patient && n < len(events) {
 			time.Sleep(slotWidth)
 		}
 	}

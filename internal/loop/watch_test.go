@@ -4,6 +4,7 @@ package loop
 
 import (
 	"net"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,6 +25,12 @@ func descriptor(t *testing.T, c syscall.Conn) (fd int) {
 }
 
 func TestWatch(t *testing.T) {
+	for _, haste := range []Haste{Patient, Prompt} {
+		testWatch(t, haste)
+	}
+}
+
+func testWatch(t *testing.T, haste Haste) {
 	in, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +49,7 @@ func TestWatch(t *testing.T) {
 	}
 	var told atomic.Int64
 	called := make(chan struct{}, 100)
-	ready := func() { told.Add(1); called <- struct{}{} }
+	ready := func([]byte) { told.Add(1); called <- struct{}{} }
 	wait := func(why string) {
 		t.Helper()
 		select {
@@ -53,7 +60,7 @@ func TestWatch(t *testing.T) {
 	}
 
 	send()
-	w, err := NewWatch(descriptor(t, in), ready)
+	w, err := NewWatch(descriptor(t, in), haste, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +74,7 @@ func TestWatch(t *testing.T) {
 	}
 	before := told.Load()
 	// Another socket shows that the poller has been round.
-	second, err := NewWatch(descriptor(t, out), func() {})
+	second, err := NewWatch(descriptor(t, out), haste, func([]byte) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,13 +89,68 @@ func TestWatch(t *testing.T) {
 	w.Close()
 	second.Close()
 	send()
-	again, err := NewWatch(descriptor(t, in), ready)
+	again, err := NewWatch(descriptor(t, in), haste, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wait("what came while there was no watch at all")
 	again.Close()
-	if _, err := NewWatch(-1, ready); err == nil {
+	if _, err := NewWatch(-1, haste, ready); err == nil {
 		t.Error("a watch of nothing")
+	}
+}
+
+// More watches than one poller has are shared out, and nothing is left of the pollers.
+func TestManyWatches(t *testing.T) {
+	var watches []*Watch
+	told := make(chan int, 3*maxWatches)
+	var sockets []*net.UDPConn
+	for i := range maxWatches + 10 {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		w, err := NewWatch(descriptor(t, c), Patient, func(scratch []byte) {
+			if len(scratch) < ScratchSize {
+				t.Errorf("%d bytes of scratch", len(scratch))
+			}
+			told <- i
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		watches, sockets = append(watches, w), append(sockets, c)
+	}
+	out, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	for _, c := range sockets {
+		if _, err := out.WriteToUDP([]byte("x"), c.LocalAddr().(*net.UDPAddr)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[int]bool{}
+	for len(seen) < len(sockets) {
+		select {
+		case i := <-told:
+			seen[i] = true
+		case <-time.After(10 * time.Second):
+			t.Fatalf("told of %d sockets of %d", len(seen), len(sockets))
+		}
+	}
+	pollers.Lock()
+	n := len(pollers.all)
+	pollers.Unlock()
+	if want := min(2, runtime.GOMAXPROCS(0)); n != want {
+		t.Errorf("%d pollers, want %d", n, want)
+	}
+	for _, w := range watches {
+		w.Close()
+	}
+	if len(pollers.all) != 0 {
+		t.Error("pollers are left")
 	}
 }

@@ -1,0 +1,56 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/payload"
+	"github.com/parley-media/parley/video"
+)
+
+// CopyVideo sends to dst the pictures that src shows, until either line or its call
+// ends, or ctx is cancelled. It returns nil when the far end of src has ended its
+// call, else why it stopped. dst and src may be the same line.
+//
+// Pictures stay coded. They go on whole, as soon as they are: what is lost on one side
+// is repaired on that side, and the other one never sees a broken picture. When the
+// far end of dst wants a key frame, that of src is asked for one. While the two use
+// different codecs, which an update of either may change, nothing is sent.
+func CopyVideo(ctx context.Context, dst, src *Video) error {
+	defer dst.call.watch(ctx)()
+	defer src.call.watch(ctx)()
+	src.RequestKeyframe() // the far end of dst begins to see
+	var f video.Frame
+	for {
+		err := src.readFrame(ctx, &f)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !f.Key && dst.KeyframeRequested() {
+			src.RequestKeyframe()
+		}
+		if !src.heardCodec().Same(dst.Codec()) {
+			continue
+		}
+		if err := dst.writeFrame(ctx, &f); err != nil && !errors.Is(err, payload.ErrFrame) {
+			return err
+		}
+	}
+}
+
+// heardCodec returns the format of what was received last.
+func (v *Video) heardCodec() codec.Params {
+	v.call.mu.Lock()
+	defer v.call.mu.Unlock()
+	for _, p := range v.codecs {
+		if p.PayloadType == v.described.payloadType {
+			return p
+		}
+	}
+	return codec.Params{}
+}

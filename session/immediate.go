@@ -1,0 +1,16 @@
+package session
+
+import "github.com/parley-media/parley"
+
+// Immediate makes the packets of audio be received as soon as they come, for those who
+// send them on. RTCP, and all where the system cannot, stays with the loop.
+func (l *leg) Immediate() {
+	if l.polls == nil || !l.started.Load() {
+		return
+	}
+	p := l.polls[0]
+	r := &reader{leg: l, socket: p, plain: make([]byte, packetSize)} // beside the loop's
+	if err := p.Immediate(r.receive); err != nil {
+		l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+	}
+}
