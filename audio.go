@@ -91,6 +91,7 @@ type Audio struct {
 	pollAt   time.Time          // when it is, at the latest; zero: when it wakes the call
 
 	// For the loop.
+	polls      bool // the leg is asked in this run
 	frame      audio.Frame
 	handling   func(*audio.Frame)
 	slowFrames atomic.Int64

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -268,6 +270,50 @@ func TestPolledLeg(t *testing.T) {
 		time.Sleep(15 * ms)
 		if len(w.packets) != 0 {
 			t.Errorf("%d packets left after 15 ms", len(w.packets))
+		}
+	})
+}
+
+// However late a loop comes to a call, since others keep it, what has come in is read
+// before the frame is made.
+func TestPolledBeforeFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(3, 4))
+		var calls []*Call
+		var talking sync.WaitGroup
+		for i := range 12 {
+			w := &well{packets: make(chan []byte, 1000)}
+			c, err := New(Config{Audio: &AudioConfig{Leg: w, Send: pcmu, Receive: []codec.Params{pcmu}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			w.call = c
+			calls = append(calls, c)
+			c.Connected()
+			work := time.Duration(random.IntN(700)) * time.Microsecond
+			c.Audio().HandleFrames(func(f *audio.Frame) { //nolint:errcheck // it can be decoded
+				if f.Time%(100*ms) < 20*ms {
+					time.Sleep(work)
+				}
+			})
+			talking.Go(func() {
+				time.Sleep(time.Duration(i) * 1700 * time.Microsecond)
+				for n := range 500 {
+					w.packets <- rtpPacket(7, n, make([]byte, 160))
+					if n < 3 {
+						c.Wake()
+					}
+					time.Sleep(20 * ms)
+				}
+			})
+		}
+		talking.Wait()
+		for i, c := range calls {
+			var s AudioStats
+			if c.Audio().Stats(&s); s.Received != 500 || s.Concealed > 40*ms { // the end
+				t.Errorf("call %d: %d packets of 500, %v made up", i, s.Received, s.Concealed)
+			}
 		}
 	})
 }

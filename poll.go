@@ -19,22 +19,29 @@ func (c *Call) poll(now time.Time, scratch []byte) (more bool) {
 	}
 	c.mu.Unlock()
 	for _, a := range audios {
-		if a.polled != nil && a.polled.Poll(!a.pollAt.IsZero(), scratch[:cap(scratch)]) {
+		if a.polls && a.polled.Poll(!a.pollAt.IsZero(), scratch[:cap(scratch)]) {
 			more = true
+			c.mu.Lock()
+			a.pollAt = time.Time{}
+			c.mu.Unlock()
 		}
 	}
 	return more
 }
 
-// clockLocked decides when the leg is read next: while media comes and is played out,
-// when the next frame is due.
+// clockLocked decides whether the leg is read now, and when it is at the latest: while
+// media comes and is played out, when a frame is due.
 func (a *Audio) clockLocked(now time.Time) {
-	a.pollAt = time.Time{}
-	if a.polled == nil || a.coded != nil || a.receiver.Diverts() || a.heard == 0 || a.muted || !a.direction.Receives() || !a.byeAt.IsZero() {
+	a.polls = false
+	if a.polled == nil {
 		return
 	}
-	a.pollAt = now.Add(pollInterval)
-	if at := a.receiver.Next(); at.After(now) && at.Before(a.pollAt) {
-		a.pollAt = at
+	frame := a.receiver.Next()
+	if now.Before(a.pollAt) && (frame.IsZero() || now.Before(frame)) {
+		return
+	}
+	a.polls, a.pollAt = true, time.Time{}
+	if a.coded == nil && !a.receiver.Diverts() && a.heard != 0 && !a.muted && a.direction.Receives() && a.byeAt.IsZero() {
+		a.pollAt = now.Add(pollInterval)
 	}
 }

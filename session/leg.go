@@ -31,21 +31,22 @@ type medium interface {
 // A leg carries the packets of a medium over its sockets: it decides whom it hears
 // and where it sends, encrypts and decrypts, answers STUN and captures.
 type leg struct {
-	call    *parley.Call
-	medium  medium
-	pair    *transport.Pair
-	rtp     socket
-	rtcp    socket            // nil with one port for both
-	sender  *transport.Sender // of video: for WriteBatch, as coded
-	coded   *batch            // nil until there is something to encrypt
-	capture *Capture
-	secure  bool
-	mux     atomic.Bool
-	remote  atomic.Pointer[remote] // nil: nobody
-	srtp    atomic.Pointer[srtpKeys]
-	polls   []*polled   // rtp and rtcp, if they are read on the loop
-	started atomic.Bool // which may begin with it
-	reading sync.WaitGroup
+	call     *parley.Call
+	medium   medium
+	pair     *transport.Pair
+	rtp      socket
+	rtcp     socket            // nil with one port for both
+	sender   *transport.Sender // of video: for WriteBatch, as coded
+	coded    *batch            // nil until there is something to encrypt
+	capture  *Capture
+	secure   bool
+	mux      atomic.Bool
+	remote   atomic.Pointer[remote] // nil: nobody
+	srtp     atomic.Pointer[srtpKeys]
+	polls    []*polled   // rtp and rtcp, if they are read on the loop
+	started  atomic.Bool // which may begin with it
+	reported atomic.Bool // RTCP may have come in
+	reading  sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
 	latch      *transport.Latch

@@ -65,8 +65,12 @@ func (l *leg) openSockets(video bool) {
 
 // start begins to receive. The call and its medium are known by now.
 func (l *leg) start() {
-	for _, p := range l.polls {
-		if err := p.Watch(l.call.Wake); err != nil {
+	for i, p := range l.polls {
+		ready := l.call.Wake
+		if i > 0 {
+			ready = func() { l.reported.Store(true); l.call.Wake() }
+		}
+		if err := p.Watch(ready); err != nil {
 			l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 			return
 		}
@@ -92,13 +96,18 @@ func (l *leg) read(s socket, conn *net.UDPConn, receive func(*net.UDPConn, func(
 	l.reading.Go(func() { receive(conn, r.receive) })
 }
 
-// Poll reads what has come in, on the loop. RTCP can wait for nobody's clock.
+// Poll reads what has come in, on the loop. RTCP waits for nobody's clock.
 func (l *leg) Poll(clocked bool, scratch []byte) (more bool) {
 	if !l.started.Load() {
 		return false
 	}
-	for i, p := range l.polls {
-		more = p.read(clocked && i == 0, scratch) || more
+	more = l.polls[0].read(clocked, scratch)
+	if l.reported.Load() && len(l.polls) > 1 {
+		l.reported.Store(false)
+		if l.polls[1].read(false, scratch) {
+			l.reported.Store(true)
+			more = true
+		}
 	}
 	return more
 }

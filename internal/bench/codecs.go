@@ -24,6 +24,14 @@ type Options struct {
 	Progress func(task string, round, rounds int)
 }
 
+// fill puts in what was left out.
+func (o *Options) fill(rounds int) {
+	o.Rounds = cmp.Or(max(o.Rounds, 0), rounds)
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+}
+
 // warmUp is the number of frames before the first round, two seconds of sound.
 const warmUp = 100
 
@@ -35,10 +43,7 @@ const turn = 30 * time.Millisecond
 // when it returns. It takes about ten seconds with the default options, and
 // returns the error of ctx when that ends before.
 func Codecs(ctx context.Context, o Options, report func(Row)) error {
-	o.Rounds = cmp.Or(max(o.Rounds, 0), DefaultRounds)
-	if o.Progress == nil {
-		o.Progress = func(string, int, int) {}
-	}
+	o.fill(DefaultRounds)
 	dir, err := os.MkdirTemp("", "parley-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -91,7 +96,7 @@ func (b *workbench) measure(ctx context.Context, t *task) ([]Row, error) {
 	if t.missing != "" {
 		rows := make([]Row, len(t.references))
 		for i, r := range t.references {
-			rows[i] = Row{Codec: t.name, Reference: r.name, Goal: r.goal, Missing: t.missing}
+			rows[i] = Row{Codec: t.name, Comparison: Comparison{Reference: r.name, Goal: r.goal}, Missing: t.missing}
 		}
 		return rows, nil
 	}
@@ -146,18 +151,19 @@ func (b *workbench) measure(ctx context.Context, t *task) ([]Row, error) {
 		}
 	}
 
-	ours, rows := newStat(times), make([]Row, len(all))
+	rows := make([]Row, len(t.references))
 	for i, r := range t.references {
-		rows[i] = Row{Codec: t.name, Reference: r.name, Rounds: b.options.Rounds, Ours: &ours, Goal: r.goal, Allocs: allocs, Missing: all[i].missing}
-		if all[i].missing == "" {
-			theirs, ratio := newStat(all[i].times), newRatio(times, all[i].times)
-			rows[i].Theirs, rows[i].Ratio, rows[i].Differs = &theirs, &ratio, all[i].differs
+		rows[i] = Row{Codec: t.name, Comparison: Comparison{Reference: r.name, Rounds: b.options.Rounds, Goal: r.goal}, Allocs: allocs, Missing: all[i].missing}
+		if all[i].missing != "" {
+			all[i].times = nil
 		}
+		rows[i].Differs = all[i].missing == "" && all[i].differs
+		rows[i].compare(times, all[i].times)
 	}
 	return rows, nil
 }
 
-// start builds the yardstick of r, if that has not been done yet, and runs it.
+// start builds the yardstick of r and runs it.
 func (b *workbench) start(ctx context.Context, r reference, input string) (*process, error) {
 	program, err := b.build(ctx, r.yard)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package bench measures codecs, resamplers, the way of video through sockets and the
-// forwarding of calls beside the same work in C, as "parley bench codecs", "parley bench
-// video" and "parley bench relay" print it.
+// Package bench measures codecs, resamplers, the way of video through sockets, and
+// thousands of calls, beside the same work in C, as the commands of "parley bench" print
+// it.
 //
 //	err := bench.Codecs(ctx, bench.Options{}, func(r bench.Row) { fmt.Println(r) })
 //
@@ -13,9 +13,10 @@
 // give the same output, they are compared by a checksum at the end of each round.
 //
 // [Video] counts the CPU time of whole processes instead, of both ends: on loopback
-// whoever sends does the work of the kernel's receiving side too. [Relay] counts that of
-// relays, each a process of its own, ours too; what sends through them is one program in
-// C for all.
+// whoever sends does the work of the kernel's receiving side too. So do [Calls], with
+// whole calls beside bare sockets, and [Ticks], with the clock of calls. [Relay] counts
+// the time of relays, each a process of its own, ours too; what sends through them is
+// one program in C for all.
 //
 // Libraries are linked by the names that they have in Debian 12. What cannot be
 // compiled or linked is a row that says what is missing, and not an error.

@@ -9,7 +9,10 @@ import (
 
 func TestRow(t *testing.T) {
 	stat := func(median, low, high float64) *Stat { return &Stat{median, low, high} }
-	row := Row{Codec: "PCMU encode", Reference: "C table loop", Rounds: 7, Ours: stat(73.4, 72.6, 87), Theirs: stat(61, 59, 91), Ratio: stat(1.2, 0.8, 1.43), Goal: 1.5}
+	row := Row{Codec: "PCMU encode", Comparison: Comparison{
+		Reference: "C table loop", Rounds: 7,
+		Ours: stat(73.4, 72.6, 87), Theirs: stat(61, 59, 91), Ratio: stat(1.2, 0.8, 1.43), Goal: 1.5,
+	}}
 	slow, other, none := row, row, row
 	slow.Ratio = stat(1.501, 1.4, 2)
 	slow.Allocs = 3

@@ -28,3 +28,15 @@ func newRatio(a, b []float64) Stat {
 	r.Median = newStat(a).Median / newStat(b).Median
 	return r
 }
+
+// newDifference returns by how much the median of a is more than that of b, with the
+// least and the most of one round.
+func newDifference(a, b []float64) Stat {
+	each := make([]float64, len(a))
+	for i := range a {
+		each[i] = a[i] - b[i]
+	}
+	d := newStat(each)
+	d.Median = newStat(a).Median - newStat(b).Median
+	return d
+}

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,10 +57,7 @@ const (
 // takes about five seconds with the default options, and returns the error of ctx
 // when that ends before.
 func Video(ctx context.Context, o Options, report func(VideoRow)) error {
-	o.Rounds = cmp.Or(max(o.Rounds, 0), DefaultRounds)
-	if o.Progress == nil {
-		o.Progress = func(string, int, int) {}
-	}
+	o.fill(DefaultRounds)
 	dir, err := os.MkdirTemp("", "parley-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -88,8 +84,8 @@ func Video(ctx context.Context, o Options, report func(VideoRow)) error {
 func (b *workbench) measureVideo(ctx context.Context, t videoTask, input string) (VideoRow, error) {
 	name := fmt.Sprintf("video through %s, %d packets a frame", t.path, t.packets)
 	row := VideoRow{
-		Path: t.path, Packets: t.packets, Bytes: videoPacket, Goal: t.goal,
-		Reference: "C sendto, recv", Rounds: b.options.Rounds,
+		Path: t.path, Packets: t.packets, Bytes: videoPacket,
+		Comparison: Comparison{Reference: "C sendto, recv", Rounds: b.options.Rounds, Goal: t.goal},
 	}
 	if t.single {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -131,11 +127,9 @@ func (b *workbench) measureVideo(ctx context.Context, t videoTask, input string)
 			row.Allocs = n
 		}
 	}
-	ours := newStat(times)
-	row.Ours, row.Missing = &ours, c.missing
-	if c.missing == "" {
-		theirs, ratio := newStat(c.times), newRatio(times, c.times)
-		row.Theirs, row.Ratio = &theirs, &ratio
+	if row.Missing = c.missing; c.missing != "" {
+		c.times = nil
 	}
+	row.compare(times, c.times)
 	return row, nil
 }

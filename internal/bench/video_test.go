@@ -68,8 +68,11 @@ func TestVideoAllocatesNothing(t *testing.T) {
 func TestVideoRow(t *testing.T) {
 	stat := func(median, low, high float64) *Stat { return &Stat{median, low, high} }
 	row := VideoRow{
-		Path: "calls", Packets: 8, Bytes: 1212, Reference: "C sendto, recv", Rounds: 7,
-		Ours: stat(542.4, 524, 557), Theirs: stat(917, 911, 919), Ratio: stat(0.59, 0.57, 0.61), Goal: 0.65,
+		Path: "calls", Packets: 8, Bytes: 1212,
+		Comparison: Comparison{
+			Reference: "C sendto, recv", Rounds: 7,
+			Ours: stat(542.4, 524, 557), Theirs: stat(917, 911, 919), Ratio: stat(0.59, 0.57, 0.61), Goal: 0.65,
+		},
 	}
 	slow, free, none := row, row, row
 	slow.Ratio, slow.Allocs = stat(0.651, 0.6, 0.7), 2
