@@ -50,10 +50,11 @@ network:
 	$(INTEROP) -p 1 -run "$$(scripts/interop-tests $(NETWORK))" $(NETWORK)
 
 # What takes longer than "make test" may, or needs an idle machine: a call of a
-# simulated day, an echo of ten minutes, bad networks beside Chromium and GStreamer,
-# films of five minutes, video in layers, and every fuzz target for FUZZTIME.
+# simulated day, 60 000 calls that come and go, a thousand calls for ten minutes, an
+# echo of ten minutes, bad networks beside Chromium and GStreamer, films of five
+# minutes, video in layers, and every fuzz target for FUZZTIME.
 FUZZTIME = 60s
 soak: tools
-	go test -tags soak -v -run Soak -timeout 30m ./stream
+	go test -tags soak -v -run Soak -timeout 40m ./stream ./session ./internal/bench
 	go test -tags 'interop soak' -v -run Live -timeout 60m ./cmd/parley ./peer
 	scripts/fuzz $(FUZZTIME)

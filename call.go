@@ -96,6 +96,7 @@ type Call struct {
 	running   bool           // it runs, and will see in the end when it has to run next
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
+	awake     time.Time // when this machine went on after it had stood still; zero: it has not
 	events    ring[Event]
 	end       *EndError
 }
@@ -258,6 +259,7 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 	if c.end != nil {
 		return nil, nil, nothing, next, c.end
 	}
+	c.stallLocked(now)
 	for _, l := range c.lines {
 		l.leaving = false
 	}
@@ -276,6 +278,23 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 	}
 	c.running, c.scheduled = false, c.nextLocked()
 	return nil, nil, nothing, c.scheduled, nil
+}
+
+const (
+	stalled = 100 * time.Millisecond // how late a run is when this machine has stood still
+	reading = time.Second            // for how long what came meanwhile may wait in the sockets
+)
+
+// stallLocked notices at the begin of a run that this machine has stood still, as when
+// the process was stopped: the far end may have spoken all the time. Where each run is
+// late, that is believed once, until the far end is heard again.
+func (c *Call) stallLocked(now time.Time) {
+	if late := now.Sub(c.scheduled); c.scheduled.IsZero() || late <= stalled {
+		return
+	}
+	if c.awake.IsZero() || c.awake.Before(c.lastHeard) {
+		c.awake = now
+	}
 }
 
 // deadlineLocked returns when the call ends by itself if nothing happens, and
@@ -300,7 +319,7 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 	if limit <= 0 {
 		return time.Time{}, 0, ""
 	}
-	return begin.Add(limit), limit, reason
+	return later(begin.Add(limit), c.awake.Add(min(limit, reading))), limit, reason
 }
 
 // byeLocked returns the line on which the far end has said its last goodbye, or

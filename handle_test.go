@@ -286,6 +286,7 @@ func TestPolledBeforeFrames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer time.Sleep(10 * ms) // of the loop, which may be in the function
 			defer c.Close()
 			w.call = c
 			c.Connected()
@@ -296,10 +297,10 @@ func TestPolledBeforeFrames(t *testing.T) {
 					t.Errorf("nothing was read before the frame at %v", f.Time)
 				}
 				polls = len(w.polls)
-				time.Sleep(time.Duration(random.IntN(600)) * time.Microsecond)
+				time.Sleep(time.Duration(random.IntN(1500)) * time.Microsecond)
 			})
 			talking.Go(func() {
-				time.Sleep(time.Duration(i) * 1700 * time.Microsecond)
+				time.Sleep(time.Duration(i) * 500 * time.Microsecond)
 				for n := range packets {
 					w.packets <- rtpPacket(7, n, make([]byte, 160))
 					if n < 3 {

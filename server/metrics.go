@@ -19,6 +19,7 @@ type metrics struct {
 	made      prometheus.Counter
 	ends      *prometheus.CounterVec // by reason
 	refused   *prometheus.CounterVec // by status
+	full      *prometheus.CounterVec // of these, by reason
 	connect   prometheus.Histogram
 	media     prometheus.Histogram
 	duration  prometheus.Histogram
@@ -36,6 +37,9 @@ type metrics struct {
 	calls   *prometheus.Desc
 	sockets *prometheus.Desc
 	stuck   *prometheus.Desc
+	runs    *prometheus.Desc
+	late    *prometheus.Desc
+	behind  *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
@@ -56,6 +60,7 @@ func newMetrics(s *Server) *metrics {
 		made:      counter("calls_made_total", "Calls whose offer was answered."),
 		ends:      counters("call_ends_total", "Calls that have ended, by reason.", "reason"),
 		refused:   counters("refused_offers_total", "Offers for calls that were refused, by HTTP status.", "status"),
+		full:      counters("refused_calls_total", "Calls that were refused because there was no room for more, by reason: all calls taken, work for calls too late, shutdown.", "reason"),
 		connect:   histogram("connect_seconds", "Time from the offer to the connection.", waits...),
 		media:     histogram("first_media_seconds", "Time from the offer to the first packet of media.", waits...),
 		duration:  histogram("call_duration_seconds", "Time from the offer to the end of a call.", 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),
@@ -76,13 +81,16 @@ func newMetrics(s *Server) *metrics {
 		calls:   prometheus.NewDesc("parley_calls", "Calls that there are, by state.", []string{"state"}, nil),
 		sockets: prometheus.NewDesc("parley_websockets", "WebSockets that are open for signalling.", nil, nil),
 		stuck:   prometheus.NewDesc("parley_stuck_handlers_total", "Handlers that went on running after their call had ended.", nil, nil),
+		runs:    prometheus.NewDesc("parley_loop_runs", "Runs of the timed work of all calls of the process in the last second.", nil, nil),
+		late:    prometheus.NewDesc("parley_loop_late_runs", "Of these, runs that began more than 20 ms late.", nil, nil),
+		behind:  prometheus.NewDesc("parley_loop_lateness_seconds", "For how long what is due now has been.", nil, nil),
 	}
 }
 
 // all are the metrics that keep values.
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.made, m.ends, m.refused, m.connect, m.media, m.duration, m.packets, m.bytes, m.lost, m.drops,
+		m.made, m.ends, m.refused, m.full, m.connect, m.media, m.duration, m.packets, m.bytes, m.lost, m.drops,
 		m.concealed, m.queue, m.buffer, m.roundTrip, m.reply, m.loss,
 	}
 }
@@ -95,6 +103,9 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.calls
 	ch <- m.sockets
 	ch <- m.stuck
+	ch <- m.runs
+	ch <- m.late
+	ch <- m.behind
 }
 
 // Collect brings the counters up to now, and passes them on.
@@ -128,6 +139,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(m.sockets, prometheus.GaugeValue, float64(sockets))
 	ch <- prometheus.MustNewConstMetric(m.stuck, prometheus.CounterValue, float64(stuck))
+	load := s.load()
+	ch <- prometheus.MustNewConstMetric(m.runs, prometheus.GaugeValue, float64(load.Runs))
+	ch <- prometheus.MustNewConstMetric(m.late, prometheus.GaugeValue, float64(load.Late))
+	ch <- prometheus.MustNewConstMetric(m.behind, prometheus.GaugeValue, load.Lateness.Seconds())
 }
 
 // Metrics returns a handler for Prometheus, which shows what the calls of this

@@ -54,6 +54,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/internal/loop"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server/page"
 )
@@ -69,6 +70,13 @@ type Config struct {
 	// MaxDuration is how long a call may last. It ends with the reason [TimeUp]. 0:
 	// as long as it likes.
 	MaxDuration time.Duration
+
+	// MaxLate is the part of the timed work of all calls of this process, over the
+	// last second, that may begin more than 20 ms late before new calls are refused
+	// with status 503, so that those there are do not suffer from more. What is as
+	// little as for two or three calls does not count, but no call is taken while that
+	// work has stood still for a second. 0: 0.5; negative: no limit.
+	MaxLate float64
 
 	// OffersPerMinute is how many calls one address may ask for in a minute, or all
 	// at once; more are refused with status 429. The address is RemoteAddr of the
@@ -102,6 +110,7 @@ type Server struct {
 	apps     []App
 	offers   *addresses
 	metrics  *metrics
+	load     func() loop.Load
 	ping     time.Duration   // between pings of a socket
 	patience time.Duration   // with a client: for the body of a request; and with that of a socket for a pong, for the first message, and for one to be taken
 	ctx      context.Context // of all calls
@@ -123,6 +132,7 @@ func New(c *Config) (*Server, error) {
 		config = *c
 	}
 	config.MaxCalls = cmp.Or(config.MaxCalls, 1000)
+	config.MaxLate = cmp.Or(config.MaxLate, 0.5)
 	config.Deadlines.Connect = deadline(config.Deadlines.Connect, 15*time.Second)
 	config.Deadlines.FirstMedia = deadline(config.Deadlines.FirstMedia, 15*time.Second)
 	config.Deadlines.Silence = deadline(config.Deadlines.Silence, 30*time.Second)
@@ -132,7 +142,7 @@ func New(c *Config) (*Server, error) {
 	if config.Peer.Logger == nil {
 		config.Peer.Logger = config.Logger
 	}
-	s := &Server{config: config, mux: http.NewServeMux(), sessions: map[string]*session{}}
+	s := &Server{config: config, mux: http.NewServeMux(), sessions: map[string]*session{}, load: loop.CurrentLoad}
 	s.offers = newAddresses(config.OffersPerMinute)
 	s.metrics, s.ping, s.patience = newMetrics(s), pingTime, socketPatience
 	var err error

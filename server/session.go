@@ -68,9 +68,10 @@ func (s *Server) begin(o *Offer, path string, gather time.Duration, choose choos
 	if no != nil {
 		return nil, "", no
 	}
-	if err := s.enter(); err != nil {
-		no := refuse(http.StatusServiceUnavailable, "%v", err)
-		no.retry = "5"
+	if full := s.enter(); full != nil {
+		s.metrics.full.WithLabelValues(full.reason).Inc()
+		no := refuse(http.StatusServiceUnavailable, "%v", full)
+		no.retry = full.retry
 		return nil, "", no
 	}
 	served := false
@@ -136,14 +137,17 @@ func codecs(c *parley.Call) (names []string) {
 }
 
 // enter counts a new call, or says why there cannot be one.
-func (s *Server) enter() error {
+func (s *Server) enter() *refusedCall {
+	late := s.tooLate()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return errShutdown
+		return &refusedCall{reason: "shutdown", retry: "5", detail: errShutdown.Error()}
 	case s.calls >= s.config.MaxCalls:
-		return fmt.Errorf("all %d calls are taken", s.config.MaxCalls)
+		return &refusedCall{reason: "calls", retry: "5", detail: fmt.Sprintf("all %d calls are taken", s.config.MaxCalls)}
+	case late != nil:
+		return late
 	}
 	s.calls++
 	s.served.Add(1)

@@ -10,6 +10,10 @@ import (
 // interruption is the length from which on missing media is one.
 const interruption = 150 * time.Millisecond
 
+// catchUp is how long it may take until all is received that has waited while this
+// machine stood still.
+const catchUp = 100 * time.Millisecond
+
 // clock has the ticks at which frames are given out.
 //
 // While nothing is there that could be played, the position stands still, so
@@ -25,6 +29,8 @@ type clock struct {
 	merging      time.Duration // extension to be made before what is next
 	skipped      time.Duration // media before it was left out
 	stretched    time.Duration // media before it has been made longer
+	missed       time.Duration // media before it was due while nobody pulled
+	back         time.Duration // the first tick after that
 	lateRun      int           // packets in a row that were too late
 	sinceStretch int           // frames
 	started      bool
@@ -108,6 +114,7 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 		c.next += ticks * r.config.PTime
 		r.position += ticks * r.config.PTime
 		r.given += ticks * r.config.PTime
+		c.missed, c.back = r.position, c.next
 		r.mender.made = nil
 		r.dropPending()
 	}
@@ -379,6 +386,9 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 				r.stats.Late++
 			} else {
 				r.stats.Discarded++
+			}
+			if c.missed > 0 && p.Time < c.missed && (r.line.lastTime >= c.missed || c.next < c.back+catchUp) {
+				return // what has waited for us is no sign of a slow network
 			}
 			if c.lateRun++; c.lateRun >= 3 {
 				// The network has become slower for good, or the timestamps have

@@ -64,7 +64,8 @@ type Loop struct {
 	closed bool
 	signal chan struct{} // capacity 1: the inbox is no longer empty
 
-	late atomic.Int64 // runs that began more than 20 ms after their deadline
+	late  atomic.Int64 // runs that began more than 20 ms after their deadline
+	gauge gauge
 
 	// For the loop's goroutine only.
 	wheel   [slots]*Task
@@ -195,7 +196,11 @@ func (l *Loop) run() {
 		if l.pending() {
 			continue
 		}
-		timer.Reset(l.sleep(time.Now()))
+		now = time.Now()
+		d := l.sleep(now)
+		elapsed := int64(now.Sub(l.epoch))
+		l.gauge.rest(elapsed, elapsed+int64(d))
+		timer.Reset(d)
 		select {
 		case <-l.signal:
 		case <-timer.C:
@@ -275,13 +280,21 @@ func (l *Loop) expire(now time.Time) {
 	}
 	for ; l.current <= last; l.current++ {
 		slot := l.current & (slots - 1)
+		runs, late := int64(0), l.late.Load()
 		for t := l.wheel[slot]; t != nil; {
 			next := t.next
 			if t.at <= elapsed {
+				if runs == 0 {
+					l.gauge.begin(t.at)
+				}
+				runs++
 				l.remove(t)
 				l.runTask(t, now, elapsed)
 			}
 			t = next
+		}
+		if runs > 0 {
+			l.gauge.ran(elapsed, runs, l.late.Load()-late)
 		}
 	}
 }
@@ -290,7 +303,7 @@ func (l *Loop) runTask(t *Task, now time.Time, elapsed int64) {
 	if t.stopped.Load() {
 		return
 	}
-	if t.at > 0 && elapsed-t.at > int64(20*time.Millisecond) {
+	if t.at > 0 && elapsed-t.at > int64(Tardy) {
 		l.late.Add(1)
 	}
 	if next := t.runner.Run(now, l.scratch); !next.IsZero() && !t.stopped.Load() {
