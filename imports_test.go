@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"bridge", "conference", "sip"},
 	{"server/page", "server"},
 	{"apps/internal/*"},
-	{"apps/*", "internal/bench", "internal/quality"},
+	{"apps/*", "internal/bench", "internal/bench/pionpeers", "internal/quality"},
 	{"cmd/*", "examples", "examples/*"},
 }
 
@@ -39,15 +39,19 @@ var edges = []string{
 	"audio/tone -> audio",
 	"audio/vad -> audio",
 	"codec/opus/libopus -> codec/opus",
+	"internal/bench -> internal/bench/pionpeers",
 	"video/vpx -> video",
 	"server -> server/page",
 	"video -> internal/fanout",
 	"video/vpx -> internal/bits",
 }
 
+// barePion is what peer is measured beside, which needs pion/webrtc itself.
+const barePion = "internal/bench/pionpeers"
+
 // only are imports from outside that belong to few packages.
 var only = map[string][]string{
-	"github.com/pion/webrtc/v4":           {"peer"},
+	"github.com/pion/webrtc/v4":           {"peer", barePion},
 	"github.com/ebitengine/purego":        {"codec/opus/libopus", "video/vpx"},
 	"net/http":                            {"peer", "server", "cmd/*", "examples/*", "internal/browser"},
 	"github.com/alecthomas/kong":          {"cmd/*"},
@@ -123,6 +127,16 @@ func TestImportsRunDownhill(t *testing.T) {
 			if l := layer(to); l > own || l == own && !slices.Contains(edges, from+" -> "+to) {
 				t.Errorf("%s may not import %s", from, to)
 			}
+		}
+	}
+}
+
+// What peer is measured beside is in no program but the one that measures.
+func TestBarePionIsForTheBench(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		from, _ := room(p.ImportPath)
+		if slices.Contains(p.Deps, module+"/"+barePion) && from != "internal/bench" && from != "cmd/parley" {
+			t.Errorf("%s links %s", from, barePion)
 		}
 	}
 }

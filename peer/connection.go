@@ -18,12 +18,14 @@ import (
 // legs between them. For the call it is what opens its channels, and asks for lines.
 type connection struct {
 	pc       *webrtc.PeerConnection
+	intake   *intake
 	name     string // of the stream that all our tracks belong to
 	call     *parley.Call
 	config   CallConfig
 	channels *channels
 
 	needed chan struct{} // capacity 1: the far end has to hear of a change
+	direct atomic.Bool   // packets leave through a socket that never blocks
 
 	signalling sync.Mutex // held during an exchange of descriptions
 	legs       map[*webrtc.RTPTransceiver]*leg
@@ -41,9 +43,10 @@ type connection struct {
 	goroutines sync.WaitGroup
 }
 
-func newConnection(pc *webrtc.PeerConnection, c *CallConfig, logger *slog.Logger) *connection {
+func newConnection(pc *webrtc.PeerConnection, in *intake, c *CallConfig, logger *slog.Logger) *connection {
 	n := &connection{
 		pc:        pc,
+		intake:    in,
 		name:      rand.Text(),
 		legs:      map[*webrtc.RTPTransceiver]*leg{},
 		needed:    make(chan struct{}, 1),
@@ -57,19 +60,20 @@ func newConnection(pc *webrtc.PeerConnection, c *CallConfig, logger *slog.Logger
 	return n
 }
 
-// open makes the call, which owns the connection from then on.
-func (c *connection) open(logger *slog.Logger) (err error) {
+// open makes the call, which owns the connection from then on. The sockets of local
+// addresses may be such that never block.
+func (c *connection) open(logger *slog.Logger, unblocking bool) (err error) {
 	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: logger, Channels: c, Lines: c})
 	if err != nil {
 		return err
 	}
 	c.channels.attach(c.call)
-	c.watch()
+	c.watch(unblocking)
 	return nil
 }
 
 // watch connects the callbacks of the peer connection to the call.
-func (c *connection) watch() {
+func (c *connection) watch(unblocking bool) {
 	var doubt atomic.Bool // pion calls from goroutines that may overlap
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
@@ -96,6 +100,11 @@ func (c *connection) watch() {
 		}
 	})
 	c.pc.OnICECandidate(c.candidate)
+	if unblocking {
+		c.pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
+			c.direct.Store(pair != nil && pair.Local.Typ == webrtc.ICECandidateTypeHost && pair.Local.Protocol == webrtc.ICEProtocolUDP)
+		})
+	}
 }
 
 // start runs fn on a goroutine that Close waits for, unless the connection is
@@ -136,7 +145,7 @@ func (c *connection) Close() error {
 	err = errors.Join(err, c.pc.GracefulClose())
 	for _, l := range c.legs { // of which some were never part of the call
 		l.Close()
-		<-l.sent
+		l.wait()
 	}
 	c.signalling.Unlock()
 	c.goroutines.Wait()

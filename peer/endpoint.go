@@ -29,6 +29,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -108,12 +109,14 @@ type Endpoint struct {
 	media    *webrtc.MediaEngine
 	feedback *interceptor.Registry
 	settings webrtc.SettingEngine
-	api      *webrtc.API // of calls that have no logger of their own
-	mux      ice.UDPMux  // nil with a range of ports
-	servers  []Server
-	logger   *slog.Logger
-	port     int
-	closed   atomic.Bool
+	mux      ice.UDPMux // nil with a range of ports
+
+	unblocking bool // the sockets of mux never block
+
+	servers []Server
+	logger  *slog.Logger
+	port    int
+	closed  atomic.Bool
 }
 
 // Listen opens the port of an endpoint.
@@ -154,20 +157,21 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	default:
 		if e.mux, e.port, err = listen(&config); err == nil {
 			settings.SetICEUDPMux(e.mux)
+			e.unblocking = unblocking
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
 	e.settings = settings
-	e.api = e.logging(e.logger)
 	return e, nil
 }
 
-// logging returns what makes connections that log there.
-func (e *Endpoint) logging(logger *slog.Logger) *webrtc.API {
+// api returns what makes a connection that logs there and whose packets go to in.
+func (e *Endpoint) api(logger *slog.Logger, in *intake) *webrtc.API {
 	settings := e.settings
 	settings.LoggerFactory = loggerFactory{logger}
+	settings.BufferFactory = in.open
 	return webrtc.NewAPI(
 		webrtc.WithMediaEngine(e.media),
 		webrtc.WithInterceptorRegistry(e.feedback),
@@ -269,6 +273,17 @@ func (e *Endpoint) configuration(c *CallConfig) webrtc.Configuration {
 	return configuration
 }
 
+// relayed reports whether packets may go through a relay, where each may have to wait
+// for an answer.
+func relayed(c webrtc.Configuration) bool {
+	for _, s := range c.ICEServers {
+		if slices.ContainsFunc(s.URLs, func(url string) bool { return strings.HasPrefix(strings.ToLower(url), "turn") }) {
+			return true
+		}
+	}
+	return false
+}
+
 // Port returns the UDP port that all connections share, or 0 if they do not.
 func (e *Endpoint) Port() int { return e.port }
 
@@ -281,9 +296,20 @@ func (e *Endpoint) Close() error {
 	return e.mux.Close()
 }
 
+// socketBuffer is what the kernel is asked to keep for all calls of a port while this
+// program is busy, in bytes: of a thousand calls a tenth of a second. It may keep less.
+const socketBuffer = 4 << 20
+
 // listen opens one port on all interfaces.
 func listen(c *Config) (ice.UDPMux, int, error) {
+	sockets, err := newSockets()
+	if err != nil {
+		return nil, 0, err
+	}
 	options := []ice.UDPMuxFromPortOption{
+		ice.UDPMuxFromPortWithNet(sockets),
+		ice.UDPMuxFromPortWithReadBufferSize(socketBuffer),
+		ice.UDPMuxFromPortWithWriteBufferSize(socketBuffer),
 		ice.UDPMuxFromPortWithLoopback(),
 		ice.UDPMuxFromPortWithLogger(loggerFactory{c.Logger}.NewLogger("port")),
 	}
@@ -297,7 +323,6 @@ func listen(c *Config) (ice.UDPMux, int, error) {
 		mux, err := ice.NewMultiUDPMuxFromPort(c.Port, options...)
 		return mux, c.Port, err
 	}
-	var err error
 	for range 10 {
 		var probe *net.UDPConn
 		if probe, err = net.ListenUDP("udp", nil); err != nil {

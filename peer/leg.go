@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
@@ -16,8 +17,9 @@ import (
 // A leg carries the packets of one line over a peer connection. It is the track
 // that the connection sends.
 //
-// Writing to pion may block, so packets go through a bounded queue to a
-// goroutine of the leg.
+// Writing to pion may block, and many packets of video take their time, so packets
+// go through a bounded queue to a goroutine of the leg. Sound that leaves through a
+// socket that never blocks is written at once.
 type leg struct {
 	c      *connection
 	kind   webrtc.RTPCodecType
@@ -39,12 +41,16 @@ type leg struct {
 	buried  bool             // and has said so in its last offer
 	off     bool             // turned down for good
 
-	mu     sync.Mutex
-	track  webrtc.TrackLocalWriter // nil unless pion has bound the track
-	closed bool
-	out    outbox
-	wake   chan struct{} // capacity 1: the queue is no longer empty, or the leg is closed
-	sent   chan struct{} // closed when the writing goroutine has ended
+	mu      sync.Mutex
+	track   webrtc.TrackLocalWriter // nil unless pion has bound the track
+	closed  bool
+	writing bool // somebody is, and nobody else may
+	out     outbox
+	wake    chan struct{} // capacity 1: the queue is no longer empty, or the leg is closed; nil: there is no goroutine that writes
+	sent    chan struct{} // closed when that goroutine has ended
+
+	packet rtp.Packet // for whoever is writing media
+	buf    []byte     // for the writing goroutine
 }
 
 // A line is the audio or a video of the call.
@@ -63,17 +69,16 @@ const (
 )
 
 func newLeg(c *connection, kind webrtc.RTPCodecType, id string) *leg {
-	l := &leg{c: c, kind: kind, id: id, wake: make(chan struct{}, 1), sent: make(chan struct{})}
+	l := &leg{c: c, kind: kind, id: id}
 	l.out.limit = audioOutbox
 	if kind == webrtc.RTPCodecTypeVideo {
 		l.out.limit = videoOutbox
 	}
-	go l.write()
 	return l
 }
 
 // read passes on packets until the source of them ends.
-func read(next func([]byte) (int, error), deliver func(time.Time, netip.AddrPort, []byte)) {
+func read(next func([]byte) (int, error), deliver deliverer) {
 	buf := make([]byte, 1600)
 	for {
 		n, err := next(buf)
@@ -84,27 +89,26 @@ func read(next func([]byte) (int, error), deliver func(time.Time, netip.AddrPort
 	}
 }
 
-// listen reads what the far end sends, until it is stopped, once there is a line
-// for it.
+// listen has what the far end sends delivered, until it is stopped, once there is a
+// line for it. Sound goes past the interceptors, of which none is for it.
 func (l *leg) listen() {
-	track, receiver, line := l.remote, l.receiver, l.line
+	track, line := l.remote, l.line
 	if track == nil || line == nil {
 		return
 	}
-	l.c.start(func() {
-		read(mends(track, receiver), line.DeliverRTP)
-	})
-	l.c.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := receiver.Read(b); return n, err }, line.DeliverRTCP)
-	})
+	ssrc := uint32(track.SSRC())
+	l.c.intake.takeRTCP(ssrc, line.DeliverRTCP)
+	if l.kind == webrtc.RTPCodecTypeAudio {
+		l.c.intake.takeRTP(ssrc, func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, line.DeliverRTP)
+		return
+	}
+	next := mends(track, l.receiver)
+	l.c.start(func() { read(next, line.DeliverRTP) })
 }
 
-// heed reads what the far end reports of what we send.
-func (l *leg) heed() {
-	sender, line := l.sender, l.line
-	l.c.start(func() {
-		read(func(b []byte) (int, error) { n, _, err := sender.Read(b); return n, err }, line.DeliverRTCP)
-	})
+// heed has what the far end reports of what we send delivered.
+func (l *leg) heed(ssrc uint32) {
+	l.c.intake.takeRTCP(ssrc, l.line.DeliverRTCP)
 }
 
 var (
@@ -121,47 +125,77 @@ func (l *leg) enqueue(b []byte, control bool) error {
 	if l.closed || l.track == nil && !control {
 		return errUnbound
 	}
+	if l.kind == webrtc.RTPCodecTypeAudio && !l.writing && l.out.count == 0 && l.c.direct.Load() {
+		l.writeLocked(l.track, b, control)
+		if l.wake != nil && (l.out.count > 0 || l.closed) {
+			l.signalLocked()
+		}
+		return nil
+	}
 	dropped := l.out.push(b, control)
-	l.signal()
+	l.signalLocked()
 	if dropped {
 		return errCongested
 	}
 	return nil
 }
 
-func (l *leg) signal() {
+// writeLocked sends a packet, without the lock meanwhile. An error means that the
+// connection is gone, which its state tells.
+func (l *leg) writeLocked(track webrtc.TrackLocalWriter, b []byte, control bool) {
+	l.writing = true
+	l.mu.Unlock()
+	switch {
+	case control:
+		writeControl(l.c.pc, b)
+	case track != nil && l.packet.Unmarshal(b) == nil:
+		track.WriteRTP(&l.packet.Header, l.packet.Payload) //nolint:errcheck
+		l.packet.Payload = nil
+	}
+	l.mu.Lock()
+	l.writing = false
+}
+
+func writeControl(pc *webrtc.PeerConnection, b []byte) {
+	pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)}) //nolint:errcheck // as for media
+}
+
+// signalLocked wakes up the goroutine that writes, of which there is none before it
+// is needed.
+func (l *leg) signalLocked() {
+	if l.wake == nil {
+		l.wake, l.sent = make(chan struct{}, 1), make(chan struct{})
+		go l.write()
+	}
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// write is the goroutine that sends.
+// write is the goroutine that sends what could not be sent at once.
 func (l *leg) write() {
 	defer close(l.sent)
-	var buf []byte
 	for range l.wake {
-		for {
-			l.mu.Lock()
-			b, control, ok := l.out.pop(buf[:0])
-			track, closed := l.track, l.closed
-			l.mu.Unlock()
-			if !ok && closed {
-				return
-			}
-			if !ok {
-				break
-			}
-			buf = b
-			// An error means that the connection is gone, which its state tells.
-			switch {
-			case control:
-				l.c.pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)}) //nolint:errcheck
-			case track != nil:
-				track.Write(b) //nolint:errcheck
-			}
+		if l.drain() {
+			return
 		}
 	}
+}
+
+// drain sends what is queued, and reports whether there will be no more.
+func (l *leg) drain() (ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.writing { // or else whoever is writing wakes this goroutine again
+		b, control, ok := l.out.pop(l.buf[:0])
+		if !ok {
+			return l.closed
+		}
+		l.buf = b
+		l.writeLocked(l.track, b, control)
+	}
+	return false
 }
 
 // lastWords is how long Close waits for what is queued, such as a goodbye, to
@@ -173,15 +207,31 @@ const lastWords = 100 * time.Millisecond
 func (l *leg) Close() error {
 	l.mu.Lock()
 	l.closed = true
-	l.signal()
+	sent := l.sent
+	if sent != nil {
+		l.signalLocked()
+	}
 	l.mu.Unlock()
+	if sent == nil {
+		return nil
+	}
 	patience := time.NewTimer(lastWords)
 	defer patience.Stop()
 	select {
-	case <-l.sent:
+	case <-sent:
 	case <-patience.C: // it ends with the connection
 	}
 	return nil
+}
+
+// wait returns when everything has ended that Close may have left.
+func (l *leg) wait() {
+	l.mu.Lock()
+	sent := l.sent
+	l.mu.Unlock()
+	if sent != nil {
+		<-sent
+	}
 }
 
 // Bind is called by pion when the track can be sent.

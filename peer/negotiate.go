@@ -421,7 +421,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		}
 		l.line = v
 	}
-	l.heed()
+	l.heed(ssrc)
 	l.listen()
 	return nil
 }

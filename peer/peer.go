@@ -80,16 +80,17 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 	if e.closed.Load() {
 		return nil, fmt.Errorf("peer: %w", net.ErrClosed)
 	}
-	api, logger := e.api, e.logger
+	logger, in := e.logger, newIntake()
 	if c != nil && c.Logger != nil {
-		api, logger = e.logging(c.Logger), c.Logger
+		logger = c.Logger
 	}
-	pc, err := api.NewPeerConnection(e.configuration(c))
+	configuration := e.configuration(c)
+	pc, err := e.api(logger, in).NewPeerConnection(configuration)
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	n := newConnection(pc, c, logger)
-	if err := n.open(logger); err != nil {
+	n := newConnection(pc, in, c, logger)
+	if err := n.open(logger, e.unblocking && !relayed(configuration)); err != nil {
 		return nil, err
 	}
 	return &Peer{Call: n.call, c: n}, nil

@@ -192,8 +192,7 @@ func (s *sequence) holes() bool {
 	return s.bits[0] != ^uint64(0) || s.bits[1]<<(128-s.length) != ^uint64(0)<<(128-s.length)
 }
 
-// mends returns what reads a track of video with its repair stream, or of audio as
-// it is.
+// mends returns what reads a track of video, with its repair stream if it has one.
 func mends(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) func([]byte) (int, error) {
 	repairs := originals(receiver.GetParameters().Codecs)
 	if len(repairs) == 0 || !track.HasRTX() {

@@ -14,12 +14,14 @@ type benchCommand struct {
 	Calls   benchCallsCommand   `cmd:"" help:"Whole calls over loopback, many at once, in turns with bare sockets in C and Go."`
 	Codecs  benchCodecsCommand  `cmd:"" help:"Codecs and resamplers, a frame of 20 ms at a time, in turns with C that does the same."`
 	Conceal benchConcealCommand `cmd:"" help:"How gaps are filled that lost packets leave, beside silence and repetition, in simulated time."`
+	Peers   benchPeersCommand   `cmd:"" help:"Calls with browsers over loopback, forwarded and echoed, in turns with plain pion and with aiortc."`
 	Quality benchQualityCommand `cmd:"" help:"Delay, gaps and repairs of what is heard behind a network that follows a trace, in simulated time."`
 	Relay   benchRelayCommand   `cmd:"" help:"Calls of two telephones that are joined packet by packet, in turns with a relay in C and with rtpengine."`
 	Ticks   benchTicksCommand   `cmd:"" help:"The clock of calls: many tasks every 20 ms, in turns with a time.Ticker each."`
 	Video   benchVideoCommand   `cmd:"" help:"Frames of video that are sent and received over loopback, in turns with a system call for each packet in C."`
 
-	FarEnds benchFarEndsCommand `cmd:"" hidden:""`
+	FarEnds   benchFarEndsCommand   `cmd:"" hidden:"" help:"The far ends of calls."`
+	PeersPart benchPeersPartCommand `cmd:"" hidden:"" help:"One of the programs of peers."`
 }
 
 type benchCodecsCommand struct {

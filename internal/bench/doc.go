@@ -18,6 +18,10 @@
 // the time of relays, each a process of its own, ours too; what sends through them is
 // one program in C for all.
 //
+// [Peers] counts that of one process, in which calls end whose far ends are another:
+// plain pion, which is the same for all. Our programs and those that they are measured
+// beside take turns of some seconds.
+//
 // Libraries are linked by the names that they have in Debian 12. What cannot be
 // compiled or linked is a row that says what is missing, and not an error.
 package bench

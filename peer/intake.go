@@ -1,0 +1,186 @@
+package peer
+
+import (
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/transport/v4/packetio"
+)
+
+// An intake is where pion puts the packets of a connection once they are decrypted,
+// by stream. From there they go to the lines at once, on the goroutine that has
+// decrypted them: one that waits for them would have to be woken up for each. What
+// nobody takes yet, and video, which pion mends on its way, waits until it is read.
+type intake struct {
+	mu     sync.Mutex
+	inlets map[inletKey]*inlet
+	takers map[inletKey]deliverer // of inlets that do not exist yet
+}
+
+type inletKey struct {
+	kind packetio.BufferPacketType
+	ssrc uint32
+}
+
+// A deliverer takes packets as [parley.Audio.DeliverRTP] does.
+type deliverer func(arrival time.Time, from netip.AddrPort, b []byte)
+
+func newIntake() *intake {
+	return &intake{inlets: map[inletKey]*inlet{}, takers: map[inletKey]deliverer{}}
+}
+
+// open is called by pion for each stream.
+func (in *intake) open(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	key := inletKey{kind, ssrc}
+	i := &inlet{in: in, key: key, deliver: in.takers[key]}
+	in.inlets[key] = i
+	return i
+}
+
+// takeRTP has a stream delivered, after what read returns of it, which is what pion
+// has looked at already.
+func (in *intake) takeRTP(ssrc uint32, read func([]byte) (int, error), deliver deliverer) {
+	in.mu.Lock()
+	i := in.inlets[inletKey{packetio.RTPBufferPacket, ssrc}]
+	in.mu.Unlock()
+	if i == nil {
+		return // it has ended
+	}
+	i.leave()
+	b := make([]byte, maxDatagram)
+	for {
+		n, err := read(b)
+		if err != nil {
+			break
+		}
+		deliver(time.Now(), netip.AddrPort{}, b[:n])
+	}
+	i.take(deliver, b)
+}
+
+// takeRTCP has what is said about a source delivered, also if nothing was yet.
+func (in *intake) takeRTCP(ssrc uint32, deliver deliverer) {
+	key := inletKey{packetio.RTCPBufferPacket, ssrc}
+	in.mu.Lock()
+	i := in.inlets[key]
+	if i == nil {
+		in.takers[key] = deliver
+	}
+	in.mu.Unlock()
+	if i != nil {
+		i.take(deliver, make([]byte, maxDatagram))
+	}
+}
+
+// maxDatagram is the largest packet that pion takes.
+const maxDatagram = 8192
+
+// An inlet takes the packets of one stream.
+type inlet struct {
+	in  *intake
+	key inletKey
+
+	mu      sync.Mutex       // held while a packet is delivered
+	deliver deliverer        // nil: packets wait to be read
+	queue   *packetio.Buffer // nil: nothing has waited yet
+	leaving bool             // reading does not wait any more
+	closed  bool
+}
+
+// What may wait to be read is what pion lets wait, in bytes.
+const (
+	maxWaitingRTP  = 1000 * 1000
+	maxWaitingRTCP = 100 * 1000
+)
+
+func (i *inlet) queueLocked() *packetio.Buffer {
+	if i.queue == nil {
+		i.queue = packetio.NewBuffer()
+		i.queue.SetLimitSize(maxWaitingRTP)
+		if i.key.kind == packetio.RTCPBufferPacket {
+			i.queue.SetLimitSize(maxWaitingRTCP)
+		}
+		if i.closed {
+			i.queue.Close()
+		}
+	}
+	return i.queue
+}
+
+// Write is called by pion with each packet.
+func (i *inlet) Write(b []byte) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case i.closed:
+		return 0, io.ErrClosedPipe
+	case i.deliver == nil:
+		return i.queueLocked().Write(b)
+	}
+	i.deliver(time.Now(), netip.AddrPort{}, b)
+	return len(b), nil
+}
+
+// Read is for what is not delivered.
+func (i *inlet) Read(b []byte) (int, error) {
+	i.mu.Lock()
+	if i.deliver != nil || i.leaving && i.queueLocked().Count() == 0 {
+		i.mu.Unlock()
+		return 0, io.EOF
+	}
+	queue := i.queueLocked()
+	i.mu.Unlock()
+	return queue.Read(b)
+}
+
+// SetReadDeadline limits how long Read may wait.
+func (i *inlet) SetReadDeadline(t time.Time) error {
+	i.mu.Lock()
+	queue := i.queueLocked()
+	i.mu.Unlock()
+	return queue.SetReadDeadline(t)
+}
+
+// leave makes Read return what waits, and then no longer wait.
+func (i *inlet) leave() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.leaving = true
+}
+
+// take delivers what waits, and from then on what comes. b is scratch memory.
+func (i *inlet) take(deliver deliverer, b []byte) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.queue != nil {
+		i.queue.Close() // for whoever waits
+		for {
+			n, err := i.queue.Read(b)
+			if err != nil {
+				break
+			}
+			deliver(time.Now(), netip.AddrPort{}, b[:n])
+		}
+	}
+	i.deliver, i.queue = deliver, nil
+}
+
+// Close is called by pion when the stream has ended.
+func (i *inlet) Close() error {
+	i.in.mu.Lock()
+	if i.in.inlets[i.key] == i {
+		delete(i.in.inlets, i.key)
+	}
+	i.in.mu.Unlock()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = true
+	if i.queue != nil {
+		return i.queue.Close()
+	}
+	return nil
+}

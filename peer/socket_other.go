@@ -1,0 +1,12 @@
+//go:build !linux
+
+package peer
+
+import (
+	"github.com/pion/transport/v4"
+	"github.com/pion/transport/v4/stdnet"
+)
+
+const unblocking = false
+
+func newSockets() (transport.Net, error) { return stdnet.NewNet() }
