@@ -67,8 +67,8 @@ type breaker struct {
 	stalled  int   // reports in a row in which highest has not grown
 	packets  int64 // sent since the last report
 
-	window  [maxCBInterval]sample
-	samples int // as many as there have been since the beginning
+	window  []sample // a ring, once it is full
+	samples int      // as many as there have been since the beginning
 }
 
 // A sample is what one report tells of the time since the one before.
@@ -169,7 +169,12 @@ func (s *Session) judge(now time.Time, block ReportBlock) {
 		b.tripped(MediaTimeout, now)
 		return
 	}
-	b.window[b.samples%maxCBInterval] = sample{block.FractionLost, packets, span}
+	next := sample{block.FractionLost, packets, span}
+	if len(b.window) < maxCBInterval {
+		b.window = append(b.window, next)
+	} else {
+		b.window[b.samples%maxCBInterval] = next
+	}
 	b.samples++
 	if n := cbInterval(tr, tdr, td.Seconds()); b.samples >= n && b.congested(n, tr) {
 		b.tripped(Congestion, now)

@@ -50,8 +50,8 @@ type leg struct {
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
 	latch      *transport.Latch
-	stun       transport.STUNResponder
-	formats    []codec.Params // what is received
+	stun       *transport.STUNResponder // nil: nobody has asked
+	formats    []codec.Params           // what is received
 	waiting    []waiting
 	maxWaiting int
 	counts     NetworkStats

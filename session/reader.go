@@ -173,6 +173,9 @@ func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte)
 func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {
 	l := r.leg
 	l.mu.Lock()
+	if l.stun == nil {
+		l.stun = new(transport.STUNResponder)
+	}
 	reply, ok := l.stun.Answer(r.reply[:0], arrival, from, b)
 	if ok {
 		l.counts.STUN++

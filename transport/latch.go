@@ -138,7 +138,7 @@ type Latch struct {
 	source     source
 	left       netip.AddrPort // locked before the last change of the signalled address
 	leftUntil  time.Time
-	candidates [8]candidate
+	candidates []candidate // nil: none
 	stats      LatchStats
 }
 
@@ -181,7 +181,7 @@ func (l *Latch) SetSignalled(now time.Time, rtp, rtcp netip.AddrPort) {
 		l.left, l.leftUntil = l.source.addr, now.Add(leaving)
 	}
 	l.source = source{}
-	l.candidates = [len(l.candidates)]candidate{}
+	l.candidates = nil
 }
 
 // besides returns where RTCP goes for a far end known only by its RTP address.
@@ -274,7 +274,7 @@ func (l *Latch) count(r LatchReason) Decision {
 // lock makes from the source and, unless it is there already, the remote.
 func (l *Latch) lock(now time.Time, from netip.AddrPort, h LatchHeader) Decision {
 	l.source.lock(now, from, h)
-	l.candidates = [len(l.candidates)]candidate{}
+	l.candidates = nil
 	l.stats.Locks++
 	d := l.count(LatchHeard)
 	next := l.signalled

@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -337,17 +338,17 @@ func TestLatchCandidatesAreBounded(t *testing.T) {
 		return l.RTP(now, from, LatchHeader{Seq: uint16(seq), Timestamp: uint32(160 * seq), SSRC: 1}).Deliver
 	}
 	for seq := range 3 {
-		for i := range len(l.candidates) {
+		for i := range maxCandidates {
 			send(after(ms(20*seq)), at(i), seq)
 		}
 	}
-	full := l.candidates
+	full := slices.Clone(l.candidates)
 	for seq := range 10 {
 		if send(after(ms(60+20*seq)), public, seq) {
 			t.Error("learnt without a place")
 		}
 	}
-	if l.candidates != full {
+	if !slices.Equal(l.candidates, full) {
 		t.Error("a newcomer took a place")
 	}
 	for seq := range 4 {

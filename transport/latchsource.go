@@ -79,6 +79,8 @@ const (
 	// stale is the pause after which a candidate starts anew.
 	stale = time.Second
 
+	maxCandidates = 8
+
 	// perNetwork is how many candidates may share an IPv4 address or an IPv6
 	// network of 64 bits, so that one sender cannot fill the table.
 	perNetwork = 2
@@ -185,6 +187,9 @@ func (c *candidate) begin(now time.Time, h LatchHeader) {
 // candidate returns the entry of from, which may be a new one in the place of
 // another; nil if all others have more right to theirs.
 func (l *Latch) candidate(now time.Time, from netip.AddrPort, rank int) *candidate {
+	if l.candidates == nil {
+		l.candidates = make([]candidate, maxCandidates)
+	}
 	var free, own *candidate // the worst that are replaceable, of all and of its network
 	same := 0
 	for i := range l.candidates {
