@@ -28,7 +28,7 @@ unit:
 PURE = audio/[a-z]*|codec/g711|codec/g722|codec/l16|dtmf|payload|jitter|rtcpctl|internal/quality|internal/speech|internal/bits
 race:
 	CGO_ENABLED=1 scripts/go-test -race $$(go list ./... | grep -vE '/parley/($(PURE))$$')
-	CGO_ENABLED=1 scripts/go-test -race -tags portable ./transport ./session
+	CGO_ENABLED=1 scripts/go-test -race -tags portable -skip 'Churn|Stopped' ./transport ./session
 
 # The tests with other programs. The packages that measure tones and times run one at
 # a time, since they share two cores: those with browsers on one, the others on the
