@@ -20,7 +20,9 @@ var ErrHandled = errors.New("parley: the frames go to a function")
 // a small part of the duration of a frame: calls of fn that took more than 5 ms are
 // counted in SlowFrames of [AudioStats]. [Audio.WriteLive] may be called by it, unless
 // another goroutine writes to the same line, and any method that does not block. The
-// frame is borrowed until fn returns. A panic of fn ends the call.
+// frame is borrowed until fn returns. A panic of fn ends the call. If the loop comes
+// more than 100 ms late, the frames that were due meanwhile are left out, and counted in
+// Skipped.
 //
 // When the call or the line has ended, fn is not called any more; [Call.Done] tells,
 // and what is left can be read by ReadFrame. The error is [ErrCoded] if packets are
@@ -40,10 +42,19 @@ func (a *Audio) HandleFrames(fn func(f *audio.Frame)) error {
 		a.decodeLocked()
 	}
 	a.handler = fn
+	a.receiver.SetPatience(a.maxDelay)
+	if fn != nil {
+		a.receiver.SetPatience(min(a.maxDelay, handlePatience))
+	}
 	c.cond.Broadcast() // for those who wait for frames
 	c.schedule()
 	return nil
 }
+
+// handlePatience is how late a loop may come to a call until the frames that were due
+// meanwhile are left out. A machine that cannot keep up would spend its time on them,
+// and keep up even less.
+const handlePatience = 100 * time.Millisecond
 
 // takeLocked takes the frame that is due at now, if there is a function for it.
 func (a *Audio) takeLocked(now time.Time) bool {

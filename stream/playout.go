@@ -109,7 +109,7 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 		return false
 	}
 	r.give()
-	if behind > r.config.MaxDelay {
+	if behind > r.patience {
 		ticks := behind / r.config.PTime
 		c.next += ticks * r.config.PTime
 		r.position += ticks * r.config.PTime
@@ -122,6 +122,11 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 	c.next += r.config.PTime
 	return true
 }
+
+// SetPatience sets how far whoever pulls may fall behind: after that, what was due
+// meanwhile is left out. The default is MaxDelay of the configuration. It is not for
+// reading in order.
+func (r *AudioReceiver) SetPatience(d time.Duration) { r.patience = d }
 
 // give begins to count the time of frames when the first one is given out: from
 // 0, or from where the media is on a timeline that is shared.

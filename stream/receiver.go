@@ -144,6 +144,7 @@ type AudioReceiver struct {
 	pendMem  []int16       // memory behind pending
 	current  *decoding     // codec of the audio given out last
 	playSeq  int64         // number of the packet decoded last; valid if played
+	patience time.Duration // see SetPatience
 	span     time.Duration // media in a packet
 	position time.Duration // media time of what is given out next; valid if played
 	given    time.Duration // Time of the frame that is given out next; valid if giving
@@ -196,7 +197,7 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 	if err := checkPTime(c.PTime); err != nil {
 		return nil, err
 	}
-	r := &AudioReceiver{config: c, span: c.PTime}
+	r := &AudioReceiver{config: c, span: c.PTime, patience: c.MaxDelay}
 	r.estimate = r.newEstimate()
 	if err := r.SetCodecs(c.Codecs); err != nil {
 		return nil, err

@@ -391,6 +391,26 @@ func TestSlowReaderComesBackToThePresent(t *testing.T) {
 	}
 }
 
+func TestPatience(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: Fixed})
+	for n := range 200 {
+		f.send(time.Duration(n)*20*ms, n)
+	}
+	f.r.SetPatience(100 * ms)
+	var frame audio.Frame
+	f.r.Pull(f.begin.Add(60*ms), &frame)
+	heard := func(at time.Duration, want string) {
+		t.Helper()
+		if f.r.Pull(f.begin.Add(at), &frame); describe(&frame) != want {
+			t.Errorf("heard packet %s at %v, want %s", describe(&frame), at, want)
+		}
+	}
+	heard(120*ms, "2") // 40 ms behind
+	heard(279*ms, "11")
+	f.r.SetPatience(time.Second)
+	heard(800*ms, "12")
+}
+
 func TestInOrder(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: InOrder})
 	f.send(0, 0)
