@@ -65,7 +65,6 @@ func (t *talker) answer(*audio.Frame) {
 	t.audio.WriteLive(&t.frame) //nolint:errcheck // the call ends
 }
 
-// handleFrames has fn called on the loop with each frame of a.
 func openLoopCalls(ctx context.Context, setup *callSetup) (callWay, error) {
 	c, err := openWholeCalls(ctx, setup)
 	if err != nil {
