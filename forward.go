@@ -131,9 +131,18 @@ func (f *Forwarder) begin() {
 		a.decodeAgain()
 	}
 	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
 	d := (*diversion)(f)
 	a.receiver.Divert(d, d.Takes(&expected))
+	waits := a.coded != nil && a.coded.Len() > 0 // for want of a decoder
+	if waits {
+		f.queue, f.passing = a.coded, true
+		a.coded = nil
+		a.takeCoded()
+	}
+	a.call.mu.Unlock()
+	if waits {
+		f.pass()
+	}
 }
 
 func (f *Forwarder) finish() {
