@@ -24,18 +24,19 @@ unit:
 	CGO_ENABLED=0 go test ./...
 
 # Packages of signal processing and of state machines that own no goroutine are left to
-# "interop". What is there for Linux alone has another way, the portable one.
-PURE = audio/[a-z]*|codec/g711|codec/g722|codec/l16|dtmf|payload|jitter|rtcpctl|internal/quality|internal/speech|internal/bits
+# "interop", and so is what measures. What is there for Linux alone has another way, the
+# portable one, which "soak" tests as a whole.
+PURE = audio/[a-z]*|codec/g711|codec/g722|codec/l16|dtmf|payload|jitter|rtcpctl|internal/bench|internal/quality|internal/speech|internal/bits
 race:
 	CGO_ENABLED=1 scripts/go-test -race $$(go list ./... | grep -vE '/parley/($(PURE))$$')
-	CGO_ENABLED=1 scripts/go-test -race -tags portable -skip 'Churn|Stopped' ./transport ./session
+	CGO_ENABLED=1 scripts/go-test -race -tags portable -run 'Attack|Flood|Forward|Latch|Receive|Trouble' ./transport ./session
 
 # The tests with other programs. The packages that measure tones and times run one at
 # a time, since they share two cores: those with browsers on one, the others on the
 # other, without the tests that "race" has run. Screenshots and what failing tests
 # leave behind go to artifacts/.
 BROWSERS = ./internal/browser ./peer ./server/... ./apps/...
-NETWORK  = ./cmd/... ./internal/bench ./session ./stream ./transport/...
+NETWORK  = ./cmd/... ./session ./stream ./transport/...
 INTEROP  = CGO_ENABLED=0 scripts/go-test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
 interop:
 	mkdir -p artifacts
@@ -55,6 +56,7 @@ network:
 # minutes, video in layers, and every fuzz target for FUZZTIME.
 FUZZTIME = 60s
 soak: tools
+	go test -tags portable ./transport ./session
 	go test -tags soak -v -run Soak -timeout 40m ./stream ./session ./internal/bench
 	go test -tags 'interop soak' -v -run Live -timeout 60m ./cmd/parley ./peer
 	scripts/fuzz $(FUZZTIME)

@@ -33,7 +33,7 @@ func TestCalls(t *testing.T) {
 func TestCallsOfAiortp(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
-	const python = "#!/bin/sh\n[ \"$1\" = -c ] || echo 52000.0 40 1 0.5 1.5 2.5\n"
+	const python = "#!/bin/sh\n[ \"$1\" = -c ] || echo 52000.0 60 1 0.5 1.5 2.5\n" // 15 packets of each of 4 calls
 	if err := os.WriteFile(filepath.Join(dir, "python3"), []byte(python), 0o777); err != nil {
 		t.Fatal(err)
 	}
