@@ -114,6 +114,7 @@ func TestRelayOfARelay(t *testing.T) {
 		c <- numbered(2) // it drains
 		c <- numbered(3)
 		last := outer.Subscribe()
+		synctest.Wait() // it reads
 		outer.Close()
 		begin := time.Now()
 		time.AfterFunc(time.Second, func() { close(c) })

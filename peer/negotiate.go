@@ -237,6 +237,9 @@ func (c *connection) unsettled(restart bool) bool {
 // described returns the local description with the candidates that are there in
 // time. Those of an exchange before, which is not done anew, are with the far end.
 func (c *connection) described(ctx context.Context, anew bool) (string, error) {
+	if err := ctx.Err(); err != nil { // or else both may be ready below
+		return "", fmt.Errorf("%w: %w", errNotAnswered, err)
+	}
 	patience := c.config.Gather
 	if patience >= 0 && anew {
 		late := time.NewTimer(cmp.Or(patience, 500*time.Millisecond))
