@@ -249,51 +249,6 @@ func (a *Audio) decodesAny() bool {
 	return false
 }
 
-// ReadPacket copies the next coded packet into p, reusing the memory of
-// p.Payload. Packets come as they are received: validated, but neither ordered
-// nor delayed. From the first ReadPacket on, ReadFrame fails with [ErrCoded];
-// packets that nobody reads are dropped, oldest first. It ends as ReadFrame does.
-func (a *Audio) ReadPacket(p *stream.Packet) error { return a.readPacket(context.Background(), p) }
-
-func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
-	c := a.call
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a.takeCoded()
-	if !a.apart {
-		a.apart = true
-		c.cond.Broadcast() // for those who wait for frames
-	}
-	late := false
-	err := a.wait(ctx, &a.waiting.packet, func() bool {
-		late = expired(a.readDeadline)
-		return late || a.coded.Pop(p)
-	})
-	switch {
-	case late:
-		return os.ErrDeadlineExceeded
-	case err != nil:
-		return endOfRead(err)
-	}
-	return nil
-}
-
-// takeCoded keeps packets coded from now on, for ReadPacket.
-func (a *Audio) takeCoded() {
-	if a.coded == nil {
-		a.coded = &stream.PacketQueue{}
-		a.receiver.TakeCoded(a.coded)
-	}
-}
-
-// decodeAgain undoes takeCoded: packets are decoded again, for ReadFrame.
-func (a *Audio) decodeAgain() {
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	a.coded, a.apart = nil, false
-	a.receiver.TakeCoded(nil)
-}
-
 // WriteFrame queues the samples of f to be sent on the media clock, and blocks
 // while the queue is full: it is for what was made in advance, such as a file or
 // synthetic speech. What comes as fast as time goes by is for [Audio.WriteLive]. A frame may have any length, rate and number of
@@ -449,47 +404,6 @@ func (a *Audio) Played() stream.Played {
 	defer a.call.mu.Unlock()
 	return a.sender.Played()
 }
-
-// WritePacket sends a coded packet at once, with the call's own SSRC, sequence
-// number and timestamp. Video of the same Time leaves with it, as with that of
-// WriteFrame. It never blocks. Before the call is connected, and while the
-// direction does not let this end send, p is lost. The error wraps
-// [audio.ErrFormat] if p is not of the call's codec or larger than a datagram, and
-// is an [*EndError] after the end of the call or of the line. What the network
-// refuses is counted in SendErrors of [LineStats].
-func (a *Audio) WritePacket(p *stream.Packet) error {
-	if len(p.Payload) > maxAudioPayload {
-		return fmt.Errorf("%w: a packet of %d bytes", audio.ErrFormat, len(p.Payload))
-	}
-	buf := packets.Get().(*[packetSize]byte)
-	defer packets.Put(buf)
-	c := a.call
-	c.mu.Lock()
-	if end := a.overLocked(); end != nil {
-		defer c.mu.Unlock()
-		return end
-	}
-	now := time.Now()
-	b, err := a.sender.AppendForward(buf[:0], now, p)
-	if len(b) > 0 {
-		a.sentLocked(now, b)
-		a.tapLocked(now, b)
-	}
-	c.mu.Unlock()
-	if err != nil || len(b) == 0 { // on hold, or while a digit is sent
-		return err
-	}
-	a.send(b, media)
-	return nil
-}
-
-// packets are buffers for packets on their way out.
-var packets = sync.Pool{New: func() any { return new([packetSize]byte) }}
-
-const (
-	packetSize      = 1600
-	maxAudioPayload = 65000 // with the headers of IP, UDP, RTP and SRTP a datagram
-)
 
 // Drain blocks until everything written has been sent and its time has passed,
 // so that nothing is cut off when the call is closed next. The error is that of
