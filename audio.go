@@ -77,7 +77,6 @@ type Audio struct {
 	// Guarded by call.mu.
 	receiver *stream.AudioReceiver
 	sender   *stream.AudioSender
-	sending  stream.SenderConfig
 	fates    fates
 	codecs   []codec.Params
 	flushes  int                 // a writer that waits gives up when it changes
@@ -85,16 +84,19 @@ type Audio struct {
 	apart    bool                // they are: frames cannot be
 	digits   ring[dtmf.Report]
 	taps     []*Tap
-	replies  *replies           // nil: not measured
-	handler  func(*audio.Frame) // nil: frames are read
-	polled   PolledLeg          // the leg, if it has to be asked
-	pollAt   time.Time          // when it is, at the latest; zero: when it wakes the call
+	replies  *replies                // nil: not measured
+	handler  func(*audio.Frame)      // nil: frames are read
+	polled   PolledLeg               // the leg, if it has to be asked
+	pollAt   time.Time               // when it is, at the latest; zero: when it wakes the call
+	ahead    interface{ Prefetch() } // polled, if it has that
 
 	// For the loop.
 	polls      bool // the leg is asked in this run
 	frame      audio.Frame
 	handling   func(*audio.Frame)
 	slowFrames atomic.Int64
+
+	sending stream.SenderConfig // rarely needed, so it is last; guarded by call.mu
 }
 
 func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
@@ -142,6 +144,7 @@ func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 	a.sender.Hold(now, !c.Direction.Sends())
 	a.of, a.in, a.out = a, a.receiver, a.sender
 	a.polled, _ = c.Leg.(PolledLeg)
+	a.ahead, _ = c.Leg.(interface{ Prefetch() })
 	a.startLocked(now, c.RTCP, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate, VoIP: a.voip})
 	if c.RTCP.NACK {
 		a.repair = newRepair(rtcpctl.HistoryConfig{}, maxAgain)

@@ -38,7 +38,8 @@ type BatchLeg interface {
 }
 
 // A PolledLeg is a [Leg] that the call reads on its loop, in place of a goroutine that
-// waits for each packet.
+// waits for each packet. If it has a method Prefetch(), that is called some time before
+// Poll, to ask the processor for the memory that Poll needs.
 type PolledLeg interface {
 	Leg
 
@@ -243,8 +244,7 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 		case what == nothing:
 			return next
 		case what == received:
-			l.of.(*Audio).handle()
-			now = time.Now() // what it has written is due by now
+			now = l.of.(*Audio).handle() // what it has written is due by now
 		default:
 			l.send(b, what)
 		}
@@ -268,16 +268,19 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 			return &a.line, nil, received, next, nil
 		}
 	}
-	for _, l := range c.lines {
-		if b, what = l.dueLocked(now, dst); what != nothing {
-			return l, b, what, next, nil
+	if next = c.nextLocked(); !next.IsZero() && !now.Before(next) {
+		for _, l := range c.lines {
+			if b, what = l.dueLocked(now, dst); what != nothing {
+				return l, b, what, next, nil
+			}
 		}
+		if at, limit, reason := c.deadlineLocked(); !at.IsZero() && !now.Before(at) {
+			return nil, nil, nothing, next, c.overdueLocked(limit, reason)
+		}
+		next = c.nextLocked()
 	}
-	if at, limit, reason := c.deadlineLocked(); !at.IsZero() && !now.Before(at) {
-		return nil, nil, nothing, next, c.overdueLocked(limit, reason)
-	}
-	c.running, c.scheduled = false, c.nextLocked()
-	return nil, nil, nothing, c.scheduled, nil
+	c.running, c.scheduled = false, next
+	return nil, nil, nothing, next, nil
 }
 
 const (

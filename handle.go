@@ -69,11 +69,13 @@ func (a *Audio) takeLocked(now time.Time) bool {
 // slowFrame is how long the function for frames may take.
 const slowFrame = 5 * time.Millisecond
 
-// handle gives the frame that was taken to the function.
-func (a *Audio) handle() {
+// handle gives the frame that was taken to the function, and returns the time after it.
+func (a *Audio) handle() time.Time {
 	begin := time.Now()
 	a.handling(&a.frame)
-	if d := time.Since(begin); d > slowFrame && a.slowFrames.Add(1) == 1 {
+	end := time.Now()
+	if d := end.Sub(begin); d > slowFrame && a.slowFrames.Add(1) == 1 {
 		a.call.logger.Warn("the function for frames is slow, other calls wait for it", "took", d)
 	}
+	return end
 }

@@ -1,6 +1,10 @@
 package parley
 
-import "time"
+import (
+	"time"
+
+	"github.com/parley-media/parley/internal/prefetch"
+)
 
 // Wake makes the call look after its legs soon. It is meant for packages that make
 // legs, see [PolledLeg].
@@ -9,10 +13,31 @@ func (c *Call) Wake() { c.task.Wake(time.Time{}) }
 // pollInterval is how long packets may wait where they are read by the clock.
 const pollInterval = 20 * time.Millisecond
 
+// prefetch asks the processor for what a run needs, in order of what points to what.
+func (c *Call) prefetch() {
+	prefetch.Value(c)
+	for _, a := range c.audios {
+		prefetch.Until(a, &a.sending)
+	}
+	for _, a := range c.audios {
+		if a.ahead != nil {
+			a.ahead.Prefetch()
+		}
+		a.receiver.Prefetch()
+		a.sender.Prefetch()
+		a.rtcp.Prefetch()
+	}
+	for _, a := range c.audios {
+		a.receiver.PrefetchBuffers()
+		a.sender.PrefetchBuffers()
+	}
+}
+
 // poll begins a run: it reads what has come in on the legs that have to be asked.
 func (c *Call) poll(now time.Time, scratch []byte) (more bool) {
 	c.mu.Lock()
 	c.running = true
+	c.prefetch()
 	audios := c.audios
 	for _, a := range audios {
 		a.clockLocked(now)

@@ -88,6 +88,18 @@ type Session struct {
 	spoken    bool // something but reports was sent with this SSRC
 	breaker   breaker
 
+	timer   timer
+	members []member // sorted by SSRC
+	present int      // members that count, without ourselves
+	senders int      // of those, the ones that have sent lately
+	leaving bool     // a goodbye waits for its time
+	byes    int      // goodbyes of others heard since then
+	left    bool     // goodbye said
+
+	// What follows is needed for RTCP only, not for each packet of media.
+	remote Remote
+	stats  Stats
+
 	reportsBefore int64 // reports that were sent with another SSRC
 	conflicts     []conflict
 	renamed       time.Time // when the SSRC was changed last because of a collision
@@ -97,17 +109,6 @@ type Session struct {
 	questions      [maxQuestions]question
 	asking         int // of these, to answer in the next compound
 	voip           VoIPMetrics
-
-	timer   timer
-	members []member // sorted by SSRC
-	present int      // members that count, without ourselves
-	senders int      // of those, the ones that have sent lately
-	leaving bool     // a goodbye waits for its time
-	byes    int      // goodbyes of others heard since then
-	left    bool     // goodbye said
-
-	remote Remote
-	stats  Stats
 }
 
 // NewSession returns a session for c. It is silent until it is started.

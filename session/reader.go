@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/internal/prefetch"
 	"github.com/parley-media/parley/transport"
 )
 
@@ -94,6 +95,16 @@ func (l *leg) start() {
 func (l *leg) read(s socket, conn *net.UDPConn, receive func(*net.UDPConn, func(time.Time, netip.AddrPort, []byte))) {
 	r := &reader{leg: l, socket: s, plain: make([]byte, packetSize)}
 	l.reading.Go(func() { receive(conn, r.receive) })
+}
+
+// Prefetch asks the processor for what Poll needs.
+func (l *leg) Prefetch() {
+	prefetch.Value(l)
+	prefetch.Value(l.latch)
+	for _, p := range l.polls[:1] {
+		prefetch.Value(p)
+		p.Polled.Prefetch()
+	}
 }
 
 // Poll reads what has come in, on the loop. RTCP waits for nobody's clock.

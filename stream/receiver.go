@@ -133,7 +133,6 @@ type AudioReceiver struct {
 	queue     *PacketQueue // not nil when packets are taken coded
 	diversion Diversion
 	diverted  bool    // the speech that came last was
-	taken     Packet  // by diversion, for the time of a call
 	omitted   omitted // of those in queue, or diverted
 
 	// Playout, in playout.go and inorder.go.
@@ -160,6 +159,7 @@ type AudioReceiver struct {
 	noise    comfortNoise
 
 	stats ReceiverStats
+	taken Packet // by diversion, for the time of a call
 }
 
 // decoding is a payload format of this line with its state.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-media/parley/internal/loop"
+	"github.com/parley-media/parley/internal/prefetch"
 )
 
 // A Polled socket is one that no goroutine waits for: whoever owns it reads what has
@@ -89,6 +90,9 @@ func newPolled(c *net.UDPConn) (*Polled, error) {
 	}
 	return p, err
 }
+
+// Prefetch asks the processor for the memory that Read needs.
+func (p *Polled) Prefetch() { prefetch.Value(p) }
 
 // Watch begins to call ready when something may have come in. It is called from
 // another goroutine and must not block.
