@@ -40,6 +40,7 @@ var edges = []string{
 	"audio/vad -> audio",
 	"codec/opus/libopus -> codec/opus",
 	"internal/bench -> internal/bench/pionpeers",
+	"internal/loop -> internal/prefetch",
 	"video/vpx -> video",
 	"server -> server/page",
 	"video -> internal/fanout",

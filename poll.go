@@ -33,6 +33,28 @@ func (c *Call) prefetch() {
 	}
 }
 
+// Prefetch asks the processor for the memory that a packet needs which is delivered
+// next, and sent on by a [Forwarder]. It is meant for legs.
+func (a *Audio) Prefetch() {
+	prefetch.Value(a.call)
+	prefetch.Value(&a.line)
+	a.receiver.PrefetchIntake()
+	if f := a.forwarder.Load(); f != nil {
+		prefetch.Value(f)
+		d := f.dst
+		prefetch.Value(d.call)
+		prefetch.Value(&d.line)
+		d.sender.Prefetch()
+		d.rtcp.Prefetch()
+		if d.ahead != nil {
+			d.ahead.Prefetch()
+		}
+	}
+	a.call.mu.Lock()
+	a.receiver.PrefetchSource()
+	a.call.mu.Unlock()
+}
+
 // poll begins a run: it reads what has come in on the legs that have to be asked.
 func (c *Call) poll(now time.Time, scratch []byte) (more bool) {
 	c.mu.Lock()

@@ -10,7 +10,11 @@ func (l *leg) Immediate() {
 	}
 	p := l.polls[0]
 	r := &reader{leg: l, socket: p, plain: make([]byte, packetSize)} // beside the loop's
-	if err := p.Immediate(r.receive); err != nil {
+	ahead := l.Prefetch
+	if a, ok := l.medium.(interface{ Prefetch() }); ok {
+		ahead = func() { l.Prefetch(); a.Prefetch() }
+	}
+	if err := p.Immediate(ahead, r.receive); err != nil {
 		l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 	}
 }

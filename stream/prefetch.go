@@ -6,9 +6,18 @@ import "github.com/parley-media/parley/internal/prefetch"
 // call that is one of thousands finds little of it in the caches.
 func (r *AudioReceiver) Prefetch() { prefetch.Until(r, &r.taken) }
 
-// PrefetchBuffers asks for what the memory of the receiver points to.
+// PrefetchIntake asks for what a packet needs that is diverted.
+func (r *AudioReceiver) PrefetchIntake() {
+	prefetch.Until(r, &r.clock)
+	prefetch.Value(&r.stats)
+}
+
+// PrefetchSource asks for what is known of the source that is heard, and
+// PrefetchBuffers for all that the memory of the receiver points to.
+func (r *AudioReceiver) PrefetchSource() { prefetch.Value(r.heard) }
+
 func (r *AudioReceiver) PrefetchBuffers() {
-	prefetch.Value(r.heard)
+	r.PrefetchSource()
 	r.buffer.Prefetch()
 	r.estimate.Prefetch()
 	prefetch.Slice(r.pendMem)

@@ -103,7 +103,7 @@ func (p *Polled) Watch(ready func()) error {
 		return net.ErrClosed
 	}
 	var err error
-	p.watch, err = loop.NewWatch(p.fd, loop.Patient, func([]byte) {
+	p.watch, err = loop.NewWatch(p.fd, loop.Patient, nil, func([]byte) {
 		p.ready.Store(true)
 		ready()
 	})
@@ -114,8 +114,9 @@ func (p *Polled) Watch(ready func()) error {
 // Immediate has fn called for each datagram from now on, as soon as it comes, in place
 // of [Polled.Read], which finds nothing any more. fn runs on a goroutine that many
 // sockets share, so it must not block. It is for packets that are sent on at once. It
-// is called after Watch, by who reads.
-func (p *Polled) Immediate(fn func(arrival time.Time, from netip.AddrPort, b []byte)) error {
+// is called after Watch, by who reads. Before datagrams are read, ahead is called: it
+// may ask the processor for the memory that they need.
+func (p *Polled) Immediate(ahead func(), fn func(arrival time.Time, from netip.AddrPort, b []byte)) error {
 	p.reading.Lock()
 	defer p.reading.Unlock()
 	switch {
@@ -126,16 +127,17 @@ func (p *Polled) Immediate(fn func(arrival time.Time, from netip.AddrPort, b []b
 	}
 	p.watch.Close()
 	var err error
-	p.watch, err = loop.NewWatch(p.fd, loop.Prompt, func(scratch []byte) {
-		for p.readAll(scratch[:maxDatagram], fn) {
-		}
+	p.watch, err = loop.NewWatch(p.fd, loop.Prompt, ahead, func(scratch []byte) {
+		p.since = time.Now().Add(-maxPrompt)
+		p.readAll(scratch[:maxDatagram], 1, fn)
 	})
 	return err
 }
 
 const (
-	maxRead   = 128 // datagrams in one Read
-	maxErrors = 8   // that do not end it
+	maxPrompt = time.Second // for which a datagram that is read at once may have waited
+	maxRead   = 128         // datagrams in one Read
+	maxErrors = 8           // that do not end it
 )
 
 // Read calls fn for each datagram that has come in, in the memory of buf, which cuts
@@ -153,20 +155,21 @@ func (p *Polled) Read(clocked bool, buf []byte, fn func(arrival time.Time, from 
 	if !p.ready.Swap(false) && !clocked {
 		return false
 	}
-	more := p.readAll(buf, fn)
+	more := p.readAll(buf, maxRead, fn)
 	if more {
 		p.ready.Store(true)
 	}
 	return more
 }
 
-func (p *Polled) readAll(buf []byte, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (more bool) {
+// readAll reads what has come in, at most so many datagrams.
+func (p *Polled) readAll(buf []byte, most int, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (more bool) {
 	p.vector.Base = &buf[0]
 	p.vector.SetLen(len(buf))
 	defer func() { p.vector.Base = nil }()
 	var now time.Time // after which a datagram comes in that is not found
 	errors := 0
-	for range maxRead {
+	for range most {
 		n, errno := p.receive()
 		switch {
 		case errno == 0:

@@ -17,8 +17,11 @@ func (p *Pair) Poll() (rtp, rtcp *Polled, err error) { return nil, nil, errors.E
 // Watch fails.
 func (p *Polled) Watch(func()) error { return errors.ErrUnsupported }
 
+// Prefetch does nothing.
+func (p *Polled) Prefetch() {}
+
 // Immediate fails.
-func (p *Polled) Immediate(func(time.Time, netip.AddrPort, []byte)) error {
+func (p *Polled) Immediate(func(), func(time.Time, netip.AddrPort, []byte)) error {
 	return errors.ErrUnsupported
 }
 

@@ -11,11 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/parley-media/parley/internal/prefetch"
 )
 
 // A Watch tells when something has come in on a socket that no goroutine waits for.
 type Watch struct {
 	fd     int
+	ahead  func()
 	ready  func(scratch []byte)
 	poller *poller
 }
@@ -24,8 +27,8 @@ type Watch struct {
 type Haste int
 
 const (
-	Patient Haste = iota // what comes within a millisecond is told of together
-	Prompt               // at once
+	Patient Haste = iota // what comes within a millisecond is told of together, and once
+	Prompt               // at once, and again until it has been read
 )
 
 // A poller is a goroutine that waits for the sockets of many watches of one haste.
@@ -50,16 +53,17 @@ var pollers struct {
 const maxWatches = 1024
 
 // NewWatch has ready called from now on when datagrams have come in on the socket fd,
-// and at once if there are some, until Close. It may be called when there is nothing,
-// and it is called again only after more has come, so all that is there has to be
-// read. ready must not block, and may use scratch, at least [ScratchSize] long, until it
-// returns. It is called by one goroutine at a time.
-func NewWatch(fd int, haste Haste, ready func(scratch []byte)) (*Watch, error) {
+// and at once if there are some, until Close. It may be called when there is nothing.
+// With Patient it is called again only after more has come, so all that is there has to
+// be read. ready must not block, and may use scratch, at least [ScratchSize] long, until it
+// returns. It is called by one goroutine at a time. Some time before it ahead is called,
+// if that is not nil, which may ask the processor for the memory that ready needs.
+func NewWatch(fd int, haste Haste, ahead func(), ready func(scratch []byte)) (*Watch, error) {
 	p, err := join(haste)
 	if err != nil {
 		return nil, err
 	}
-	w := &Watch{fd: fd, ready: ready, poller: p}
+	w := &Watch{fd: fd, ahead: ahead, ready: ready, poller: p}
 	if err := w.Resume(); err != nil {
 		p.leave()
 		return nil, err
@@ -143,13 +147,23 @@ func (p *poller) leave() {
 
 func (p *poller) control(operation, fd int) error {
 	var failed error
+	events := uint32(unix.EPOLLIN)
+	if p.haste == Patient {
+		events |= unix.EPOLLET
+	}
 	err := p.raw.Control(func(epoll uintptr) {
-		failed = unix.EpollCtl(int(epoll), operation, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd)})
+		failed = unix.EpollCtl(int(epoll), operation, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 	})
 	if err == nil && failed != nil {
 		err = os.NewSyscallError("epoll_ctl", failed)
 	}
 	return err
+}
+
+func (w *Watch) prefetch() {
+	if w != nil && w.ahead != nil {
+		w.ahead()
+	}
 }
 
 // run waits as goroutines wait for sockets: a set of epoll can be in another one.
@@ -169,6 +183,15 @@ func (p *poller) run() {
 		}
 		p.mu.Unlock()
 		for i, w := range ready[:n] {
+			prefetch.Value(w)
+			if i == 0 {
+				w.prefetch()
+			}
+		}
+		for i, w := range ready[:n] {
+			if i+1 < n {
+				ready[i+1].prefetch()
+			}
 			if w != nil {
 				w.ready(scratch)
 			}

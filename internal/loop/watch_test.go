@@ -60,7 +60,7 @@ func testWatch(t *testing.T, haste Haste) {
 	}
 
 	send()
-	w, err := NewWatch(descriptor(t, in), haste, ready)
+	w, err := NewWatch(descriptor(t, in), haste, nil, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func testWatch(t *testing.T, haste Haste) {
 	}
 	before := told.Load()
 	// Another socket shows that the poller has been round.
-	second, err := NewWatch(descriptor(t, out), haste, func([]byte) {})
+	second, err := NewWatch(descriptor(t, out), haste, nil, func([]byte) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,13 +89,13 @@ func testWatch(t *testing.T, haste Haste) {
 	w.Close()
 	second.Close()
 	send()
-	again, err := NewWatch(descriptor(t, in), haste, ready)
+	again, err := NewWatch(descriptor(t, in), haste, nil, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wait("what came while there was no watch at all")
 	again.Close()
-	if _, err := NewWatch(-1, haste, ready); err == nil {
+	if _, err := NewWatch(-1, haste, nil, ready); err == nil {
 		t.Error("a watch of nothing")
 	}
 }
@@ -111,7 +111,7 @@ func TestManyWatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		w, err := NewWatch(descriptor(t, c), Patient, func(scratch []byte) {
+		w, err := NewWatch(descriptor(t, c), Patient, nil, func(scratch []byte) {
 			if len(scratch) < ScratchSize {
 				t.Errorf("%d bytes of scratch", len(scratch))
 			}
