@@ -75,8 +75,6 @@ type Audio struct {
 	adapterFlushes int // flushes when the adapter was made
 
 	// Guarded by call.mu.
-	receiver *stream.AudioReceiver
-	sender   *stream.AudioSender
 	fates    fates
 	codecs   []codec.Params
 	flushes  int                 // a writer that waits gives up when it changes
@@ -96,18 +94,24 @@ type Audio struct {
 	handling   func(*audio.Frame)
 	slowFrames atomic.Int64
 
-	sending stream.SenderConfig // rarely needed, so it is last; guarded by call.mu
+	// What follows is as long as all of the above. Guarded by call.mu.
+	receiver stream.AudioReceiver
+	sender   stream.AudioSender
+	sending  stream.SenderConfig
 }
 
 func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
-	a := &Audio{
+	a := call.room
+	if call.room = nil; a == nil {
+		a = new(Audio)
+	}
+	*a = Audio{
 		line:     line{call: call, leg: c.Leg, name: "audio", mid: c.Mid, label: c.Label, direction: c.Direction},
 		codecs:   c.Receive,
 		maxDelay: cmp.Or(c.MaxDelay, 500*time.Millisecond),
 		digits:   ring[dtmf.Report]{limit: maxDigits},
 	}
-	var err error
-	a.receiver, err = stream.NewAudioReceiver(stream.ReceiverConfig{
+	err := a.receiver.Reset(stream.ReceiverConfig{
 		Codecs:         c.Receive,
 		PTime:          c.PTime,
 		Playout:        c.Playout,
@@ -137,12 +141,12 @@ func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 		Sequence:       randomSequence(),
 		Timestamp:      rand.Uint32(),
 	})
-	if a.sender, err = stream.NewAudioSender(a.sending); err != nil {
+	if err := a.sender.Reset(a.sending); err != nil {
 		return nil, err
 	}
 	now := time.Now()
 	a.sender.Hold(now, !c.Direction.Sends())
-	a.of, a.in, a.out = a, a.receiver, a.sender
+	a.of, a.in, a.out = a, &a.receiver, &a.sender
 	a.polled, _ = c.Leg.(PolledLeg)
 	a.ahead, _ = c.Leg.(interface{ Prefetch() })
 	a.startLocked(now, c.RTCP, rtcpctl.Config{CNAME: cname, ClockRate: c.Send.ClockRate, VoIP: a.voip})

@@ -213,7 +213,7 @@ func TestVideoFollowsTheFirstAudio(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y, secondX, _ := twoAudios(t)
 		for _, c := range []*Call{x, y} {
-			if c.Video().sound != c.Audio() || c.Video().sending.Sound != c.Audio().sender {
+			if c.Video().sound != c.Audio() || c.Video().sending.Sound != &c.Audio().sender {
 				t.Error("the video does not follow the first audio")
 			}
 		}

@@ -91,7 +91,8 @@ type Call struct {
 	accepted  []Channel
 	cname     string
 	closing   sync.WaitGroup // legs of lines that were removed
-	cond      *sync.Cond     // something changed that a waiting reader or writer looks at
+	room      *Audio         // memory for the first line of audio, beside that of the call
+	cond      sync.Cond      // something changed that a waiting reader or writer looks at
 	waiting   int            // goroutines in cond.Wait for anything but media
 	scheduled time.Time      // when the task runs next; zero: not scheduled
 	running   bool           // it runs, and will see in the end when it has to run next
@@ -105,7 +106,9 @@ type Call struct {
 // New makes a call over the legs in c. It is meant for packages that make legs.
 // The call owns the legs from then on, also when New fails.
 func New(c Config) (*Call, error) {
-	call := &Call{
+	call, room := allocate(c.Audio != nil)
+	*call = Call{
+		room:      room,
 		logger:    c.Logger,
 		deadlines: c.Deadlines,
 		channels:  c.Channels,
@@ -118,7 +121,7 @@ func New(c Config) (*Call, error) {
 	if call.logger == nil {
 		call.logger = slog.New(slog.DiscardHandler)
 	}
-	call.cond = sync.NewCond(&call.mu)
+	call.cond.L = &call.mu
 	if err := call.open(&c); err != nil {
 		if c.Audio != nil {
 			c.Audio.Leg.Close()
@@ -136,6 +139,19 @@ func New(c Config) (*Call, error) {
 	call.schedule()
 	call.mu.Unlock()
 	return call, nil
+}
+
+// allocate returns memory for a call, and beside it, for the sake of the caches, for
+// its first line of audio.
+func allocate(audio bool) (*Call, *Audio) {
+	if !audio {
+		return new(Call), nil
+	}
+	both := new(struct {
+		call  Call
+		audio Audio
+	})
+	return &both.call, &both.audio
 }
 
 // Connected tells the call that its legs can carry packets: from now on the

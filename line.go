@@ -31,7 +31,6 @@ type line struct {
 	removed   *EndError // not nil once the call has gone on without the line
 	in        receiver
 	out       sender
-	rtcp      *rtcpctl.Session
 	repair    *repair // nil without NACK
 	pictures  *pictures
 	waiting   waiters
@@ -56,6 +55,8 @@ type line struct {
 	malformed                   int64
 	unwanted                    int64 // packets that came although the direction does not let the far end send
 	readDeadline, writeDeadline time.Time
+
+	rtcp rtcpctl.Session
 }
 
 // waiters counts the goroutines in cond.Wait by what they wait for.
@@ -161,7 +162,7 @@ func (l *line) startLocked(now time.Time, c RTCPConfig, r rtcpctl.Config) {
 	r.Bandwidth, r.MinInterval = c.Bandwidth, c.Interval
 	r.XR, r.ReducedSize = c.XR, c.ReducedSize
 	r.SSRC, r.Sources = l.out.SSRC(), l.in.AppendReceptions
-	l.rtcp = rtcpctl.NewSession(r)
+	l.rtcp.Reset(r)
 	l.rtcp.Start(now)
 	l.control.limit = 4
 }

@@ -17,15 +17,14 @@ const pollInterval = 20 * time.Millisecond
 func (c *Call) prefetch() {
 	prefetch.Value(c)
 	for _, a := range c.audios {
-		prefetch.Until(a, &a.sending)
-	}
-	for _, a := range c.audios {
+		prefetch.Until(a, &a.rtcp)
+		a.rtcp.Prefetch()
+		prefetch.Until(&a.maxDelay, &a.receiver)
+		a.receiver.Prefetch()
+		a.sender.Prefetch()
 		if a.ahead != nil {
 			a.ahead.Prefetch()
 		}
-		a.receiver.Prefetch()
-		a.sender.Prefetch()
-		a.rtcp.Prefetch()
 	}
 	for _, a := range c.audios {
 		a.receiver.PrefetchBuffers()
@@ -37,22 +36,19 @@ func (c *Call) prefetch() {
 // next, and sent on by a [Forwarder]. It is meant for legs.
 func (a *Audio) Prefetch() {
 	prefetch.Value(a.call)
-	prefetch.Value(&a.line)
+	prefetch.Until(&a.line, &a.rtcp)
 	a.receiver.PrefetchIntake()
 	if f := a.forwarder.Load(); f != nil {
 		prefetch.Value(f)
 		d := f.dst
 		prefetch.Value(d.call)
-		prefetch.Value(&d.line)
+		prefetch.Until(&d.line, &d.rtcp)
 		d.sender.Prefetch()
 		d.rtcp.Prefetch()
 		if d.ahead != nil {
 			d.ahead.Prefetch()
 		}
 	}
-	a.call.mu.Lock()
-	a.receiver.PrefetchSource()
-	a.call.mu.Unlock()
 }
 
 // poll begins a run: it reads what has come in on the legs that have to be asked.

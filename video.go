@@ -112,9 +112,9 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 
 // joinLocked puts the video on one timeline with the first audio of the call.
 func (v *Video) joinLocked(a *Audio) {
-	v.sync, v.sound = stream.NewSync(a.receiver, v.receiver), a
-	v.sending.Sound = a.sender
-	v.sender.SetSound(a.sender)
+	v.sync, v.sound = stream.NewSync(&a.receiver, v.receiver), a
+	v.sending.Sound = &a.sender
+	v.sender.SetSound(&a.sender)
 }
 
 // Codec returns the payload format of what is sent.

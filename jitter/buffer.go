@@ -56,6 +56,8 @@ type Buffer struct {
 	begun bool   // floor is valid
 	count int
 	bytes int
+
+	start [startSlots]entry // the ring at first
 }
 
 type entry struct {
@@ -63,7 +65,7 @@ type entry struct {
 	Packet
 }
 
-const startSlots = 4
+const startSlots = 8
 
 // Len returns the number of packets in the buffer.
 func (b *Buffer) Len() int { return b.count }
@@ -196,7 +198,9 @@ func (b *Buffer) fit(n int64) {
 		return
 	}
 	old := b.ring
-	b.ring = make([]entry, size)
+	if b.ring = b.start[:]; size > startSlots {
+		b.ring = make([]entry, size)
+	}
 	for i := range old {
 		if old[i].used {
 			b.ring[b.index(old[i].Seq)] = old[i]

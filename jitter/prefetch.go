@@ -8,12 +8,8 @@ func (b *Buffer) Prefetch() {
 	if len(b.ring) == 0 {
 		return
 	}
-	e := &b.ring[b.index(b.high+1)]
-	prefetch.Value(e)
-	if n := len(b.free); n > 0 {
-		free := b.free[n-1]
-		prefetch.Slice(free[:cap(free)])
-	}
+	prefetch.Value(&b.ring[b.index(b.high+1)])
+	prefetch.Slice(b.free)
 	if b.count > 0 {
 		first := &b.ring[b.index(b.low)]
 		prefetch.Value(first)

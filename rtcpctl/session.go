@@ -113,6 +113,13 @@ type Session struct {
 
 // NewSession returns a session for c. It is silent until it is started.
 func NewSession(c Config) *Session {
+	s := new(Session)
+	s.Reset(c)
+	return s
+}
+
+// Reset makes s what [NewSession] returns.
+func (s *Session) Reset(c Config) {
 	reduced := c.MinInterval < 0
 	if c.MinInterval == 0 {
 		c.MinInterval = defaultMinimum
@@ -123,10 +130,9 @@ func NewSession(c Config) *Session {
 	if c.CNAME == "" {
 		c.CNAME = randomCNAME()
 	}
-	s := &Session{config: c, cname: truncate(c.CNAME), reduced: reduced}
+	*s = Session{config: c, cname: truncate(c.CNAME), reduced: reduced}
 	s.setBandwidth(c.Bandwidth)
 	s.timer.average = float64(overhead + headerSize + 4 + blockSize + sdesSize(s.cname))
-	return s
 }
 
 // randomCNAME returns 96 random bits in base 64 (RFC 7022, section 5).

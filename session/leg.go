@@ -43,13 +43,14 @@ type leg struct {
 	mux      atomic.Bool
 	remote   atomic.Pointer[remote] // nil: nobody
 	srtp     atomic.Pointer[srtpKeys]
-	polls    []*polled   // rtp and rtcp, if they are read on the loop
+	polls    []*polled   // rtp and rtcp, if they are read on the loop: of room
+	room     [2]polled
 	started  atomic.Bool // which may begin with it
 	reported atomic.Bool // RTCP may have come in
 	reading  sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
-	latch      *transport.Latch
+	latch      transport.Latch
 	stun       *transport.STUNResponder // nil: nobody has asked
 	formats    []codec.Params           // what is received
 	waiting    []waiting
@@ -91,7 +92,7 @@ func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error)
 	if mode == transport.LatchSignalled && !c.Remote.IsValid() {
 		mode = transport.LatchFirst
 	}
-	l.latch = transport.NewLatch(transport.LatchConfig{
+	l.latch.Reset(transport.LatchConfig{
 		Mode:          mode,
 		Mux:           p.mux,
 		ClockRate:     func(payloadType uint8) int { return l.format(payloadType).ClockRate },

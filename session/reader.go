@@ -34,10 +34,12 @@ type polled struct {
 	fn     func(arrival time.Time, from netip.AddrPort, b []byte)
 }
 
-func newPolled(l *leg, s *transport.Polled) *polled {
-	p := &polled{Polled: s}
+func (l *leg) addPolled(s *transport.Polled) *polled {
+	p := &l.room[len(l.polls)]
+	p.Polled = s
 	p.reader = reader{leg: l, socket: p}
 	p.fn = p.reader.receive
+	l.polls = append(l.polls, p)
 	return p
 }
 
@@ -46,11 +48,9 @@ func newPolled(l *leg, s *transport.Polled) *polled {
 func (l *leg) openSockets(video bool) {
 	if !video {
 		if rtp, rtcp, err := l.pair.Poll(); err == nil {
-			p := newPolled(l, rtp)
-			l.rtp, l.polls = p, []*polled{p}
+			l.rtp = l.addPolled(rtp)
 			if rtcp != nil {
-				p = newPolled(l, rtcp)
-				l.rtcp, l.polls = p, append(l.polls, p)
+				l.rtcp = l.addPolled(rtcp)
 			}
 			return
 		}
@@ -100,10 +100,8 @@ func (l *leg) read(s socket, conn *net.UDPConn, receive func(*net.UDPConn, func(
 // Prefetch asks the processor for what Poll needs.
 func (l *leg) Prefetch() {
 	prefetch.Value(l)
-	prefetch.Value(l.latch)
-	for _, p := range l.polls[:1] {
-		prefetch.Value(p)
-		p.Polled.Prefetch()
+	if l.room[0].Polled != nil {
+		l.room[0].Prefetch()
 	}
 }
 

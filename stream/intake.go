@@ -30,6 +30,10 @@ type intake struct {
 	sources []*source
 	heard   *source
 	line    timeline
+
+	// Memory for the usual case of one source.
+	table [maxSources]*source
+	first source
 }
 
 // maxSources bounds the table of sources. The one that has been silent longest
@@ -179,13 +183,18 @@ func (in *intake) source(now time.Time, ssrc uint32, clockRate int) *source {
 			oldest = i
 		}
 	}
-	s := &source{ssrc: ssrc, last: now}
-	if len(in.sources) < maxSources {
+	var s *source
+	switch len(in.sources) {
+	case 0:
+		s, in.sources = &in.first, in.table[:0]
 		in.sources = append(in.sources, s)
-	} else {
-		*in.sources[oldest] = *s
+	case maxSources:
 		s = in.sources[oldest]
+	default:
+		s = new(source)
+		in.sources = append(in.sources, s)
 	}
+	*s = source{ssrc: ssrc, last: now}
 	s.reception.Init(ssrc, clockRate)
 	return s
 }

@@ -14,8 +14,8 @@ import (
 // A voice is the signal processing of one format.
 type voice struct {
 	format    audio.Format
-	concealer *conceal.Concealer
-	stretcher *stretch.Stretcher
+	concealer conceal.Concealer
+	stretcher stretch.Stretcher
 }
 
 // newVoice returns nil for a format that cannot be processed; then gaps stay
@@ -29,7 +29,7 @@ func newVoice(f audio.Format) *voice {
 	if err != nil {
 		return nil
 	}
-	return &voice{format: f, concealer: c, stretcher: s}
+	return &voice{format: f, concealer: *c, stretcher: *s}
 }
 
 // mender fills gaps.

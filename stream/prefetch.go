@@ -12,22 +12,17 @@ func (r *AudioReceiver) PrefetchIntake() {
 	prefetch.Value(&r.stats)
 }
 
-// PrefetchSource asks for what is known of the source that is heard, and
-// PrefetchBuffers for all that the memory of the receiver points to.
-func (r *AudioReceiver) PrefetchSource() { prefetch.Value(r.heard) }
-
+// PrefetchBuffers asks for what the memory of the receiver points to.
 func (r *AudioReceiver) PrefetchBuffers() {
-	r.PrefetchSource()
+	if r.heard != &r.first {
+		prefetch.Value(r.heard)
+	}
 	r.buffer.Prefetch()
 	r.estimate.Prefetch()
 	prefetch.Slice(r.pendMem)
 	if d := r.current; d != nil {
 		prefetch.Value(d)
-		if v := d.voice; v != nil {
-			prefetch.Value(v)
-			prefetch.Value(v.concealer)
-			prefetch.Value(v.stretcher)
-		}
+		prefetch.Value(d.voice)
 	}
 	for _, d := range r.events {
 		prefetch.Value(d.digits)

@@ -187,6 +187,15 @@ const (
 // NewAudioReceiver returns a receiver for c. Two codecs with one payload type
 // are an error; a codec that this build cannot decode is not.
 func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
+	r := new(AudioReceiver)
+	if err := r.Reset(c); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Reset makes r what [NewAudioReceiver] returns. After an error it must not be used.
+func (r *AudioReceiver) Reset(c ReceiverConfig) error {
 	c.PTime = cmp.Or(c.PTime, 20*time.Millisecond)
 	if c.Playout == Adaptive {
 		c.MinDelay = cmp.Or(c.MinDelay, c.PTime)
@@ -195,14 +204,11 @@ func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 	c.MaxDelay = cmp.Or(c.MaxDelay, 500*time.Millisecond)
 	c.PauseAfter = cmp.Or(c.PauseAfter, 120*time.Millisecond)
 	if err := checkPTime(c.PTime); err != nil {
-		return nil, err
+		return err
 	}
-	r := &AudioReceiver{config: c, span: c.PTime, patience: c.MaxDelay}
+	*r = AudioReceiver{config: c, span: c.PTime, patience: c.MaxDelay}
 	r.estimate = r.newEstimate()
-	if err := r.SetCodecs(c.Codecs); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r.SetCodecs(c.Codecs)
 }
 
 func checkPTime(d time.Duration) error {

@@ -83,15 +83,24 @@ type SenderStats struct {
 // this build cannot encode c.Codec; set c.Coded for such payloads. It wraps
 // [ErrConfig] for what contradicts itself.
 func NewAudioSender(c SenderConfig) (*AudioSender, error) {
-	n, err := newSetup(c, nil)
-	if err != nil {
+	s := new(AudioSender)
+	if err := s.Reset(c); err != nil {
 		return nil, err
 	}
-	s := &AudioSender{setup: n, seq: c.Sequence, marker: true, loss: -1}
+	return s, nil
+}
+
+// Reset makes s what [NewAudioSender] returns. After an error it must not be used.
+func (s *AudioSender) Reset(c SenderConfig) error {
+	n, err := newSetup(c, nil)
+	if err != nil {
+		return err
+	}
+	*s = AudioSender{setup: n, seq: c.Sequence, marker: true, loss: -1}
 	s.clock = mediaClock{rate: c.Codec.ClockRate, timestamp: c.Timestamp}
 	s.event.begin(&s.setup, time.Time{}, c.Timestamp)
 	s.resize()
-	return s, nil
+	return nil
 }
 
 // resize gives the buffers the size that the setup needs.

@@ -146,10 +146,17 @@ type addresses struct{ rtp, rtcp netip.AddrPort }
 
 // NewLatch returns a Latch for which nothing was signalled yet.
 func NewLatch(config LatchConfig) *Latch {
+	l := new(Latch)
+	l.Reset(config)
+	return l
+}
+
+// Reset makes l what [NewLatch] returns.
+func (l *Latch) Reset(config LatchConfig) {
 	if config.Reopen == 0 {
 		config.Reopen = 5 * time.Second
 	}
-	return &Latch{config: config}
+	*l = Latch{config: config}
 }
 
 // leaving is how long after a new signalled address the source before it is not
