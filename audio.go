@@ -75,18 +75,18 @@ type Audio struct {
 	adapterFlushes int // flushes when the adapter was made
 
 	// Guarded by call.mu.
-	fates    fates
-	codecs   []codec.Params
-	flushes  int                 // a writer that waits gives up when it changes
-	coded    *stream.PacketQueue // not nil once packets are read
-	apart    bool                // they are: frames cannot be
-	digits   ring[dtmf.Report]
-	taps     []*Tap
-	replies  *replies                // nil: not measured
-	handler  func(*audio.Frame)      // nil: frames are read
-	polled   PolledLeg               // the leg, if it has to be asked
-	pollAt   time.Time               // when it is, at the latest; zero: when it wakes the call
-	ahead    interface{ Prefetch() } // polled, if it has that
+	fates   fates
+	codecs  []codec.Params
+	flushes int                 // a writer that waits gives up when it changes
+	coded   *stream.PacketQueue // not nil once packets are read
+	apart   bool                // they are: frames cannot be
+	digits  ring[dtmf.Report]
+	taps    []*Tap
+	replies *replies                // nil: not measured
+	handler func(*audio.Frame)      // nil: frames are read
+	polled  PolledLeg               // the leg, if it has to be asked
+	pollAt  time.Time               // when it is, at the latest; zero: when it wakes the call
+	ahead   interface{ Prefetch() } // polled, if it has that
 
 	// For the loop.
 	polls      bool // the leg is asked in this run

@@ -65,7 +65,7 @@ type entry struct {
 	Packet
 }
 
-const startSlots = 8
+const startSlots = 4
 
 // Len returns the number of packets in the buffer.
 func (b *Buffer) Len() int { return b.count }

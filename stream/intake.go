@@ -32,7 +32,7 @@ type intake struct {
 	line    timeline
 
 	// Memory for the usual case of one source.
-	table [maxSources]*source
+	table [1]*source
 	first source
 }
 
