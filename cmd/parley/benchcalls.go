@@ -37,13 +37,9 @@ func (f *loadFlags) options(out *output) bench.Options {
 }
 
 // report writes the web page, if one is wanted.
-func (f *loadFlags) report(title string, rows []bench.LoadRow) error {
-	if f.HTML == "" {
+func (f *loadFlags) report(w *os.File, title string, rows []bench.LoadRow) error {
+	if w == nil {
 		return nil
-	}
-	w, err := os.Create(f.HTML)
-	if err != nil {
-		return err
 	}
 	subtitle := fmt.Sprintf("medians of %d rounds of %g s, with the extremes of single rounds", f.Rounds, f.Seconds)
 	return errors.Join(bench.WriteLoadReport(w, title, subtitle, rows), w.Close())
@@ -93,8 +89,13 @@ func (c *benchCallsCommand) Run(ctx context.Context, out *output) error {
 	if !out.json {
 		out.emit(event{}, bench.LoadHeader())
 	}
+	page, err := createPage(c.HTML)
+	if err != nil {
+		return err
+	}
+	defer page.Close()
 	var rows []bench.LoadRow
-	err := bench.Calls(ctx, o, func(r bench.LoadRow) {
+	err = bench.Calls(ctx, o, func(r bench.LoadRow) {
 		rows = append(rows, r)
 		out.loadRow(r)
 	})
@@ -104,7 +105,7 @@ func (c *benchCallsCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	return c.report("Many calls at once", rows)
+	return c.report(page, "Many calls at once", rows)
 }
 
 // benchFarEndsCommand is what "bench calls --ends other" starts.

@@ -28,14 +28,11 @@ func (c *benchPeersCommand) Run(ctx context.Context, out *output) error {
 	case !(c.Seconds >= 0.1 && c.Seconds <= 60):
 		return useError{fmt.Errorf("--seconds %v is not between 0.1 and 60", c.Seconds)}
 	}
-	var page *os.File
-	if c.HTML != "" { // a wrong name is told before the measurement, not after
-		var err error
-		if page, err = os.Create(c.HTML); err != nil {
-			return err
-		}
-		defer page.Close()
+	page, err := createPage(c.HTML)
+	if err != nil {
+		return err
 	}
+	defer page.Close()
 	start := time.Now()
 	options := bench.PeersOptions{
 		Calls:   c.Calls,
@@ -57,7 +54,7 @@ func (c *benchPeersCommand) Run(ctx context.Context, out *output) error {
 		out.emit(event{}, bench.PeersHeader())
 	}
 	var rows []bench.PeersRow
-	err := bench.Peers(ctx, options, func(r bench.PeersRow) {
+	err = bench.Peers(ctx, options, func(r bench.PeersRow) {
 		rows = append(rows, r)
 		out.object(r.String(), struct {
 			Event string `json:"event"`
@@ -71,6 +68,15 @@ func (c *benchPeersCommand) Run(ctx context.Context, out *output) error {
 		return err
 	}
 	return errors.Join(bench.WritePeers(page, rows), page.Close())
+}
+
+// createPage makes the file for a web page before the measurement, so that a wrong name
+// is told before it, not after. It is nil, which can be closed, for no name.
+func createPage(name string) (*os.File, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return os.Create(name)
 }
 
 // peersProgram returns this program in the part of one that is measured.

@@ -14,6 +14,7 @@ type benchRelayCommand struct {
 	Rounds    int           `default:"7" placeholder:"N" help:"How often the relays take turns; the median counts."`
 	Calls     int           `default:"300" placeholder:"N" help:"Calls at once, each of two telephones."`
 	Turn      time.Duration `default:"2s" placeholder:"D" help:"How long each relay works in a round."`
+	HTML      string        `name:"html" placeholder:"FILE" help:"Write a web page with the table and plots."`
 	RTPEngine string        `name:"rtpengine" placeholder:"FILE" help:"Program to compare with. The default is the rtpengine that is installed, if there is one."`
 	Serve     bool          `hidden:"" help:"Be the relay that is measured: ports are read, and the program ends with its input."`
 }
@@ -33,6 +34,11 @@ func (c *benchRelayCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
+	page, err := createPage(c.HTML)
+	if err != nil {
+		return err
+	}
+	defer page.Close()
 	start := time.Now()
 	options := bench.RelayOptions{
 		Options: bench.Options{Rounds: c.Rounds, Progress: func(relay string, round, rounds int) {
@@ -45,7 +51,9 @@ func (c *benchRelayCommand) Run(ctx context.Context, out *output) error {
 	if !out.json {
 		out.emit(event{}, bench.RelayHeader())
 	}
+	var rows []bench.RelayRow
 	err = bench.Relay(ctx, options, func(r bench.RelayRow) {
+		rows = append(rows, r)
 		out.object(r.String(), struct {
 			Event string `json:"event"`
 			bench.RelayRow
@@ -54,5 +62,8 @@ func (c *benchRelayCommand) Run(ctx context.Context, out *output) error {
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
 	}
-	return err
+	if err != nil || page == nil {
+		return err
+	}
+	return errors.Join(bench.WriteRelays(page, rows), page.Close())
 }

@@ -27,6 +27,11 @@ func (c *benchTicksCommand) Run(ctx context.Context, out *output) error {
 	if !out.json {
 		out.emit(event{}, bench.LoadHeader())
 	}
+	page, err := createPage(c.HTML)
+	if err != nil {
+		return err
+	}
+	defer page.Close()
 	row, err := bench.Ticks(ctx, bench.TickOptions{Options: c.options(out), Tasks: c.Tasks, Length: c.length()})
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
@@ -35,5 +40,5 @@ func (c *benchTicksCommand) Run(ctx context.Context, out *output) error {
 		return err
 	}
 	out.loadRow(row)
-	return c.report("Many tasks at once", []bench.LoadRow{row})
+	return c.report(page, "Many tasks at once", []bench.LoadRow{row})
 }

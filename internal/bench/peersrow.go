@@ -84,11 +84,16 @@ func PeersHeader() string {
 
 // String returns the row as a line of a table.
 func (r PeersRow) String() string {
-	ours, theirs, ratio := "-", "-", "-"
-	lost := r.Missing
-	if lost != "" {
-		lost = "missing: " + lost
+	c := r.cells()
+	if r.Missing != "" {
+		c[4] = "missing: " + r.Missing
 	}
+	return fmt.Sprintf(peersColumns, r.Work, r.Unit, c[0], r.Reference, c[1], c[2], c[3], c[4])
+}
+
+// cells returns the columns behind the unit and without the reference.
+func (r *PeersRow) cells() []string {
+	ours, theirs, ratio, lost := "-", "-", "-", ""
 	if r.Ours != nil {
 		ours = r.Ours.format(r.decimals())
 	}
@@ -96,7 +101,7 @@ func (r PeersRow) String() string {
 		theirs, ratio = r.Theirs.format(r.decimals()), r.Ratio.format(3)
 		lost = fmt.Sprintf("%.1f, %.1f", r.Lost.Ours, r.Lost.Theirs)
 	}
-	return fmt.Sprintf(peersColumns, r.Work, r.Unit, ours, r.Reference, theirs, ratio, r.goal(), lost)
+	return []string{ours, theirs, ratio, r.goal(), lost}
 }
 
 func (r *PeersRow) goal() string {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -204,6 +205,7 @@ func TestRelayRow(t *testing.T) {
 	ours := &relayContestant{name: "parley", times: []float64{5000, 5200, 5400}, results: []relayTurn{turn, turn, turn}, memory: relayMemory{200, 300 * 20480}}
 	theirs := &relayContestant{name: "C, epoll", times: []float64{4000, 4000, 4100}, results: []relayTurn{turn}}
 	none := &relayContestant{name: "rtpengine", missing: "rtpengine (Debian package rtpengine-daemon)"}
+	var rows []RelayRow
 	for _, c := range []struct {
 		row  RelayRow
 		met  bool
@@ -216,6 +218,18 @@ func TestRelayRow(t *testing.T) {
 	} {
 		if got := strings.Join(strings.Fields(c.row.String()), " "); got != c.want || c.row.Met() != c.met {
 			t.Errorf("%q, met %v; want %q", got, c.row.Met(), c.want)
+		}
+		rows = append(rows, c.row)
+	}
+	var page bytes.Buffer
+	if err := WriteRelays(&page, rows); err != nil {
+		t.Fatal(err)
+	}
+	for text, n := range map[string]int{
+		"<svg": 2, `<rect class="ours"`: 6, "<rect x": 6, "missing: rtpengine": 2, "<td>1.30 (1.25..1.32)</td>": 2, "≤ 1.35 met": 1, "300 calls of two telephones at once, 3 rounds": 1, "NaN": 0,
+	} {
+		if got := strings.Count(page.String(), text); got != n {
+			t.Errorf("%q is %d times in the page, want %d", text, got, n)
 		}
 	}
 }

@@ -42,6 +42,15 @@ func RelayHeader() string {
 
 // String returns the row as a line of a table.
 func (r RelayRow) String() string {
+	c := r.cells()
+	if r.Missing != "" {
+		c[8] = "missing: " + r.Missing
+	}
+	return fmt.Sprintf(relayColumns, fmt.Sprint(r.Calls), c[0], r.Reference, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8])
+}
+
+// cells returns the columns behind the first and without the reference.
+func (r *RelayRow) cells() []string {
 	ours, theirs, ratio, goal := "-", "-", "-", fmt.Sprintf("≤ %.2f", r.Goal)
 	lost, delay, other, allocs, heap := "-", "-", "-", "-", "-"
 	if r.Ours != nil {
@@ -53,15 +62,9 @@ func (r RelayRow) String() string {
 		lost += fmt.Sprintf(" / %d", r.Ways[1].Lost)
 	}
 	if r.Ratio != nil {
-		ratio, goal = r.Ratio.format(2), goal+" missed"
-		if r.Met() {
-			goal = fmt.Sprintf("≤ %.2f met", r.Goal)
-		}
+		ratio, goal = r.Ratio.format(2), goal+" "+verdict(r.Met())
 	}
-	if r.Missing != "" {
-		other = "missing: " + r.Missing
-	}
-	return fmt.Sprintf(relayColumns, fmt.Sprint(r.Calls), ours, r.Reference, theirs, ratio, goal, allocs, heap, lost, delay, other)
+	return []string{ours, theirs, ratio, goal, allocs, heap, lost, delay, other}
 }
 
 func (p RelayPath) delay() string { return fmt.Sprintf("%.0f/%.0f/%.0f", p.Median, p.P99, p.P999) }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // descriptor is that of a socket, for as long as the socket is open.
@@ -49,7 +51,16 @@ func testWatch(t *testing.T, haste Haste) {
 	}
 	var told atomic.Int64
 	called := make(chan struct{}, 100)
-	ready := func([]byte) { told.Add(1); called <- struct{}{} }
+	fd := descriptor(t, in)
+	ready := func(scratch []byte) {
+		if haste == Prompt { // which tells until it is read
+			if n, _, err := unix.Recvfrom(fd, scratch, unix.MSG_DONTWAIT); n != 1 || err != nil {
+				t.Errorf("told of %d bytes, %v", n, err)
+			}
+		}
+		told.Add(1)
+		called <- struct{}{}
+	}
 	wait := func(why string) {
 		t.Helper()
 		select {
@@ -60,14 +71,24 @@ func testWatch(t *testing.T, haste Haste) {
 	}
 
 	send()
-	w, err := NewWatch(descriptor(t, in), haste, nil, ready)
+	if haste == Prompt {
+		send()
+	}
+	ahead := make(chan struct{}, 100)
+	w, err := NewWatch(fd, haste, func() { ahead <- struct{}{} }, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wait("what was there before")
+	if haste == Prompt {
+		wait("what was left of it")
+	}
 	for range 10 {
 		send()
-		wait("one more, although nothing was read")
+		wait("one more")
+	}
+	if n := told.Load(); haste == Prompt && n != 12 || int64(len(ahead)) < n {
+		t.Errorf("told %d times, %d times ahead", n, len(ahead))
 	}
 	if err := w.Pause(); err != nil {
 		t.Fatal(err)
@@ -89,7 +110,7 @@ func testWatch(t *testing.T, haste Haste) {
 	w.Close()
 	second.Close()
 	send()
-	again, err := NewWatch(descriptor(t, in), haste, nil, ready)
+	again, err := NewWatch(fd, haste, nil, ready)
 	if err != nil {
 		t.Fatal(err)
 	}
