@@ -86,7 +86,7 @@ type Audio struct {
 	handler func(*audio.Frame)      // nil: frames are read
 	polled  PolledLeg               // the leg, if it has to be asked
 	pollAt  time.Time               // when it is, at the latest; zero: when it wakes the call
-	ahead   interface{ Prefetch() } // polled, if it has that
+	ahead   interface{ Prefetch() } // leg, if it has that; else nil
 
 	// For the loop.
 	polls      bool // the leg is asked in this run

@@ -37,7 +37,7 @@ func (c *Call) prefetch() {
 func (a *Audio) Prefetch() {
 	prefetch.Value(a.call)
 	prefetch.Until(&a.line, &a.rtcp)
-	a.receiver.PrefetchIntake()
+	a.receiver.Prefetch()
 	if f := a.forwarder.Load(); f != nil {
 		prefetch.Value(f)
 		d := f.dst

@@ -6,12 +6,6 @@ import "github.com/parley-media/parley/internal/prefetch"
 // call that is one of thousands finds little of it in the caches.
 func (r *AudioReceiver) Prefetch() { prefetch.Until(r, &r.taken) }
 
-// PrefetchIntake asks for what a packet needs that is diverted.
-func (r *AudioReceiver) PrefetchIntake() {
-	prefetch.Until(r, &r.clock)
-	prefetch.Value(&r.stats)
-}
-
 // PrefetchBuffers asks for what the memory of the receiver points to.
 func (r *AudioReceiver) PrefetchBuffers() {
 	if r.heard != &r.first {

@@ -11,6 +11,13 @@ import (
 // than having it soon.
 const hurried = 40 * time.Millisecond
 
+// For how long a delay that is too long is put up with while nothing can be left out
+// unheard, as in noise or clicks: until it is heard once, in one piece.
+const (
+	hurryPatience    = 2 * time.Second
+	compressPatience = 5 * time.Second
+)
+
 // steer brings the delay of playout towards its target before a frame is made,
 // by making what comes next a little longer or shorter.
 func (r *AudioReceiver) steer() {
@@ -34,16 +41,19 @@ func (r *AudioReceiver) steer() {
 	case jitter.Jump:
 		r.skip(by)
 	case jitter.Hurry:
-		r.compress(format, by, true)
+		r.compress(format, by, true, hurryPatience)
+		return
 	case jitter.Compress:
 		if !wait {
-			r.compress(format, by, false)
+			r.compress(format, by, false, compressPatience)
 		}
+		return
 	case jitter.Stretch:
 		if !wait {
 			r.stretch(format, by)
 		}
 	}
+	c.futile = 0
 }
 
 // added returns by how much later the audio at the position is given out than
@@ -106,22 +116,29 @@ func (r *AudioReceiver) dropPending() {
 	}
 }
 
-// compress takes a part out of what is pending.
-func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast bool) {
+// compress takes a part out of what is pending, or all that there is too much after
+// having tried for so long without success.
+func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast bool, patience time.Duration) {
+	c := &r.clock
 	v := r.current.voice
 	if v == nil || !r.lookAhead(format, v.stretcher.Window()*format.Channels) {
 		return
 	}
 	rest, removed := v.stretcher.Compress(r.pending, format.Samples(by)/format.Channels, fast)
 	if removed == 0 {
+		if c.futile++; time.Duration(c.futile)*r.config.PTime >= patience {
+			c.futile = 0
+			r.skip(by)
+		}
 		return
 	}
+	c.futile = 0
 	d := format.Duration(removed * format.Channels)
 	r.pending = rest
 	r.pendAt += d
 	r.position += d
 	r.stats.Compressed += d
-	r.clock.sinceStretch = 0
+	c.sinceStretch = 0
 }
 
 // stretch puts a part into what is pending, behind what was stretched before: no

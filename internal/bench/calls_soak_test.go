@@ -77,7 +77,8 @@ func TestSoakCalls(t *testing.T) {
 		if least := -int64(slow/callPeriod) - 5; slices.Min(each) < least || slices.Max(each) > 10 {
 			t.Errorf("packets more than due %d to %d", slices.Min(each), slices.Max(each))
 		}
-		if grown := now.bytes - settled.bytes; grown > 2<<20 {
+		// A machine that stands still makes buffers larger, up to those of half a second.
+		if grown := now.bytes - settled.bytes; grown > calls*20<<10 {
 			t.Errorf("%d KiB more than after a minute", grown>>10)
 		}
 	}
