@@ -32,11 +32,11 @@ race:
 	CGO_ENABLED=1 scripts/go-test -race -tags portable -run 'Attack|Flood|Forward|Latch|Receive|Trouble' ./transport ./session
 
 # The tests with other programs. The packages that measure tones and times run one at
-# a time, since they share two cores: those with browsers on one, the others on the
-# other, without the tests that "race" has run. Screenshots and what failing tests
+# a time, since they share two cores: most of those with browsers on one, the others on
+# the other, without the tests that "race" has run. Screenshots and what failing tests
 # leave behind go to artifacts/.
-BROWSERS = ./internal/browser ./peer ./server/... ./apps/...
-NETWORK  = ./cmd/... ./session ./stream ./transport/...
+BROWSERS = ./peer ./server ./apps/...
+NETWORK  = ./cmd/... ./internal/browser ./server/page ./session ./stream ./transport/...
 INTEROP  = CGO_ENABLED=0 scripts/go-test -tags interop -timeout 12m -artifacts -outputdir $(CURDIR)/artifacts
 interop:
 	mkdir -p artifacts
