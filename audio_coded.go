@@ -3,7 +3,6 @@ package parley
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -26,18 +25,7 @@ func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
 		a.apart = true
 		c.cond.Broadcast() // for those who wait for frames
 	}
-	late := false
-	err := a.wait(ctx, &a.waiting.packet, func() bool {
-		late = expired(a.readDeadline)
-		return late || a.coded.Pop(p)
-	})
-	switch {
-	case late:
-		return os.ErrDeadlineExceeded
-	case err != nil:
-		return endOfRead(err)
-	}
-	return nil
+	return a.read(ctx, &a.waiting.packet, func() bool { return a.coded.Pop(p) })
 }
 
 // takeCoded keeps packets coded from now on, for ReadPacket.

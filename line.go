@@ -1,10 +1,12 @@
 package parley
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -147,6 +149,20 @@ func (l *line) setDeadline(d *time.Time, t time.Time) {
 
 func expired(deadline time.Time) bool {
 	return !deadline.IsZero() && !time.Now().Before(deadline)
+}
+
+// read blocks until take has taken something, which it tries with the lock held. It ends
+// by the read deadline too.
+func (l *line) read(ctx context.Context, waiting *int, take func() bool) error {
+	late := false
+	err := l.wait(ctx, waiting, func() bool {
+		late = expired(l.readDeadline)
+		return late || take()
+	})
+	if late {
+		return os.ErrDeadlineExceeded
+	}
+	return endOfRead(err)
 }
 
 // endOfRead turns the end of a call, or of a line, by the far end into io.EOF.

@@ -149,18 +149,7 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 	if v.frames.behind && v.frames.count == 0 && v.overLocked() == nil { // now that somebody looks
 		v.receiver.KeyFrames().Want(time.Now())
 	}
-	late := false
-	err := v.wait(ctx, &v.waiting.frame, func() bool {
-		late = expired(v.readDeadline)
-		return late || v.frames.pop(f)
-	})
-	switch {
-	case late:
-		return os.ErrDeadlineExceeded
-	case err != nil:
-		return endOfRead(err)
-	}
-	return nil
+	return v.read(ctx, &v.waiting.frame, func() bool { return v.frames.pop(f) })
 }
 
 // WriteFrame queues a copy of a frame, which leaves at its time, its packets
