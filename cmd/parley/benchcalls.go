@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -37,12 +38,9 @@ func (f *loadFlags) options(out *output) bench.Options {
 }
 
 // report writes the web page, if one is wanted.
-func (f *loadFlags) report(w *os.File, title string, rows []bench.LoadRow) error {
-	if w == nil {
-		return nil
-	}
+func (f *loadFlags) report(page *os.File, title string, rows []bench.LoadRow) error {
 	subtitle := fmt.Sprintf("medians of %d rounds of %g s, with the extremes of single rounds", f.Rounds, f.Seconds)
-	return errors.Join(bench.WriteLoadReport(w, title, subtitle, rows), w.Close())
+	return writePage(page, func(w io.Writer) error { return bench.WriteLoadReport(w, title, subtitle, rows) })
 }
 
 // loadRow writes a line of a table.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -64,19 +65,10 @@ func (c *benchPeersCommand) Run(ctx context.Context, out *output) error {
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
 	}
-	if err != nil || page == nil {
+	if err != nil {
 		return err
 	}
-	return errors.Join(bench.WritePeers(page, rows), page.Close())
-}
-
-// createPage makes the file for a web page before the measurement, so that a wrong name
-// is told before it, not after. It is nil, which can be closed, for no name.
-func createPage(name string) (*os.File, error) {
-	if name == "" {
-		return nil, nil
-	}
-	return os.Create(name)
+	return writePage(page, func(w io.Writer) error { return bench.WritePeers(w, rows) })
 }
 
 // peersProgram returns this program in the part of one that is measured.

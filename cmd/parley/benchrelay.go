@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -62,8 +63,8 @@ func (c *benchRelayCommand) Run(ctx context.Context, out *output) error {
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
 	}
-	if err != nil || page == nil {
+	if err != nil {
 		return err
 	}
-	return errors.Join(bench.WriteRelays(page, rows), page.Close())
+	return writePage(page, func(w io.Writer) error { return bench.WriteRelays(w, rows) })
 }

@@ -86,7 +86,7 @@ func PeersHeader() string {
 func (r PeersRow) String() string {
 	c := r.cells()
 	if r.Missing != "" {
-		c[4] = "missing: " + r.Missing
+		c[len(c)-1] = "missing: " + r.Missing
 	}
 	return fmt.Sprintf(peersColumns, r.Work, r.Unit, c[0], r.Reference, c[1], c[2], c[3], c[4])
 }

@@ -44,7 +44,7 @@ func RelayHeader() string {
 func (r RelayRow) String() string {
 	c := r.cells()
 	if r.Missing != "" {
-		c[8] = "missing: " + r.Missing
+		c[len(c)-1] = "missing: " + r.Missing
 	}
 	return fmt.Sprintf(relayColumns, fmt.Sprint(r.Calls), c[0], r.Reference, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8])
 }
