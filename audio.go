@@ -101,8 +101,8 @@ type Audio struct {
 }
 
 func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
-	a := call.room
-	if call.room = nil; a == nil {
+	a := call.reserved
+	if call.reserved = nil; a == nil {
 		a = new(Audio)
 	}
 	*a = Audio{

@@ -91,7 +91,7 @@ type Call struct {
 	accepted  []Channel
 	cname     string
 	closing   sync.WaitGroup // legs of lines that were removed
-	room      *Audio         // memory for the first line of audio, beside that of the call
+	reserved  *Audio         // memory for the first line of audio, beside that of the call; nil: taken
 	cond      sync.Cond      // something changed that a waiting reader or writer looks at
 	waiting   int            // goroutines in cond.Wait for anything but media
 	scheduled time.Time      // when the task runs next; zero: not scheduled
@@ -106,9 +106,9 @@ type Call struct {
 // New makes a call over the legs in c. It is meant for packages that make legs.
 // The call owns the legs from then on, also when New fails.
 func New(c Config) (*Call, error) {
-	call, room := allocate(c.Audio != nil)
+	call, reserved := allocate(c.Audio != nil)
 	*call = Call{
-		room:      room,
+		reserved:  reserved,
 		logger:    c.Logger,
 		deadlines: c.Deadlines,
 		channels:  c.Channels,

@@ -10,10 +10,8 @@ func (l *leg) Immediate() {
 	}
 	p := l.polls[0]
 	r := &reader{leg: l, socket: p, plain: make([]byte, packetSize)} // beside the loop's
-	ahead := l.Prefetch
-	if a, ok := l.medium.(interface{ Prefetch() }); ok {
-		ahead = func() { l.Prefetch(); a.Prefetch() }
-	}
+	audio := l.medium.(*parley.Audio)                                // nothing else is polled
+	ahead := func() { l.Prefetch(); audio.Prefetch() }
 	if err := p.Immediate(ahead, r.receive); err != nil {
 		l.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 	}

@@ -43,8 +43,8 @@ type leg struct {
 	mux      atomic.Bool
 	remote   atomic.Pointer[remote] // nil: nobody
 	srtp     atomic.Pointer[srtpKeys]
-	polls    []*polled // rtp and rtcp, if they are read on the loop: of room
-	room     [2]polled
+	polls    []*polled   // rtp and rtcp, if they are read on the loop
+	reserved [2]polled   // memory for them
 	started  atomic.Bool // which may begin with it
 	reported atomic.Bool // RTCP may have come in
 	reading  sync.WaitGroup

@@ -35,7 +35,7 @@ type polled struct {
 }
 
 func (l *leg) addPolled(s *transport.Polled) *polled {
-	p := &l.room[len(l.polls)]
+	p := &l.reserved[len(l.polls)]
 	p.Polled = s
 	p.reader = reader{leg: l, socket: p}
 	p.fn = p.reader.receive
@@ -100,8 +100,8 @@ func (l *leg) read(s socket, conn *net.UDPConn, receive func(*net.UDPConn, func(
 // Prefetch asks the processor for what Poll needs.
 func (l *leg) Prefetch() {
 	prefetch.Value(l)
-	if l.room[0].Polled != nil {
-		l.room[0].Prefetch()
+	if len(l.polls) > 0 {
+		l.reserved[0].Prefetch()
 	}
 }
 
