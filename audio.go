@@ -189,8 +189,9 @@ func (a *Audio) Decodes() bool {
 // send, frames go on, without media.
 func (a *Audio) ReadFrame(f *audio.Frame) error { return a.readFrame(context.Background(), f) }
 
-func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
+func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) (err error) {
 	c := a.call
+	defer c.guard(&err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !a.decodesAny() {
@@ -198,7 +199,7 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) error {
 	}
 	a.decodeLocked()
 	var late, apart, handled bool
-	err := a.wait(ctx, &a.waiting.frame, func() bool {
+	err = a.wait(ctx, &a.waiting.frame, func() bool {
 		over := a.overLocked() != nil
 		if late, apart, handled = expired(a.readDeadline), a.apart && !over, a.handler != nil && !over; late || apart || handled {
 			return true
@@ -289,10 +290,11 @@ func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.B
 // What WriteFrame has queued is sent first, and in full.
 func (a *Audio) WriteLive(f *audio.Frame) error { return a.writeFrame(context.Background(), f, true) }
 
-func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) error {
+func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err error) {
 	if err := f.Check(); err != nil {
 		return err
 	}
+	defer a.call.guard(&err)
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	format, flushes, err := a.target()
@@ -369,7 +371,7 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		samples = samples[n:]
 		at += format.Duration(n)
 		a.written = at
-		c.schedule()
+		a.leaveLocked(now)
 	}
 	return nil
 }
@@ -384,8 +386,37 @@ func (a *Audio) queueLiveLocked(f *audio.Frame, flushes int) error {
 		return err
 	}
 	a.written = f.Time + f.Duration()
-	a.call.schedule()
+	a.leaveLocked(now)
 	return nil
+}
+
+// nearly is how long before its time a packet may leave: the loop, which works in
+// steps of a millisecond, would send it after that.
+const nearly = time.Millisecond
+
+// leaveLocked sends the packet that what was just written has made due, without the
+// lock meanwhile, and leaves the ones after it to the loop. Who reads a frame and
+// answers it at once needs no other run of the loop for that.
+func (a *Audio) leaveLocked(now time.Time) {
+	c := a.call
+	defer c.schedule()
+	next := a.sender.Next()
+	if c.running || next.IsZero() || next.Sub(now) >= nearly {
+		return
+	}
+	buf := packets.Get().(*[packetSize]byte)
+	defer packets.Put(buf)
+	b, what := a.mediaLocked(later(now, next), buf[:0])
+	if what == nothing {
+		return
+	}
+	a.direct = true
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		a.direct = false
+	}()
+	a.send(b, what)
 }
 
 // Flush drops what waits to be sent, as when the far end interrupts, and says

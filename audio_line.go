@@ -64,11 +64,17 @@ func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 
 func (a *Audio) idle(now time.Time) { a.digitsLocked(now) }
 
-func (a *Audio) next() time.Time { return earliest(a.receiver.NextDigit(), a.pollAt) }
+func (a *Audio) next() time.Time {
+	next := earliest(a.receiver.NextDigit(), a.pollAt)
+	if a.handler != nil {
+		next = earliest(next, a.receiver.Next())
+	}
+	return next
+}
 
 func (a *Audio) readers() time.Time {
 	next := a.deadlinesLocked()
-	if a.waiting.frame > 0 || a.handler != nil {
+	if a.waiting.frame > 0 {
 		next = earliest(next, a.receiver.Next())
 	}
 	if a.waiting.drain > 0 && a.sender.Queued() == 0 {

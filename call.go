@@ -241,13 +241,7 @@ func (c *Call) EndWith(e *EndError) {
 
 // Run is the call's timed work; it is called by the loop only.
 func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
-	defer func() {
-		if v := recover(); v != nil { // in a codec
-			c.logger.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
-			c.EndWith(&EndError{Reason: Panicked, Detail: fmt.Sprint(v)})
-			next = time.Time{}
-		}
-	}()
+	defer c.guard(new(error))
 	more := c.poll(now, scratch)
 	for {
 		l, b, what, next, end := c.step(now, scratch[:0])
@@ -264,6 +258,15 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 		default:
 			l.send(b, what)
 		}
+	}
+}
+
+// guard, deferred, makes a panic, as of a codec, the end of the call, and that the error.
+func (c *Call) guard(err *error) {
+	if v := recover(); v != nil {
+		c.logger.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
+		c.EndWith(&EndError{Reason: Panicked, Detail: fmt.Sprint(v)})
+		*err = c.Err()
 	}
 }
 

@@ -643,27 +643,69 @@ func TestDrainThenClose(t *testing.T) {
 	})
 }
 
-// A codec that panics ends its own call, wherever it is called.
+// A codec that panics ends its own call, wherever it is called: by who writes, on the
+// loop, by who reads.
 func TestCodecPanics(t *testing.T) {
 	codec.Register(codec.Codec{
 		Name:       "panicky",
 		Format:     func(codec.Params) (audio.Format, error) { return audio.Format{Rate: 8000, Channels: 1}, nil },
 		NewEncoder: func(codec.Params) (codec.Encoder, error) { return panicky{}, nil },
+		NewDecoder: func(codec.Params) (codec.Decoder, error) { return panicky{}, nil },
 	})
-	synctest.Test(t, func(t *testing.T) {
-		p := codec.Params{Name: "panicky", ClockRate: 8000}
-		x, y, _, _ := pair(t, AudioConfig{Send: p}, AudioConfig{}, Deadlines{})
-		x.Audio().WriteFrame(ramp(8))
-		<-x.Done()
-		if end, ok := errors.AsType[*EndError](x.Err()); !ok || end.Reason != Panicked {
-			t.Errorf("ended with %v", x.Err())
+	p := codec.Params{Name: "panicky", ClockRate: 8000}
+	for name, provoke := range map[string]func(t *testing.T, far, call *Call) error{
+		"encoder, written": func(_ *testing.T, _, call *Call) error { return call.Audio().WriteFrame(ramp(8)) },
+		"encoder, on the loop": func(_ *testing.T, _, call *Call) error {
+			f := ramp(8)
+			f.Samples = f.Samples[:80] // waits for more
+			return call.Audio().WriteFrame(f)
+		},
+		"decoder, read": func(t *testing.T, far, call *Call) error {
+			speak(t, far)
+			return call.Audio().ReadFrame(&audio.Frame{})
+		},
+		"decoder, on the loop": func(t *testing.T, far, call *Call) error {
+			if err := call.Audio().HandleFrames(func(*audio.Frame) {}); err != nil {
+				t.Error(err)
+			}
+			speak(t, far)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours := AudioConfig{Send: p}
+				if strings.HasPrefix(name, "decoder") {
+					ours = AudioConfig{Receive: []codec.Params{p}}
+				}
+				far, call, _, _ := pair(t, AudioConfig{}, ours, Deadlines{})
+				err := provoke(t, far, call)
+				<-call.Done()
+				end, ok := errors.AsType[*EndError](call.Err())
+				if !ok || end.Reason != Panicked {
+					t.Errorf("ended with %v", call.Err())
+				}
+				if err != nil && err != call.Err() {
+					t.Errorf("%v, but the call ended with %v", err, call.Err())
+				}
+				if far.Err() != nil {
+					t.Errorf("the other call ended with %v", far.Err())
+				}
+			})
+		})
+	}
+}
+
+// speak says a little.
+func speak(t *testing.T, c *Call) {
+	for range 5 {
+		if err := c.Audio().WriteFrame(ramp(8)); err != nil {
+			t.Error(err)
 		}
-		if y.Err() != nil {
-			t.Errorf("the other call ended with %v", y.Err())
-		}
-	})
+	}
 }
 
 type panicky struct{}
 
-func (panicky) Encode([]byte, []int16) ([]byte, error) { panic("oh") }
+func (panicky) Encode([]byte, []int16) ([]byte, error)  { panic("oh") }
+func (panicky) Decode([]int16, []byte) ([]int16, error) { panic("oh") }

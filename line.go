@@ -39,6 +39,8 @@ type line struct {
 	direction Direction
 	expected  time.Time // from when on media is expected again, after a hold
 	leaving   bool      // a packet taken from the sender is on its way through the leg
+	direct    bool      // from the goroutine that wrote it: no other packet may leave meanwhile
+	woken     time.Time // when goroutines that wait were told last to look
 	batch     BatchLeg  // leg, if it takes several packets at once
 	sizes     []int     // of the packets on their way through batch
 	packet    rtp.Packet
@@ -226,7 +228,8 @@ func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 		l.emitLocked(Event{Kind: Muted, SSRC: l.heard})
 	}
 	l.of.idle(now)
-	if next := l.of.readers(); !next.IsZero() && !now.Before(next) {
+	if at := l.wakeAtLocked(); !at.IsZero() && !now.Before(at) {
+		l.woken = now
 		l.call.cond.Broadcast()
 	}
 	return dst, nothing
@@ -236,7 +239,7 @@ func (l *line) dueLocked(now time.Time, dst []byte) ([]byte, protocol) {
 // the leg takes several and they fit into dst.
 func (l *line) mediaLocked(now time.Time, dst []byte) ([]byte, protocol) {
 	l.sizes = l.sizes[:0]
-	for {
+	for !l.direct {
 		begin := len(dst)
 		b, ok := l.of.appendMedia(dst, now)
 		if !ok {
@@ -296,7 +299,7 @@ func rtpPayload(b []byte) int {
 
 // nextLocked returns when dueLocked has something to do.
 func (l *line) nextLocked() time.Time {
-	next := earliest(l.out.Next(), l.of.readers())
+	next := earliest(l.out.Next(), l.wakeAtLocked())
 	next = earliest(next, l.of.next())
 	next = earliest(next, l.muteAtLocked())
 	if len(l.control.items) > 0 {
@@ -307,6 +310,24 @@ func (l *line) nextLocked() time.Time {
 		next = earliest(next, l.nextRepairLocked())
 	}
 	return next
+}
+
+// lookAgain is how long goroutines have that were told to look. A reader of frames
+// wants to be told of the next one then, for which no other run has to be asked for.
+const lookAgain = 20 * time.Millisecond
+
+// wakeAtLocked returns when goroutines that wait have to be told to look. Those that
+// were, and have not come to it yet, are left alone for a while: a machine that is late
+// with them would be later still.
+func (l *line) wakeAtLocked() time.Time {
+	at := l.of.readers()
+	if at.IsZero() || at.After(l.woken) {
+		return at
+	}
+	if next := at.Add(lookAgain); next.After(l.woken) {
+		return next
+	}
+	return l.woken.Add(lookAgain)
 }
 
 // muteAfter is how long nothing comes from a source that is heard until that is
