@@ -64,32 +64,56 @@ func (r *Room) Close() error {
 	return nil
 }
 
-// Join lets a caller in until the call ends, or ctx is cancelled. The error is
-// [ErrNoAudio], or why a line has failed, which has ended the call too.
+// Join lets a caller in until the call ends, or ctx is cancelled, after which it may
+// join another room. The error is nil at the end of the call, that of ctx, [ErrNoAudio],
+// or why a line has failed, which ends the call too. Meanwhile nobody else may read the
+// call, write to it, or set deadlines.
 func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 	if c.Audio() == nil {
 		return ErrNoAudio
 	}
 	m := r.add(c)
 	defer r.remove(m)
+	present, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	hush := make(chan struct{})
+	context.AfterFunc(present, func() {
+		defer close(hush)
+		m.audio.SetReadDeadline(time.Unix(1, 0))
+	})
 	var lines sync.WaitGroup
 	start := func(line func() error) {
 		lines.Go(func() {
 			err := line()
-			if _, ended := errors.AsType[*parley.EndError](err); err != nil && err != io.EOF && !ended {
-				c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+			if _, ended := errors.AsType[*parley.EndError](err); err != nil && !ended {
+				leave(err)
 			}
 		})
 	}
-	start(func() error { return r.listen(m) })
-	start(func() error { return m.speak(ctx) })
+	start(func() error { return m.speak(present) })
 	screens := slices.Collect(c.Videos())
 	for i, v := range screens {
-		start(func() error { return r.show(ctx, m, v, i, len(screens)) })
+		start(func() error { return r.show(present, m, v, i, len(screens)) })
 	}
+	err := r.listen(m)
+	if _, ended := errors.AsType[*parley.EndError](err); err == io.EOF || ended {
+		err = errEnded
+	}
+	leave(err)
 	lines.Wait()
-	return nil
+	<-hush
+	m.audio.SetReadDeadline(time.Time{})
+	switch err = context.Cause(present); {
+	case err == errEnded:
+		return nil
+	case ctx.Err() == nil:
+		c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+	}
+	return err
 }
+
+// errEnded is why a member is not present any more whose call, or line, has ended.
+var errEnded = errors.New("conference: the call has ended")
 
 // ErrNoAudio is returned for a call in which nothing can be said.
 var ErrNoAudio = errors.New("conference: the call has no audio")

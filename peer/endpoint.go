@@ -43,6 +43,7 @@ import (
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/g711" // so that every browser can be heard without a library
 	_ "github.com/parley-media/parley/codec/g722"
+	_ "github.com/parley-media/parley/codec/opus"
 )
 
 // Config describes an [Endpoint]. The zero value listens on any free port.

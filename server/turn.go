@@ -31,7 +31,7 @@ func TURNCredentials(secret string, ttl time.Duration, urls ...string) func(*htt
 func turnServers(secret string, until time.Time, user string, urls []string) (servers []peer.Server) {
 	var relays []string
 	for _, url := range urls {
-		if strings.HasPrefix(url, "stun") {
+		if scheme, _, _ := strings.Cut(url, ":"); scheme == "stun" || scheme == "stuns" {
 			servers = append(servers, peer.Server{URLs: []string{url}})
 		} else {
 			relays = append(relays, url)

@@ -220,7 +220,7 @@ func (c *serveCommand) helpers(config *server.Config) error {
 	var urls []string
 	add := func(scheme string, servers []string) {
 		for _, s := range servers {
-			if !strings.HasPrefix(s, scheme) {
+			if !strings.HasPrefix(s, scheme+":") && !strings.HasPrefix(s, scheme+"s:") {
 				s = scheme + ":" + s
 			}
 			urls = append(urls, s)

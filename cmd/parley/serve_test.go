@@ -245,7 +245,7 @@ func TestServeFlags(t *testing.T) {
 			t.Errorf("%q: %s, want %s", tt.args, got, tt.want)
 		}
 	}
-	c := parsed(t, "--stun", "a:1,stun:b", "--turn", "c,turns:d", "--turn-secret", "s", "--max-offers", "7", "--max-duration", "1m", "--max-calls", "3", "--origin", "https://a")
+	c := parsed(t, "--stun", "a:1,stun:b,stun.example:3", "--turn", "c,turns:d,turn.example", "--turn-secret", "s", "--max-offers", "7", "--max-duration", "1m", "--max-calls", "3", "--origin", "https://a")
 	config, err := c.config(out)
 	if err != nil {
 		t.Fatal(err)
@@ -257,10 +257,10 @@ func TestServeFlags(t *testing.T) {
 	for _, s := range config.ICEServers(nil) {
 		urls = append(urls, s.URLs...)
 	}
-	if got := strings.Join(urls, " "); got != "stun:a:1 stun:b turn:c turns:d" {
+	if got := strings.Join(urls, " "); got != "stun:a:1 stun:b stun:stun.example:3 turn:c turns:d turn:turn.example" {
 		t.Errorf("servers %s", got)
 	}
-	if got := config.Peer.Servers; len(got) != 1 || len(got[0].URLs) != 2 {
+	if got := config.Peer.Servers; len(got) != 1 || len(got[0].URLs) != 3 {
 		t.Errorf("servers of this end %v", got)
 	}
 }

@@ -1,0 +1,66 @@
+package conference
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+)
+
+// Who is asked to leave a room may join another one, and the end of a call ends its
+// membership without anybody's context.
+func TestLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := NewRoom(), NewRoom()
+		defer first.Close()
+		defer second.Close()
+		c := newCall(t)
+		ctx, leave := context.WithCancel(t.Context())
+		joined := make(chan error)
+		go func() { joined <- first.Join(ctx, c) }()
+		time.Sleep(time.Second)
+		leave()
+		synctest.Wait()
+		select {
+		case err := <-joined:
+			if err != context.Canceled || c.Err() != nil {
+				t.Errorf("left with %v, the call ended with %v", err, c.Err())
+			}
+		default:
+			t.Fatal("still in the room")
+		}
+		go func() { joined <- second.Join(context.Background(), c) }()
+		time.Sleep(time.Second)
+		if len(first.members) != 0 || len(second.members) != 1 {
+			t.Errorf("%d and %d members", len(first.members), len(second.members))
+		}
+		c.Close()
+		if err := <-joined; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A line that fails ends the call, and Join says why.
+func TestLineFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRoom()
+		defer r.Close()
+		mu, _ := codec.Static(0)
+		unknown := codec.Params{Name: "nobody", PayloadType: 97, ClockRate: 8000}
+		c, err := parley.New(parley.Config{Audio: &parley.AudioConfig{Leg: nowhere{}, Send: unknown, Receive: []codec.Params{mu}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Connected()
+		err = r.Join(t.Context(), c)
+		if end, ok := errors.AsType[*parley.EndError](c.Err()); !errors.Is(err, codec.ErrUnknown) || !ok || end.Reason != parley.Failed {
+			t.Errorf("%v, the call ended with %v", err, c.Err())
+		}
+	})
+}
