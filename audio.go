@@ -184,8 +184,9 @@ func (a *Audio) Decodes() bool {
 // After the far end has ended the call, or the line was removed, what is left
 // comes at once, and then [io.EOF]. After any other end the error is an
 // [*EndError], behind what is left. It is [os.ErrDeadlineExceeded] after the read
-// deadline, [ErrCoded] if packets are read, and wraps [codec.ErrUnknown] if this
-// build can decode nothing that the far end may send. While the far end may not
+// deadline, [ErrCoded] if packets are read, [ErrHandled] while frames go to a function,
+// and wraps [codec.ErrUnknown] if this build can decode nothing that the far end may
+// send. While the far end may not
 // send, frames go on, without media.
 func (a *Audio) ReadFrame(f *audio.Frame) error { return a.readFrame(context.Background(), f) }
 

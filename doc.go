@@ -1,4 +1,4 @@
-// Package parley is real-time voice for Go back ends: calls with telephones
+// Package parley is real-time voice and video for Go back ends: calls with telephones
 // over plain RTP and with browsers over WebRTC, through one API.
 //
 // A [Call] is made by package session (RTP) or package peer (WebRTC). A

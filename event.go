@@ -27,7 +27,7 @@ const (
 	BandwidthChanged EventKind = "bandwidth"
 
 	LineAdded   EventKind = "added"       // the call has one more line, with Mid; Detail is its label
-	LineRemoved EventKind = "removed"     // the far end has taken a line out of the call
+	LineRemoved EventKind = "removed"     // either end has taken a line out of the call
 	ChannelOpen EventKind = "channel"     // the far end has opened a channel; Detail is its label
 	Unreachable EventKind = "unreachable" // the connection does not answer any more; it may come back
 	Reconnected EventKind = "reconnected" // it does again

@@ -30,9 +30,12 @@ func Example() {
 	// Output: call ended: no-media: no media within 100ms
 }
 
-// A handler that plays a prompt from a WAV file of any format.
+// A handler that plays a prompt from a WAV file, once the caller can hear it.
 func ExampleHandler() {
 	prompt := parley.HandlerFunc(func(ctx context.Context, c *parley.Call) error {
+		if err := c.WaitConnected(ctx); err != nil {
+			return err
+		}
 		in, err := file.OpenWAV("prompt.wav")
 		if err != nil {
 			return err

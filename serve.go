@@ -46,7 +46,8 @@ const handlerGrace = 2 * time.Second
 
 // Serve runs h for c, and makes an end of both: when h returns or panics, when
 // ctx is cancelled, or when the call ends for any reason of its own, the call is
-// closed, everything that it had is released, and Serve returns why. That is an
+// closed, everything that it had is released, and Serve returns why. What h has written
+// when it returns nil or [io.EOF] is sent first, for a second at most. The reason is an
 // [*EndError], or a [*StuckError] if h does not return within two seconds of
 // the end; h is then left behind.
 func Serve(ctx context.Context, c *Call, h Handler) error {

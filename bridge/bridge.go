@@ -25,7 +25,7 @@ var ErrNothing = errors.New("bridge: the calls have no media in common")
 // hang up.
 //
 // The error is nil if one of the far ends has said goodbye, the [*parley.EndError] of
-// a call that ended otherwise, or that of ctx. [parley.Call.Err] tells which of the
+// a call that ended otherwise, that of ctx, or [ErrNothing]. [parley.Call.Err] tells which of the
 // calls it was. Meanwhile nobody else may read audio, video or digits of the calls.
 func Join(ctx context.Context, a, b *parley.Call, o *Options) error {
 	return New(a, b, o).Run(ctx)

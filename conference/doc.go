@@ -6,5 +6,6 @@
 //	defer r.Close()
 //	s.Handle("/offer", parley.HandlerFunc(r.Join))
 //
-// Telephones and browsers meet, whatever codecs they have.
+// Telephones and browsers meet, whatever codecs they have that this program can encode:
+// for Opus it imports codec/opus/libopus.
 package conference

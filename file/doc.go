@@ -36,7 +36,10 @@
 //		return err
 //	}
 //	defer rec.Close()
-//	_, _, err = rec.AddCall(call) // what it hears; AddSent is for what it says
+//	if _, _, err = rec.AddCall(call); err != nil { // what it hears; AddSent is for what it says
+//		return err
+//	}
+//	<-call.Done()
 //
 // A file is playable while it is written, up to the last half second, or second
 // for MP4, and stays so if the process is killed. Sizes in files that are read

@@ -43,7 +43,10 @@ type RecorderTrack struct {
 //		return err
 //	}
 //	defer rec.Close()
-//	_, _, err = rec.AddCall(call)
+//	if _, _, err = rec.AddCall(call); err != nil {
+//		return err
+//	}
+//	<-call.Done()
 //
 // The file's time begins with the first frame of any track. Each frame is where
 // its own time says, as long as that goes with the time of its arrival, to some

@@ -1,5 +1,5 @@
 // Package peer makes calls with browsers: peer connections that a page opens to
-// this program. It is the only package that knows pion/webrtc.
+// this program. It is the only package of a program that knows pion/webrtc.
 //
 //	endpoint, err := peer.Listen(&peer.Config{})
 //	p, answer, err := endpoint.Answer(ctx, offer, nil)
@@ -104,7 +104,7 @@ func DefaultCodecs() []codec.Params {
 	}
 }
 
-// An Endpoint answers browsers on one UDP port. Its methods may be used from
+// An Endpoint answers browsers on one UDP port, or on ports of a range. Its methods may be used from
 // any goroutine.
 type Endpoint struct {
 	media    *webrtc.MediaEngine
@@ -288,7 +288,8 @@ func relayed(c webrtc.Configuration) bool {
 // Port returns the UDP port that all connections share, or 0 if they do not.
 func (e *Endpoint) Port() int { return e.port }
 
-// Close closes the port. Calls that are still up lose their connection.
+// Close closes the port, with which calls that are still up lose their connection. With a
+// range of ports they go on, and no others begin.
 func (e *Endpoint) Close() error {
 	e.closed.Store(true)
 	if e.mux == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/parley-media/parley/stream"
 )
 
-// CallConfig describes one call. The zero value is a good one for a server
-// that keeps no ghosts but for its deadlines, which are off.
+// CallConfig describes one call. The zero value is a good one, but has no deadlines for
+// media: that a connection is lost is noticed without (see [Timeouts]).
 type CallConfig struct {
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive

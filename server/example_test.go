@@ -5,8 +5,13 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/peer"
@@ -98,4 +103,33 @@ func ExampleServer_Handle() {
 	// 204
 	// 204
 	// 404
+}
+
+// The calls end before the server of HTTP does, which would wait for their sockets.
+func ExampleServer_Shutdown() {
+	s, err := server.New(nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s.Handle("/offer", waits)
+	pages := http.NewServeMux()
+	pages.Handle("/", s)
+	pages.Handle("GET /metrics", s.Metrics())
+	web := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	served := make(chan error)
+	go func() { served <- web.Serve(listener) }()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	stop() // in place of <-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	fmt.Println(s.Shutdown(ctx), web.Shutdown(ctx), <-served)
+	// Output:
+	// <nil> <nil> http: Server closed
 }

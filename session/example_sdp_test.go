@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -67,6 +68,41 @@ func ExampleAnswer() {
 	// Output:
 	// PCMA/8000 to 192.0.2.2:7628 in packets of 30ms
 	// digits with payload type 96
+}
+
+// An INVITE is answered by a session that speaks as both ends can. What the offer says
+// of itself and the ports come from the SIP stack, which carries the answer in its 200 OK.
+func ExampleOpenAnswer() {
+	invite := "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n" +
+		"m=audio 7628 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000\n"
+	offer, err := session.ParseDescription([]byte(invite))
+	if err != nil {
+		fmt.Println(err) // 400 Bad Request
+		return
+	}
+	pcmu := codec.Params{Name: "PCMU", PayloadType: 0, ClockRate: 8000}
+	s, answer, err := session.OpenAnswer(context.Background(), &session.Config{
+		Local:     netip.MustParseAddrPort("127.0.0.1:0"),
+		Latch:     transport.LatchSymmetric, // the far end may be behind a NAT; Advertise is for this end
+		Audio:     &session.AudioConfig{Codecs: []codec.Params{pcma, pcmu}},
+		Deadlines: parley.Deadlines{FirstMedia: 15 * time.Second, Silence: 30 * time.Second},
+	}, offer)
+	if err != nil {
+		fmt.Println(err) // 488 Not Acceptable Here
+		return
+	}
+	defer s.Close() // at the BYE
+	body, err := answer.Marshal()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, media, _ := strings.Cut(string(body), "RTP/AVP ")
+	formats, _, _ := strings.Cut(media, "\r\n")
+	fmt.Println("the answer has", formats, "and", s.Audio().Codec(), "is sent to", s.RemoteAddr())
+	// parley.Serve(ctx, s.Call, handler)
+	// Output:
+	// the answer has 8 0 101 and PCMA/8000 is sent to 127.0.0.1:7628
 }
 
 // An encrypted call is agreed on by both ends.

@@ -10,7 +10,8 @@
 //	err = s.Audio().WriteFrame(frame)
 //
 // What is to be agreed with the far end is a [Description], which a signalling
-// stack carries as SDP: see [Answer], [Agree] and [Session.Update].
+// stack carries as SDP: see [OpenAnswer] for an INVITE that comes, [Answer] and [Agree]
+// for a session that is open, and [Session.Update] for what changes in a call.
 //
 // RTP uses an even port and RTCP the next one, or both use one port. Audio and
 // video have ports, and keys, of their own. A call has one or both of them: one
@@ -55,7 +56,7 @@ type Config struct {
 	// internet.
 	Advertise netip.Addr
 
-	Latch   transport.LatchMode // whom to hear beside Remote; zero value: nobody, or without Remote the first
+	Latch   transport.LatchMode // whom to hear; zero value: the address of Remote, or without that the first who sends
 	SRTP    *SRTP               // nil: neither encrypted nor authenticated, unless Secure
 	Secure  bool                // nothing is sent or heard before there are keys: from SRTP, or agreed on by SDP
 	Capture *Capture            // nil: none

@@ -32,8 +32,8 @@ func parseAddr(flag, s string) (netip.AddrPort, error) {
 
 // codecFlags choose a payload format of audio.
 type codecFlags struct {
-	Codec       string
-	PayloadType int // -1: the default
+	Codec       string `placeholder:"NAME" help:"Codec to send: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2. The default is pcmu."`
+	PayloadType int    `default:"-1" placeholder:"N" help:"RTP payload type, 0 to 127. The default is the static one of RFC 3551, or 96."`
 }
 
 // dynamic is the first payload type for formats without a static one.

@@ -26,7 +26,7 @@ const (
 type commands struct {
 	JSON bool `name:"json" help:"Write events as JSON, one object per line, on standard output."`
 
-	Serve serveCommand `cmd:"" help:"Answer browsers: opens a web page with which you hear yourself."`
+	Serve serveCommand `cmd:"" help:"Answer browsers: serves a web page with which you hear and see yourself."`
 	Send  sendCommand  `cmd:"" help:"Send the audio and video of a file over RTP, at the pace of the media clock."`
 	Recv  recvCommand  `cmd:"" help:"Receive audio and video over RTP, and record them to a file."`
 	Netem netemCommand `cmd:"" help:"Relay UDP, and be a bad network: delay, jitter, loss, reordering."`
@@ -45,7 +45,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	exited, status := false, statusDone
 	parser, err := kong.New(&c,
 		kong.Name("parley"),
-		kong.Description("Real-time voice for Go back ends: telephones over RTP, browsers over WebRTC."),
+		kong.Description("Real-time voice and video for Go back ends: telephones over RTP, browsers over WebRTC."),
+		kong.ValueFormatter(withDefault),
 		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited, status = true, code }),

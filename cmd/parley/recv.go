@@ -29,7 +29,7 @@ type recvCommand struct {
 	MinDelay time.Duration `placeholder:"D" help:"Least delay of the playout (default 20ms), and that of fixed (default 60ms)."`
 	MaxDelay time.Duration `default:"500ms" placeholder:"D" help:"Greatest delay of the playout; with in-order, how long to wait for a missing packet."`
 	Duration time.Duration `placeholder:"D" help:"Stop after this much audio or video."`
-	Timeout  time.Duration `default:"5s" placeholder:"D" help:"Stop after this long without a packet, once one has come."`
+	Timeout  time.Duration `default:"5s" placeholder:"D" help:"Stop after this long without a packet, once one has come; 0 means never."`
 }
 
 func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {

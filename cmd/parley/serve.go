@@ -42,7 +42,7 @@ type serveCommand struct {
 	Token       string        `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
-	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, in place of sending it back: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
+	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
 	Play       string `name:"play" type:"existingfile" placeholder:"FILE" help:"What the application Play plays."`
 	Recordings string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
 	Metrics    bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
@@ -147,6 +147,9 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 func (c *serveCommand) config(out *output) (*server.Config, error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, useError{errors.New("--tls-cert and --tls-key go together")}
+	}
+	if c.RecordTo != "" && (c.Play != "" || c.Recordings != "") {
+		return nil, useError{errors.New("--record-to is the only application: --play and --recordings do not go with it")}
 	}
 	if c.UDP < 0 || c.UDP > 65535 {
 		return nil, useError{fmt.Errorf("--udp %d is not a port", c.UDP)}
