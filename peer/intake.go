@@ -17,7 +17,12 @@ type intake struct {
 	mu     sync.Mutex
 	inlets map[inletKey]*inlet
 	takers map[inletKey]deliverer // of inlets that do not exist yet
+	full   func()                 // told once that there are maxStreams; nil: nobody, or told
 }
+
+// maxStreams is how many sources a connection may bring. pion keeps each until the
+// connection ends, so that one which brings more has to end.
+const maxStreams = 512
 
 type inletKey struct {
 	kind packetio.BufferPacketType
@@ -37,8 +42,23 @@ func (in *intake) open(kind packetio.BufferPacketType, ssrc uint32) io.ReadWrite
 	defer in.mu.Unlock()
 	key := inletKey{kind, ssrc}
 	i := &inlet{in: in, key: key, deliver: in.takers[key]}
+	if len(in.inlets) >= maxStreams {
+		i.closed = true
+		if in.full != nil {
+			go in.full() // pion waits for this goroutine
+			in.full = nil
+		}
+		return i
+	}
 	in.inlets[key] = i
 	return i
+}
+
+// onFull sets who is told when there are too many streams, if there are not already.
+func (in *intake) onFull(fn func()) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.full = fn
 }
 
 // takeRTP has a stream delivered, after what read returns of it, which is what pion

@@ -150,3 +150,24 @@ func TestIntakeIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// A far end with more sources than are allowed is told of once, and costs no more.
+func TestIntakeOfManySources(t *testing.T) {
+	in := newIntake()
+	told := make(chan struct{}, 2)
+	in.onFull(func() { told <- struct{}{} })
+	var refused int
+	for ssrc := range uint32(2 * maxStreams) {
+		kind := packetio.RTPBufferPacket
+		if ssrc%2 == 0 {
+			kind = packetio.RTCPBufferPacket
+		}
+		if _, err := in.open(kind, ssrc).Write([]byte("one")); err != nil {
+			refused++
+		}
+	}
+	<-told
+	if refused != maxStreams || len(in.inlets) != maxStreams || len(told) != 0 {
+		t.Errorf("%d refused, %d kept, told again: %v", refused, len(in.inlets), len(told) != 0)
+	}
+}

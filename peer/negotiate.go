@@ -19,6 +19,9 @@ import (
 // maxLines bounds the media sections that a far end can make this end hold.
 const maxLines = 32
 
+// maxTransceivers bounds what pion keeps of a call: each section that any offer has had.
+const maxTransceivers = 512
+
 // Answer answers an offer of the far end while the call goes on, as for another
 // video, a change of direction or an ICE restart. Lines that are as they were are
 // not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
@@ -58,6 +61,15 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 	}
 	if len(wanted) > maxLines {
 		return nil, fmt.Errorf("%d media sections are too many", len(wanted))
+	}
+	kept := len(c.pc.GetTransceivers())
+	for _, s := range wanted {
+		if c.transceiver(s.mid) == nil {
+			kept++
+		}
+	}
+	if kept > maxTransceivers {
+		return nil, errManySections
 	}
 	c.insist(wanted)
 	text, err := opened(d, wanted)
@@ -279,8 +291,9 @@ func bare(text string) string {
 }
 
 var (
-	errNoMedia = errors.New("no audio, video or data channels")
-	errNoCodec = errors.New("no codec that this end has too")
+	errNoMedia      = errors.New("no audio, video or data channels")
+	errManySections = fmt.Errorf("more than %d media sections came and went", maxTransceivers)
+	errNoCodec      = errors.New("no codec that this end has too")
 )
 
 // attach gives each line a sender, whether or not there is something to send yet.

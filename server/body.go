@@ -51,13 +51,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v) //nolint:errcheck // the browser may be gone
 }
 
-// readBody reads the body of a request, which has to come without delay.
+// readBody reads the body of a request, which has to come without delay: see ServeHTTP.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(s.patience)) //nolint:errcheck // what serves may have limits of its own
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil { // or else what is left would be waited for once more
-		control.SetReadDeadline(time.Time{}) //nolint:errcheck // the same
+		http.NewResponseController(w).SetReadDeadline(time.Time{}) //nolint:errcheck // see ServeHTTP
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "the request is larger than %d kB", maxBody>>10)

@@ -48,3 +48,28 @@ func TestSlowBody(t *testing.T) {
 	ask("5", "again", http.StatusBadRequest)
 	ask("10", "hello", http.StatusRequestTimeout)
 }
+
+// Who is refused before the body is read does not hold a connection by keeping it back.
+func TestSlowBodyOfRefused(t *testing.T) {
+	s, err := New(&Config{Authorize: func(*http.Request) error { return ErrForbidden }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Shutdown(context.Background())
+	s.patience = 100 * time.Millisecond
+	s.Handle("/wait", parley.HandlerFunc(func(context.Context, *parley.Call) error { return nil }))
+	ts := httptest.NewServer(s)
+	defer ts.Close()
+	for _, begin := range []string{"POST /wait", "PATCH /wait/x", "GET /nothing", "POST /healthz", "POST /", "OPTIONS /wait", "POST /wait/x/ws"} {
+		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		io.WriteString(conn, begin+" HTTP/1.1\r\nHost: there\r\nContent-Length: 100\r\n\r\n")
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			t.Errorf("%s: still there: %v", begin, err)
+		}
+		conn.Close()
+	}
+}

@@ -188,7 +188,12 @@ func deadline(d, otherwise time.Duration) time.Duration {
 }
 
 // ServeHTTP answers a request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 { // net/http waits for the body even of a request that is refused
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.patience)) //nolint:errcheck // what serves may have limits of its own
+	}
+	s.handler.ServeHTTP(w, r)
+}
 
 // Port returns the UDP port that all calls share.
 func (s *Server) Port() int { return s.endpoint.Port() }

@@ -28,10 +28,9 @@ type Handler struct {
 	Done   func(Recording)           // told of each file when it is complete; nil: nobody
 }
 
-// A Recording is what became of one call. Its file is there unless it could not be
-// created.
+// A Recording is what became of one call.
 type Recording struct {
-	File     string // with its folder
+	File     string // with its folder; it is removed if nothing came, as of a call that never connected
 	Duration time.Duration
 	Err      error // why it is not whole; nil if it is
 }
@@ -70,6 +69,9 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	mu.Lock()
 	r.Err = errors.Join(r.Err, failed)
 	mu.Unlock()
+	if out.Duration() == 0 {
+		r.Err = errors.Join(r.Err, os.Remove(r.File))
+	}
 	if h.Done != nil {
 		h.Done(r)
 	}

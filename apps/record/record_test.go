@@ -133,6 +133,23 @@ func TestRecordsEveryCall(t *testing.T) {
 	}
 }
 
+// A call of which nothing came leaves no file.
+func TestNothingCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		told := make(chan record.Recording, 1)
+		_, far := calltest.New(t, opus(), calltest.VP8())
+		calltest.Serve(t, far, record.Handler{Folder: folder, Done: func(r record.Recording) { told <- r }})
+		time.Sleep(time.Second)
+		far.Close()
+		r := <-told
+		left, err := os.ReadDir(folder)
+		if err != nil || len(left) != 0 || r.Duration != 0 {
+			t.Errorf("%v is left, of %v (%v, %v)", left, r.Duration, r.Err, err)
+		}
+	})
+}
+
 // A name cannot leave the folder.
 func TestNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -46,6 +46,9 @@ func (h *Handler) Publisher() parley.Handler { return parley.HandlerFunc(h.publi
 func (h *Handler) Watcher() parley.Handler { return parley.HandlerFunc(h.watch) }
 
 func (h *Handler) publish(ctx context.Context, c *parley.Call) error {
+	if err := c.WaitConnected(ctx); err != nil { // who never comes must not keep others from it
+		return err
+	}
 	show := conference.NewShow(c)
 	if !h.change(nil, show) {
 		return ErrTaken

@@ -76,6 +76,39 @@ func sees(t *testing.T, c *parley.Call, n byte) time.Duration {
 	}
 }
 
+// nowhere is a leg that sends nothing.
+type nowhere struct{}
+
+func (nowhere) WriteRTP([]byte) error  { return nil }
+func (nowhere) WriteRTCP([]byte) error { return nil }
+func (nowhere) Close() error           { return nil }
+
+// Who is answered and never comes does not keep others from being heard.
+func TestGhostOnStage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h relay.Handler
+		ghost, err := parley.New(parley.Config{
+			Audio:     &parley.AudioConfig{Leg: nowhere{}, Send: calltest.PCMU(), Receive: []codec.Params{calltest.PCMU()}},
+			Deadlines: parley.Deadlines{Connect: 10 * time.Second},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- parley.Serve(t.Context(), ghost, &h) }()
+		time.Sleep(ms)
+		first, _ := call(t, &h, calltest.L16(16000), codec.Params{})
+		go say(first, 1000)
+		time.Sleep(ms)
+		viewer, _ := call(t, &h, calltest.L16(16000), codec.Params{})
+		hears(t, viewer, 1000)
+		if end, ok := errors.AsType[*parley.EndError](<-ended); !ok || end.Reason != parley.NotConnected {
+			t.Errorf("the ghost ended with %v", end)
+		}
+		hears(t, viewer, 1000)
+	})
+}
+
 // The first caller is heard and seen by all others, whenever they come, and when
 // they have other codecs, or are stuck, or go.
 func TestOneToMany(t *testing.T) {

@@ -42,7 +42,7 @@ type serveCommand struct {
 	Token       string        `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
-	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
+	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application but that of --recordings: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
 	Play       string `name:"play" type:"existingfile" placeholder:"FILE" help:"What the application Play plays."`
 	Recordings string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
 	Metrics    bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
@@ -108,8 +108,9 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 
 	web := &http.Server{
-		Handler:           pages,
-		ReadHeaderTimeout: 10 * time.Second,
+		Handler:           promptly(pages),
+		ReadHeaderTimeout: requestTime,
+		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
@@ -142,14 +143,28 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	return nil
 }
 
+// requestTime is how long a request may take to arrive.
+const requestTime = 10 * time.Second
+
+// promptly gives the bodies of requests a limit, for which net/http waits even where
+// nobody reads them.
+func promptly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTime)) //nolint:errcheck // it can
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // config returns the configuration of the server that the flags describe, and makes
 // --http the address of the page.
 func (c *serveCommand) config(out *output) (*server.Config, error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, useError{errors.New("--tls-cert and --tls-key go together")}
 	}
-	if c.RecordTo != "" && (c.Play != "" || c.Recordings != "") {
-		return nil, useError{errors.New("--record-to is the only application: --play and --recordings do not go with it")}
+	if c.RecordTo != "" && c.Play != "" {
+		return nil, useError{errors.New("--play does not go with --record-to, which serves no other application but --recordings")}
 	}
 	if c.UDP < 0 || c.UDP > 65535 {
 		return nil, useError{fmt.Errorf("--udp %d is not a port", c.UDP)}

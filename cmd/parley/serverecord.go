@@ -90,6 +90,9 @@ func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
 		<-ctx.Done()
 	}
 	err = errors.Join(err, rec.Close())
+	if rec.Duration() == 0 { // the call never connected, or was silent and dark
+		return errors.Join(err, os.Remove(name))
+	}
 	h.out.emit(event{Event: "recorded", File: name}, "recorded "+name)
 	return err
 }

@@ -18,10 +18,19 @@ export async function applications() {
   return Array.isArray(found) && found.length ? found : [unnamed];
 }
 
+// decoded returns a part of an address as it is meant, or as it is.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 // wanted returns the application that the address of the page names, as in "#room"
 // and "?app=room", by its path or its name, or the first one.
 export function wanted(apps, { hash, search }) {
-  const name = (decodeURIComponent(hash.slice(1)) || new URLSearchParams(search).get('app') || '').toLowerCase();
+  const name = (decoded(hash.slice(1)) || new URLSearchParams(search).get('app') || '').toLowerCase();
   return apps.find((a) => [a.path, a.name].some((n) => n.toLowerCase() === name)) ?? apps[0];
 }
 
