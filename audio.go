@@ -456,13 +456,15 @@ func (a *Audio) Drain(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return a.wait(ctx, &a.waiting.drain, func() bool {
-		return a.sender.Queued() == 0 && a.sender.PendingDigits() == 0 && !a.leaving && !time.Now().Before(a.sender.Drained())
+		return a.sender.Queued() == 0 && a.sender.PendingDigits() == 0 && !a.leaving && !a.direct && !time.Now().Before(a.sender.Drained())
 	})
 }
 
 // flushAdapter queues what the change of the sampling rate has held back.
 func (a *Audio) flushAdapter(ctx context.Context) error {
-	a.writing.Lock()
+	if !a.writing.TryLock() { // what is held back goes on with what is being written
+		return nil
+	}
 	defer a.writing.Unlock()
 	if a.adapter == nil {
 		return nil

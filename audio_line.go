@@ -74,7 +74,7 @@ func (a *Audio) next() time.Time {
 
 func (a *Audio) readers() time.Time {
 	next := a.deadlinesLocked()
-	if a.waiting.frame > 0 {
+	if a.waiting.frame > 0 || a.waiting.forward > 0 {
 		next = earliest(next, a.receiver.Next())
 	}
 	if a.waiting.drain > 0 && a.sender.Queued() == 0 {

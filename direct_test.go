@@ -1,10 +1,15 @@
 package parley
 
 import (
+	"context"
+	"errors"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pion/rtcp"
 
 	"github.com/parley-media/parley/codec"
 )
@@ -141,5 +146,55 @@ func TestReaderThatDoesNotCome(t *testing.T) {
 		c.mu.Lock()
 		a.waiting.frame--
 		c.mu.Unlock()
+	})
+}
+
+// Who drains does not wait for a writer that has much to say.
+func TestDrainBesideWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tapeCall(t, &tape{})
+		wrote := make(chan error)
+		go func() {
+			f := ramp(8)
+			f.Samples = make([]int16, 60*8000)
+			wrote <- c.Audio().WriteFrame(f)
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Audio().Drain(ctx); err != context.DeadlineExceeded || time.Since(begin) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		c.Close()
+		if err := <-wrote; err == nil {
+			t.Error("all was written")
+		}
+	})
+}
+
+// When the line is removed that has not said goodbye, the goodbye of the other one ends
+// the call, although nothing else happens.
+func TestRemoveAfterGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{}, &AudioConfig{}, nil)
+		for n := range 5 {
+			if err := errors.Join(x.Audio().WriteFrame(ramp(8)), x.Video().WriteFrame(picture(n, n == 0, 500))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(1500 * ms)
+		bye, err := (&rtcp.Goodbye{Sources: []uint32{x.Audio().SSRC()}}).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		y.Audio().DeliverRTCP(time.Now(), netip.AddrPort{}, bye)
+		time.Sleep(50 * ms)
+		begin := time.Now()
+		y.Video().line.Remove()
+		<-y.Done()
+		if end, ok := errors.AsType[*EndError](y.Err()); !ok || end.Reason != Bye || time.Since(begin) > byeGrace {
+			t.Errorf("%v after %v", y.Err(), time.Since(begin))
+		}
 	})
 }

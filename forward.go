@@ -304,7 +304,7 @@ func (f *Forwarder) read(ctx context.Context, frame *audio.Frame) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := a.wait(ctx, &a.waiting.frame, func() bool {
+	err := a.wait(ctx, &a.waiting.forward, func() bool {
 		if f.end != nil {
 			return true
 		}

@@ -64,7 +64,7 @@ type line struct {
 }
 
 // waiters counts the goroutines in cond.Wait by what they wait for.
-type waiters struct{ frame, packet, room, drain, digits int }
+type waiters struct{ frame, forward, packet, room, drain, digits int }
 
 // A receiver is what receiving audio and video have in common.
 type receiver interface {

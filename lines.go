@@ -186,6 +186,7 @@ func (l *line) Remove() {
 	c.audios = slices.DeleteFunc(slices.Clone(c.audios), func(a *Audio) bool { return &a.line == l })
 	l.emitLocked(Event{Kind: LineRemoved, Detail: l.label})
 	c.cond.Broadcast()
+	c.schedule() // the goodbye of another line may count now
 	c.closing.Add(1)
 	c.mu.Unlock()
 	go func() {

@@ -47,6 +47,7 @@ type leg struct {
 	reserved [2]polled   // memory for them
 	started  atomic.Bool // which may begin with it
 	reported atomic.Bool // RTCP may have come in
+	hurry    atomic.Bool // RTP is to be received as soon as it comes
 	reading  sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock

@@ -110,6 +110,9 @@ func (l *leg) Poll(clocked bool, scratch []byte) (more bool) {
 	if !l.started.Load() {
 		return false
 	}
+	if l.hurry.CompareAndSwap(true, false) {
+		l.hasten()
+	}
 	more = l.polls[0].read(clocked, scratch)
 	if l.reported.Load() && len(l.polls) > 1 {
 		l.reported.Store(false)

@@ -1,0 +1,44 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-media/parley"
+)
+
+// Packets that come while forwarding begins are read by one goroutine at a time.
+func TestForwardingBeginsAmidPackets(t *testing.T) {
+	for range 20 {
+		near := open(t, Config{})
+		c := from(t, "127.0.0.1:0")
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() {
+			b := make([]byte, 12+160)
+			b[0], b[11] = 0x80, 9
+			for n := uint16(0); ctx.Err() == nil; n++ { // so many that the loop is always at them
+				binary.BigEndian.PutUint16(b[2:], n)
+				binary.BigEndian.PutUint16(b[6:], n)
+				c.WriteToUDPAddrPort(b, near.LocalAddr()) //nolint:errcheck // some are too many
+			}
+		})
+		time.Sleep(30 * time.Millisecond)
+		running.Go(func() { parley.CopyAudio(ctx, near.Audio(), near.Audio()) }) //nolint:errcheck // until the end
+		time.Sleep(50 * time.Millisecond)
+		var before, after parley.AudioStats
+		near.Audio().Stats(&before)
+		for deadline := time.Now().Add(5 * time.Second); after.Received <= before.Received && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			near.Audio().Stats(&after)
+		}
+		if after.Received <= before.Received {
+			t.Error("nothing is heard any more")
+		}
+		cancel()
+		running.Wait()
+		near.Close()
+	}
+}
