@@ -294,3 +294,13 @@ func TestEvents(t *testing.T) {
 	}
 	readSound(t, out).check(t, mono8k, d, 0)
 }
+
+// A program whose packets all go nowhere says so, and that it has failed.
+func TestSendRefused(t *testing.T) {
+	name := toneWAV(t, mono8k, 100*time.Millisecond)
+	var stdout, stderr strings.Builder
+	status := run([]string{"send", name, "--to", "[::1]:41200", "--local", "127.0.0.1:0"}, &stdout, &stderr)
+	if said := stdout.String() + stderr.String(); status != statusFailed || !strings.Contains(said, "refused all packets") {
+		t.Errorf("status %d, said %q", status, said)
+	}
+}

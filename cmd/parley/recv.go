@@ -80,8 +80,11 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 		text += fmt.Sprintf("\n  wrote     %s to %s", wrote, c.Out)
 	}
 	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, text)
-	if stats.received() == 0 {
+	switch {
+	case stats.received() == 0:
 		return errors.New("nothing was received")
+	case c.Out != "" && r.wrote() == "":
+		return fmt.Errorf("nothing was written to %s: what came was not what was expected", c.Out)
 	}
 	return nil
 }

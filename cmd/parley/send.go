@@ -286,11 +286,22 @@ func (c *sendCommand) dial(ctx context.Context, call *parley.Call, out *output) 
 	return nil
 }
 
-// finish says goodbye to the far end, and reports.
+// finish says goodbye to the far end, and reports. That all was played and none of it
+// has left is an error.
 func (c *sendCommand) finish(out *output, call *parley.Call, config *session.Config, reason string) error {
 	stats := statsOf(call, config)
+	var s parley.Stats
+	call.Stats(&s)
 	call.Close()
-	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, summary(reason, stats))
+	sent, refused := s.Audio.PacketsSent+s.Video.PacketsSent, s.Audio.SendErrors+s.Video.SendErrors
+	text := summary(reason, stats)
+	if refused > 0 {
+		text += fmt.Sprintf("\n  refused   %d packets, by the network", refused)
+	}
+	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, text)
+	if reason == "sent" && refused > 0 && refused >= sent {
+		return errors.New("the network refused all packets")
+	}
 	return nil
 }
 
