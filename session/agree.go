@@ -221,7 +221,7 @@ func (a *AgreedVideo) transport() *Agreed {
 // An agreedPath is how the packets of a leg go by an agreement.
 type agreedPath struct {
 	*Agreed // nil: the leg is off
-	keys    *srtpKeys
+	protect *transport.SRTP
 }
 
 // agreed returns how the leg goes on, or why it cannot.
@@ -253,7 +253,7 @@ func (l *leg) follows(p *agreedPath) {
 		l.setRemote(nobody, netip.AddrPort{})
 		return
 	}
-	l.srtp.Store(p.keys)
+	l.srtp.Store(p.protect)
 	l.mux.Store(p.Mux)
 	l.setCodecs(p.Receive)
 	remote := p.Remote

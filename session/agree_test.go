@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/transport"
 )
 
@@ -191,6 +193,56 @@ func TestReoffer(t *testing.T) {
 		t.Errorf("sends %v after PCMA was agreed on", got)
 	}
 	talks(t, x, y, 1008)
+}
+
+// A second offer changes the key of one end. The packets of the other one, whose
+// key stays, go on under it: past the wrap of their sequence numbers, and with the
+// next SRTCP index.
+func TestReofferWithAnotherKey(t *testing.T) {
+	x, y, _ := offerAnswer(t, Config{Secure: true}, Config{})
+	rtp := func(from, to *transport.SRTP, seq uint16) {
+		t.Helper()
+		b := packet(77, 0)
+		binary.BigEndian.PutUint16(b[2:], seq)
+		coded, err := from.EncryptRTP(nil, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = to.DecryptRTP(nil, coded); err != nil {
+			t.Errorf("packet %d: %v", seq, err)
+		}
+	}
+	rtcp := func(from, to *transport.SRTP) {
+		t.Helper()
+		coded, err := from.EncryptRTCP(nil, rtcpctl.AppendRR(nil, 77, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = to.DecryptRTCP(nil, coded); err != nil {
+			t.Errorf("report: %v", err)
+		}
+	}
+	xBefore, yBefore := x.leg.srtp.Load(), y.leg.srtp.Load()
+	for _, seq := range []uint16{65534, 65535, 0} {
+		rtp(yBefore, xBefore, seq)
+	}
+	rtcp(yBefore, xBefore)
+	last, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reoffer(t, x, y, last, func(offer *Description) {
+		if offer.Crypto, err = NewCrypto(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	xAfter, yAfter := x.leg.srtp.Load(), y.leg.srtp.Load()
+	rtp(yAfter, xBefore, 1) // the remote key of y alone has changed
+	rtcp(yAfter, xBefore)
+	rtp(yBefore, xAfter, 2) // and the local one of x
+	rtcp(yBefore, xAfter)
+	rtp(xAfter, yAfter, 0)
+	rtcp(xAfter, yAfter)
 }
 
 func TestSecureNeedsKeys(t *testing.T) {

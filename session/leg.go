@@ -41,13 +41,13 @@ type leg struct {
 	capture  *Capture
 	secure   bool
 	mux      atomic.Bool
-	remote   atomic.Pointer[remote] // nil: nobody
-	srtp     atomic.Pointer[srtpKeys]
-	polls    []*polled   // rtp and rtcp, if they are read on the loop
-	reserved [2]polled   // memory for them
-	started  atomic.Bool // which may begin with it
-	reported atomic.Bool // RTCP may have come in
-	hurry    atomic.Bool // RTP is to be received as soon as it comes
+	remote   atomic.Pointer[remote]         // nil: nobody
+	srtp     atomic.Pointer[transport.SRTP] // nil: no keys
+	polls    []*polled                      // rtp and rtcp, if they are read on the loop
+	reserved [2]polled                      // memory for them
+	started  atomic.Bool                    // which may begin with it
+	reported atomic.Bool                    // RTCP may have come in
+	hurry    atomic.Bool                    // RTP is to be received as soon as it comes
 	reading  sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows; never held across I/O or a call's lock
@@ -62,12 +62,6 @@ type leg struct {
 }
 
 type remote struct{ rtp, rtcp netip.AddrPort }
-
-// srtpKeys are the keys in force with their state.
-type srtpKeys struct {
-	SRTP
-	protect *transport.SRTP
-}
 
 // A waiting packet is from a source that has not proved itself yet. If it does,
 // the beginning of what it says is not lost.
@@ -86,9 +80,11 @@ const (
 
 func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error) {
 	l := &leg{capture: c.Capture, secure: p.secure, maxWaiting: maxWaitingAudio}
-	if err := l.setKeys(c.SRTP); err != nil {
+	protect, err := l.protect(c.SRTP)
+	if err != nil {
 		return nil, err
 	}
+	l.srtp.Store(protect)
 	mode := c.Latch
 	if mode == transport.LatchSignalled && !c.Remote.IsValid() {
 		mode = transport.LatchFirst
@@ -107,7 +103,6 @@ func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error)
 	l.mux.Store(p.mux)
 	// An offer of one port for both may be turned down.
 	one := p.mux && c.Remote.IsValid()
-	var err error
 	if l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one}); err != nil {
 		return l, err
 	}
@@ -183,32 +178,16 @@ func (l *leg) follow() {
 	}
 }
 
-// setKeys changes the keys, unless they are the ones in force: their state has
-// to go on, since a key stream must not be used twice.
-func (l *leg) setKeys(keys *SRTP) error {
-	next, err := l.protect(keys)
-	if err == nil {
-		l.srtp.Store(next)
-	}
-	return err
-}
-
-func (l *leg) protect(keys *SRTP) (*srtpKeys, error) {
-	if keys == nil {
+// protect returns the protection to go on with under these keys; nil for none.
+func (l *leg) protect(keys *SRTP) (*transport.SRTP, error) {
+	now := l.srtp.Load()
+	switch {
+	case keys == nil:
 		return nil, nil
+	case now == nil:
+		return transport.NewSRTP(keys.Local, keys.Remote)
 	}
-	if now := l.srtp.Load(); now != nil && equal(now.Local, keys.Local) && equal(now.Remote, keys.Remote) {
-		return now, nil
-	}
-	protect, err := transport.NewSRTP(keys.Local, keys.Remote)
-	if err != nil {
-		return nil, err
-	}
-	return &srtpKeys{*keys, protect}, nil
-}
-
-func equal(a, b transport.SRTPKey) bool {
-	return a.Profile == b.Profile && bytes.Equal(a.Master, b.Master)
+	return now.Rekey(keys.Local, keys.Remote)
 }
 
 func (l *leg) WriteRTP(b []byte) error {
@@ -236,14 +215,14 @@ var buffers = sync.Pool{New: func() any { return new([2048]byte) }}
 
 func (l *leg) write(s socket, to netip.AddrPort, b []byte, encrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) error {
 	plain := b
-	if keys := l.srtp.Load(); keys != nil {
+	if protect := l.srtp.Load(); protect != nil {
 		buf := buffers.Get().(*[2048]byte)
 		defer buffers.Put(buf)
 		if len(b) > len(buf)-64 {
 			return errLong
 		}
 		var err error
-		if b, err = encrypt(keys.protect, buf[:0], b); err != nil {
+		if b, err = encrypt(protect, buf[:0], b); err != nil {
 			return err
 		}
 	} else if l.secure {

@@ -19,10 +19,10 @@ func (l *leg) WriteBatch(b []byte, sizes []int) (sent int, err error) {
 	if r == nil {
 		return 0, errNobody
 	}
-	keys := l.srtp.Load()
+	protect := l.srtp.Load()
 	switch {
-	case keys != nil:
-		return l.encryptBatch(keys, r, b, sizes)
+	case protect != nil:
+		return l.encryptBatch(protect, r, b, sizes)
 	case l.secure:
 		return 0, errKeys
 	}
@@ -34,7 +34,7 @@ func (l *leg) WriteBatch(b []byte, sizes []int) (sent int, err error) {
 	return l.sender.Write(b, sizes, r.rtp)
 }
 
-func (l *leg) encryptBatch(keys *srtpKeys, r *remote, b []byte, sizes []int) (sent int, err error) {
+func (l *leg) encryptBatch(protect *transport.SRTP, r *remote, b []byte, sizes []int) (sent int, err error) {
 	if l.coded == nil {
 		l.coded = new(batch)
 	}
@@ -44,7 +44,7 @@ func (l *leg) encryptBatch(keys *srtpKeys, r *remote, b []byte, sizes []int) (se
 	for _, size := range sizes {
 		packet := b[:size]
 		b = b[size:]
-		next, e := keys.encrypt(out[len(out):], packet)
+		next, e := encryptInto(out[len(out):], packet, protect)
 		if e != nil { // costs this packet alone
 			err = e
 			continue
@@ -62,12 +62,12 @@ func (l *leg) encryptBatch(keys *srtpKeys, r *remote, b []byte, sizes []int) (se
 	return sent, err
 }
 
-// encrypt returns a packet encrypted in the memory of dst, which has to have room.
-func (k *srtpKeys) encrypt(dst, packet []byte) ([]byte, error) {
+// encryptInto returns a packet encrypted in the memory of dst, which has to have room.
+func encryptInto(dst, packet []byte, protect *transport.SRTP) ([]byte, error) {
 	if cap(dst) < len(packet)+maxExpansion {
 		return nil, errLong
 	}
-	return (*transport.SRTP).EncryptRTP(k.protect, dst, packet)
+	return protect.EncryptRTP(dst, packet)
 }
 
 // maxExpansion is more than what encryption adds to a packet.

@@ -167,12 +167,12 @@ func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 // decrypt returns the plain packet. With SRTP only what is authenticated gets any
 // further, so that nobody else can be taken for the far end.
 func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) ([]byte, bool) {
-	keys := r.leg.srtp.Load()
-	if keys == nil && !r.leg.secure {
+	protect := r.leg.srtp.Load()
+	if protect == nil && !r.leg.secure {
 		return b, true
 	}
-	if keys != nil {
-		if plain, err := decrypt(keys.protect, r.plain, b); err == nil {
+	if protect != nil {
+		if plain, err := decrypt(protect, r.plain, b); err == nil {
 			return plain, true
 		}
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -112,16 +113,17 @@ const replayWindow = 512
 
 // An SRTP encrypts what one call sends and decrypts what it receives (RFC 3711).
 // A packet that is refused leaves no trace but its error. New keys are a new
-// SRTP. Its methods are safe for concurrent use.
+// SRTP: see [SRTP.Rekey]. Its methods are safe for concurrent use.
 //
 // Each method overwrites dst, which it grows if it has to and which may not be
 // the packet's own memory, and returns it. Nothing is allocated if dst has room
 // for 32 bytes more than the packet.
 type SRTP struct {
-	out, in srtpDirection
+	out, in *srtpDirection
 }
 
 type srtpDirection struct {
+	key     SRTPKey
 	mu      sync.Mutex
 	context *srtp.Context
 	rtp     rtp.Header
@@ -131,20 +133,41 @@ type srtpDirection struct {
 // NewSRTP returns the protection of a call that sends with the key local, and
 // receives with remote. The error wraps [ErrSRTPKey].
 func NewSRTP(local, remote SRTPKey) (*SRTP, error) {
-	s := &SRTP{}
-	var err error
-	if s.out.context, err = local.context(); err != nil {
+	return new(SRTP).Rekey(local, remote)
+}
+
+// Rekey returns the protection of the same call with these keys. A direction whose
+// key is the one in force goes on with its rollover counter, its SRTCP index and
+// what it has seen, which it shares with s: from the beginning it would use a key
+// stream twice. s stays as it is. The error wraps [ErrSRTPKey].
+func (s *SRTP) Rekey(local, remote SRTPKey) (*SRTP, error) {
+	out, err := s.out.rekey(local)
+	if err != nil {
 		return nil, err
 	}
-	if s.in.context, err = remote.context(); err != nil {
+	in, err := s.in.rekey(remote)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return &SRTP{out, in}, nil
+}
+
+// rekey returns d if k is its key, else a new direction; d may be nil.
+func (d *srtpDirection) rekey(k SRTPKey) (*srtpDirection, error) {
+	if d != nil && d.key.Profile == k.Profile && bytes.Equal(d.key.Master, k.Master) {
+		return d, nil
+	}
+	c, err := k.context()
+	if err != nil {
+		return nil, err
+	}
+	k.Master = bytes.Clone(k.Master)
+	return &srtpDirection{key: k, context: c}, nil
 }
 
 // EncryptRTP protects an RTP packet.
 func (s *SRTP) EncryptRTP(dst, packet []byte) ([]byte, error) {
-	d := &s.out
+	d := s.out
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out, err := d.context.EncryptRTP(dst[:0], packet, &d.rtp)
@@ -153,7 +176,7 @@ func (s *SRTP) EncryptRTP(dst, packet []byte) ([]byte, error) {
 
 // EncryptRTCP protects an RTCP compound.
 func (s *SRTP) EncryptRTCP(dst, compound []byte) ([]byte, error) {
-	d := &s.out
+	d := s.out
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out, err := d.context.EncryptRTCP(dst[:0], compound, &d.rtcp)
@@ -162,7 +185,7 @@ func (s *SRTP) EncryptRTCP(dst, compound []byte) ([]byte, error) {
 
 // DecryptRTP checks and decrypts an SRTP packet. The error wraps [ErrSRTP].
 func (s *SRTP) DecryptRTP(dst, packet []byte) ([]byte, error) {
-	d := &s.in
+	d := s.in
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out, err := d.context.DecryptRTP(dst[:0], packet, &d.rtp)
@@ -171,7 +194,7 @@ func (s *SRTP) DecryptRTP(dst, packet []byte) ([]byte, error) {
 
 // DecryptRTCP checks and decrypts an SRTCP packet. The error wraps [ErrSRTP].
 func (s *SRTP) DecryptRTCP(dst, packet []byte) ([]byte, error) {
-	d := &s.in
+	d := s.in
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out, err := d.context.DecryptRTCP(dst[:0], packet, &d.rtcp)

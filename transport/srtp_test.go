@@ -230,6 +230,79 @@ func TestSRTPWrap(t *testing.T) {
 	}
 }
 
+// A direction whose key stays goes on where it was: past a wrap of the sequence
+// numbers, with the next SRTCP index, and without what it has seen before.
+func TestSRTPRekey(t *testing.T) {
+	for _, p := range SRTPProfiles {
+		t.Run(string(p), func(t *testing.T) {
+			key := func() SRTPKey {
+				k, err := NewSRTPKey(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return k
+			}
+			rekey := func(s *SRTP, local, remote SRTPKey) *SRTP {
+				t.Helper()
+				next, err := s.Rekey(local, remote)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return next
+			}
+			var report []byte
+			mustReport := func(from, to *SRTP) {
+				t.Helper()
+				var err error
+				if report, err = from.EncryptRTCP(nil, receiverReport); err != nil {
+					t.Fatal(err)
+				}
+				if _, err = to.DecryptRTCP(nil, report); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ours, theirs, other := key(), key(), key()
+			a := rekey(new(SRTP), ours, theirs)
+			b := rekey(new(SRTP), theirs, ours)
+			for _, seq := range []uint16{65534, 65535, 0} {
+				mustDecrypt(t, a, b, seq)
+				mustDecrypt(t, b, a, seq)
+				mustReport(a, b)
+				mustReport(b, a)
+			}
+
+			hears := rekey(a, ours, other) // a new key for what is received alone
+			mustDecrypt(t, hears, b, 1)
+			mustReport(hears, b)
+			far := rekey(new(SRTP), other, ours)
+			mustDecrypt(t, far, hears, 1)
+			mustReport(far, hears)
+
+			seen, err := b.EncryptRTP(nil, rtpPacket(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = a.DecryptRTP(nil, seen); err != nil {
+				t.Fatal(err)
+			}
+			mustReport(b, a)
+			says := rekey(a, other, theirs) // for what is sent alone
+			mustDecrypt(t, b, says, 2)
+			mustReport(b, says)
+			if _, err := says.DecryptRTP(nil, seen); !errors.Is(err, ErrSRTP) {
+				t.Errorf("replay: %v", err)
+			}
+			far = rekey(new(SRTP), theirs, other)
+			mustDecrypt(t, says, far, 2)
+			mustReport(says, far)
+
+			if _, err := a.Rekey(ours, SRTPKey{Profile: p}); !errors.Is(err, ErrSRTPKey) {
+				t.Errorf("no key: %v", err)
+			}
+		})
+	}
+}
+
 func TestSRTPKeysAreNotPrinted(t *testing.T) {
 	key := SRTPKey{AES_CM_128_HMAC_SHA1_80, []byte("0123456789abcdefghijklmnopqrst")}
 	var logged bytes.Buffer
