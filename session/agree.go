@@ -17,8 +17,13 @@ import (
 // [Session.Update]. With Secure it has keys for each suite there is, the same
 // ones each time.
 func (s *Session) Describe() (*Description, error) {
+	return s.describe(s.RemoteAddr(), s.RemoteVideo())
+}
+
+// describe is Describe for a far end that is at the first address that can be used.
+func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 	d := &Description{ID: rand.Uint64() >> 1}
-	host := s.advertised()
+	host := s.advertised(far)
 	if s.leg != nil {
 		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
 		d.Codecs = s.audio.Receive
@@ -57,26 +62,32 @@ func (l *leg) offeredKeys() (_ []Crypto, err error) {
 	return l.crypto, err
 }
 
-// advertised returns the address at which the far end finds us.
-func (s *Session) advertised() netip.Addr {
+// advertised returns the address at which a far end finds us.
+func (s *Session) advertised(far []netip.AddrPort) netip.Addr {
 	if s.config.Advertise.IsValid() {
 		return s.config.Advertise
 	}
-	local, remote := s.LocalAddr().Addr(), s.RemoteAddr()
+	local := s.LocalAddr().Addr()
 	if s.leg == nil {
-		local, remote = s.LocalVideo().Addr(), s.RemoteVideo()
+		local = s.LocalVideo().Addr()
 	}
 	if !local.IsUnspecified() {
 		return local
 	}
-	// Nothing is sent: the system only says which of its addresses it would use.
-	far := "192.0.2.1:9"
-	if remote.IsValid() {
-		far = remote.String()
+	network := "udp"
+	if local.Is4() { // and nothing else
+		network = "udp4"
 	}
-	if c, err := net.Dial("udp", far); err == nil {
-		defer c.Close()
-		return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	// Nothing is sent: the system only says which of its addresses it would use.
+	internet := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 9)
+	for _, a := range append(far, internet) {
+		if !a.IsValid() || a.Addr().IsUnspecified() {
+			continue
+		}
+		if c, err := net.Dial(network, a.String()); err == nil {
+			defer c.Close()
+			return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+		}
 	}
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
@@ -111,7 +122,11 @@ func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session,
 			s, answer = nil, nil
 		}
 	}()
-	local, err := s.Describe()
+	far := []netip.AddrPort{offer.Addr}
+	if offer.Video != nil {
+		far = append(far, offer.Video.Addr)
+	}
+	local, err := s.describe(far...)
 	if err != nil {
 		return s, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -243,6 +244,59 @@ func TestReofferWithAnotherKey(t *testing.T) {
 	rtcp(yBefore, xAfter)
 	rtp(xAfter, yAfter, 0)
 	rtcp(xAfter, yAfter)
+}
+
+// Without an address of its own, an answer has the one that leads to where the offer
+// says that the far end is.
+func TestAnswerLeadsToTheOffer(t *testing.T) {
+	film := &VideoConfig{Codecs: []codec.Params{vp8}}
+	answer := func(c Config, audio, video string) netip.Addr {
+		t.Helper()
+		text := "v=0\no=- 1 1 IN IP4 192.0.2.2\ns=-\nt=0 0\n"
+		if audio != "" {
+			text += "m=audio 7628 RTP/AVP 0\nc=IN " + audio + "\n"
+		}
+		if video != "" {
+			text += "m=video 7630 RTP/AVP 96\nc=IN " + video + "\na=rtpmap:96 VP8/90000\n"
+		}
+		offer, err := ParseDescription([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, answer, err := OpenAnswer(t.Context(), &c, offer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		return answer.host()
+	}
+	// 192.0.2.1 stands for the internet.
+	internet := answer(Config{}, "IP4 192.0.2.1", "")
+	four, six := netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()
+	if c, err := net.Dial("udp", "[::1]:9"); err == nil {
+		c.Close()
+	} else { // no such address to answer with
+		six = internet
+	}
+	elsewhere := netip.MustParseAddr("198.51.100.1")
+	for name, tt := range map[string]struct {
+		config       Config
+		audio, video string
+		want         netip.Addr
+	}{
+		"IPv4":              {Config{}, "IP4 127.0.0.1", "", four},
+		"IPv6":              {Config{}, "IP6 ::1", "", six},
+		"IPv6, IPv4 only":   {Config{Local: netip.MustParseAddrPort("0.0.0.0:0")}, "IP6 ::1", "", internet},
+		"video":             {Config{Video: film}, "", "IP6 ::1", six},
+		"audio on hold":     {Config{Audio: &AudioConfig{}, Video: film}, "IP4 0.0.0.0", "IP6 ::1", six},
+		"all on hold":       {Config{}, "IP4 0.0.0.0", "", internet},
+		"one local address": {Config{Local: local}, "IP6 ::1", "", four},
+		"advertised":        {Config{Advertise: elsewhere}, "IP6 ::1", "", elsewhere},
+	} {
+		if got := answer(tt.config, tt.audio, tt.video); got != tt.want {
+			t.Errorf("%s: answered with %v, want %v", name, got, tt.want)
+		}
+	}
 }
 
 func TestSecureNeedsKeys(t *testing.T) {

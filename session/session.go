@@ -52,8 +52,8 @@ type Config struct {
 	Ports      *transport.Ports // where the local port is from; nil: wherever one is free
 
 	// Advertise is the address that [Session.Describe] tells the far end; zero:
-	// that of Local or, if that is all addresses, the one that leads to the
-	// internet.
+	// that of Local or, if that is all addresses, the one that leads to the far
+	// end, or to the internet while it is not known.
 	Advertise netip.Addr
 
 	Latch   transport.LatchMode // whom to hear; zero value: the address of Remote, or without that the first who sends
