@@ -96,7 +96,8 @@ func (s *Session) advertised(far []netip.AddrPort) netip.Addr {
 // Of c, Remote, RemoteRTCP and SRTP are not used: the offer tells them, of the
 // video too. It takes an encrypted offer whether or not c.Secure is set, and no
 // other one if it is. What only one end has is turned down; it keeps its ports, so
-// that another offer may add it. The error is that of [Open] or [Answer].
+// that another offer may add it, encrypted if the first one was. The error is that of
+// [Open] or [Answer].
 func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session, answer *Description, err error) {
 	config := Config{}
 	if c != nil {
@@ -109,9 +110,12 @@ func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session,
 		config.Video = &video
 	}
 	audio := path{mux: config.Mux && offer.Mux, secure: config.Secure || len(offer.Crypto) > 0}
-	video := path{mux: config.Mux, secure: config.Secure}
+	video := path{mux: config.Mux, secure: audio.secure}
 	if v := offer.Video; v != nil {
 		video = path{mux: config.Mux && v.Mux, secure: config.Secure || len(v.Crypto) > 0}
+		if !offer.hasAudio() {
+			audio.secure = video.secure
+		}
 	}
 	if s, err = prepare(ctx, &config, audio, video); err != nil {
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -201,6 +202,65 @@ func TestVideoReoffer(t *testing.T) {
 	}
 	if err != io.EOF {
 		t.Errorf("after the goodbye: %v", err)
+	}
+}
+
+// What the first offer lacks can be added as the first offer was: encrypted to what
+// is encrypted, and not otherwise.
+func TestAddedMediumIsEncryptedLikeTheFirst(t *testing.T) {
+	crypto := func() []Crypto {
+		c, err := NewCrypto()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	addr := netip.MustParseAddrPort("127.0.0.1:7628")
+	for _, first := range []string{"audio", "video"} {
+		for _, secure := range []bool{true, false} {
+			all := Description{Addr: addr, Codecs: []codec.Params{pcmu}, Video: &VideoDescription{Addr: addr, Codecs: []codec.Params{vp8}}}
+			if secure {
+				all.Crypto, all.Video.Crypto = crypto(), crypto()
+			}
+			offer := all
+			if first == "audio" {
+				offer.Video = nil
+			} else {
+				offer = Description{Video: all.Video}
+			}
+			c := Config{Local: local, Audio: &AudioConfig{}, Video: &VideoConfig{Codecs: []codec.Params{vp8}}}
+			s, _, err := OpenAnswer(t.Context(), &c, &offer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for _, added := range []bool{true, false} {
+				next := all
+				video := *all.Video
+				next.Video = &video
+				keys := &video.Crypto
+				if first == "video" {
+					keys = &next.Crypto
+				}
+				if *keys = nil; added {
+					*keys = crypto()
+				}
+				ours, err := s.Describe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer, agreed, err := Answer(pass(t, &next), ours)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Update(agreed); err != nil {
+					t.Errorf("%s first, encrypted: %v; the other encrypted: %v: %v", first, secure, added, err)
+				}
+				if both := answer.hasAudio() && answer.Video != nil; both != (secure == added) {
+					t.Errorf("%s first, encrypted: %v; the other encrypted: %v; both are taken: %v", first, secure, added, both)
+				}
+			}
+		}
 	}
 }
 
