@@ -284,7 +284,7 @@ func free(codecs []codec.Params, payloadType uint8) bool {
 
 // events returns the format of telephone events that is to be added to codecs.
 func (c *AudioConfig) events(codecs []codec.Params) (codec.Params, bool) {
-	if _, ok := find(codecs, telephoneEvent, 0); ok || c.DTMF < 0 || c.DTMF > 127 {
+	if slices.ContainsFunc(codecs, isEvent) || c.DTMF < 0 || c.DTMF > 127 {
 		return codec.Params{}, false
 	}
 	pt := uint8(cmp.Or(c.DTMF, 101))

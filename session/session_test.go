@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -171,6 +172,36 @@ func until(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within %v: %s", patience, what)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestTelephoneEvents(t *testing.T) {
+	event := func(payloadType uint8, name string, rate int) codec.Params {
+		return codec.Params{Name: name, PayloadType: payloadType, ClockRate: rate, Channels: 1, FMTP: "0-16"}
+	}
+	opus := codec.Params{Name: "opus", PayloadType: 111, ClockRate: 48000, Channels: 2}
+	taken := codec.Params{Name: "PCMA", PayloadType: 101, ClockRate: 8000}
+	for name, tt := range map[string]struct {
+		config AudioConfig
+		want   []codec.Params
+		sent   uint8 // of want; 0: none
+	}{
+		"none":               {AudioConfig{}, []codec.Params{event(101, "telephone-event", 8000)}, 101},
+		"none, 101 is taken": {AudioConfig{Codecs: []codec.Params{pcmu, taken}}, []codec.Params{event(102, "telephone-event", 8000)}, 102},
+		"none, opus":         {AudioConfig{Codecs: []codec.Params{opus}, DTMF: 96}, []codec.Params{event(96, "telephone-event", 48000)}, 96},
+		"none, nor wanted":   {AudioConfig{DTMF: -1}, nil, 0},
+		"one":                {AudioConfig{Codecs: []codec.Params{pcmu, event(96, "Telephone-Event", 8000)}}, []codec.Params{event(96, "Telephone-Event", 8000)}, 96},
+		"one, and a number":  {AudioConfig{Codecs: []codec.Params{pcmu, event(96, "telephone-event", 8000)}, DTMF: 97}, []codec.Params{event(96, "telephone-event", 8000)}, 96},
+		"one beside opus":    {AudioConfig{Codecs: []codec.Params{opus, event(96, "telephone-event", 8000)}}, []codec.Params{event(96, "telephone-event", 8000)}, 96},
+	} {
+		p, err := tt.config.parley()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(slices.Clone(p.Receive), func(p codec.Params) bool { return !isEvent(p) })
+		if !slices.Equal(got, tt.want) || p.Event.PayloadType != tt.sent {
+			t.Errorf("%s: %q, of which %d is sent", name, formats(got), p.Event.PayloadType)
+		}
 	}
 }
 
