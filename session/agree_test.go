@@ -299,6 +299,55 @@ func TestAnswerLeadsToTheOffer(t *testing.T) {
 	}
 }
 
+// RTCP on one port is offered and turned down. To a far end that is learnt it goes to
+// the port after that of RTP, in audio and video; and to the same one if another offer
+// is taken.
+func TestMuxTurnedDown(t *testing.T) {
+	s := open(t, Config{
+		Local: local, Mux: true, Latch: transport.LatchSymmetric,
+		Audio: &AudioConfig{}, Video: &VideoConfig{Codecs: []codec.Params{vp8}},
+	})
+	for i, mux := range []bool{false, true} {
+		offer, err := s.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), 7000+4*uint16(i))
+		agreed, err := Agree(offer, &Description{
+			Addr: said, Codecs: []codec.Params{pcmu}, Mux: mux,
+			Video: &VideoDescription{Addr: said, Codecs: []codec.Params{vp8}, Mux: mux},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Update(agreed); err != nil {
+			t.Fatal(err)
+		}
+		rtp := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.3"), 8000)
+		want := remote{rtp, netip.AddrPortFrom(rtp.Addr(), 8001)}
+		if mux {
+			want.rtcp = rtp
+		}
+		// A source that proves itself, by a clock of its own.
+		for name, l := range map[string]*leg{"audio": s.leg, "video": s.video} {
+			at := time.Now().Add(time.Minute) // past what is left of the last one
+			l.mu.Lock()
+			for n := range 4 {
+				l.latch.RTP(at.Add(time.Duration(n)*20*time.Millisecond), rtp, transport.LatchHeader{
+					PayloadType: l.formats[0].PayloadType,
+					Seq:         uint16(n),
+					Timestamp:   uint32(n * l.formats[0].ClockRate / 50),
+				})
+			}
+			l.follow()
+			l.mu.Unlock()
+			if got := *l.remote.Load(); got != want {
+				t.Errorf("%s, mux %v: sent to %v and %v, want %v and %v", name, mux, got.rtp, got.rtcp, want.rtp, want.rtcp)
+			}
+		}
+	}
+}
+
 func TestSecureNeedsKeys(t *testing.T) {
 	x := open(t, Config{Local: local})
 	offer, err := x.Describe()

@@ -97,10 +97,10 @@ func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error)
 		AllowLoopback: !c.Local.Addr().IsValid() || c.Local.Addr().IsUnspecified() || c.Local.Addr().IsLoopback(),
 	})
 	l.setCodecs(receive)
+	l.mux.Store(p.mux)
 	if c.Remote.IsValid() {
 		l.setRemote(c.Remote, c.RemoteRTCP)
 	}
-	l.mux.Store(p.mux)
 	// An offer of one port for both may be turned down.
 	one := p.mux && c.Remote.IsValid()
 	if l.pair, err = transport.Listen(transport.ListenConfig{Local: c.Local, Ports: c.Ports, Mux: one}); err != nil {
@@ -164,6 +164,7 @@ func (l *leg) format(payloadType uint8) codec.Params {
 func (l *leg) setRemote(rtp, rtcp netip.AddrPort) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.latch.SetMux(l.mux.Load())
 	l.latch.SetSignalled(time.Now(), rtp, rtcp)
 	l.waiting = nil
 	l.follow()

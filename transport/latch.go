@@ -159,6 +159,10 @@ func (l *Latch) Reset(config LatchConfig) {
 	*l = Latch{config: config}
 }
 
+// SetMux changes Mux of [LatchConfig] for the next call of SetSignalled, and for what
+// is learnt from now on: what was offered may be turned down.
+func (l *Latch) SetMux(mux bool) { l.config.Mux = mux }
+
 // leaving is how long after a new signalled address the source before it is not
 // learnt again: it may go on until it hears that it was replaced.
 const leaving = 2 * time.Second

@@ -265,6 +265,28 @@ func TestLatchRTCP(t *testing.T) {
 	wantRemote(t, l, port(public, 65535), nowhere)
 }
 
+// One port for both was offered and is turned down, or the other way round: where
+// RTCP goes follows what is agreed.
+func TestLatchSetMux(t *testing.T) {
+	for _, mux := range []bool{false, true} {
+		l := NewLatch(LatchConfig{Mode: LatchSymmetric, Mux: !mux})
+		rtcp := func(a netip.AddrPort) netip.AddrPort {
+			if mux {
+				return a
+			}
+			return port(a, int(a.Port())+1)
+		}
+		l.SetMux(mux)
+		l.SetSignalled(epoch, signalled, nowhere)
+		wantRemote(t, l, signalled, rtcp(signalled))
+		stream(l, epoch, public, newVoice(1), 4)
+		wantRemote(t, l, public, rtcp(public))
+		if d := l.RTCP(after(ms(80)), port(public, 32000)); d != (Decision{Deliver: true, Moved: !mux}) {
+			t.Errorf("mux %v: RTCP from another port: %+v", mux, d)
+		}
+	}
+}
+
 // Streams whose packets do not come one by one are learnt too.
 func TestLatchLearnsUnevenStreams(t *testing.T) {
 	type packet struct {
