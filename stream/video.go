@@ -378,8 +378,9 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 	var data []byte
 	var info payload.VideoInfo
 	err := codec.ErrPayload
-	if h.begins && !h.broken && first != nil {
-		data, info, err = r.formats[h.kind].format.AppendFrame(f.Data[:0], r.payloads)
+	format := r.formats[h.kind].format // nil: of a codec that is no more
+	if h.begins && !h.broken && first != nil && format != nil {
+		data, info, err = format.AppendFrame(f.Data[:0], r.payloads)
 	}
 	given := false
 	switch {

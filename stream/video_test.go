@@ -303,6 +303,28 @@ func TestVideoOddities(t *testing.T) {
 	}
 }
 
+// A frame whose codec is no more when the next one shows that it has ended is
+// broken.
+func TestVideoCodecGoesInMidFrame(t *testing.T) {
+	c := newCamera(t, VideoReceiverConfig{})
+	c.push(0, c.shoot('k', 2)...)
+	c.wantSeen(0, "0k16x16")
+	c.push(33*ms, c.shoot('p', 2)[0])
+	other := vp8
+	other.PayloadType = 98
+	if err := c.r.SetCodecs([]codec.Params{other}); err != nil {
+		t.Fatal(err)
+	}
+	c.seq--
+	key := c.shoot('k', 1)[0]
+	key.PayloadType = 98
+	c.push(66*ms, key)
+	c.wantSeen(66*ms, "2k16x16")
+	if s := c.stats(); s.Broken != 1 || s.Frames != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Times follow the timestamps, which need not ascend, across the wrap.
 func TestVideoTimes(t *testing.T) {
 	c := newCamera(t, VideoReceiverConfig{})
