@@ -217,17 +217,18 @@ func (r *VideoReceiver) store(p *jitter.Packet) Verdict {
 		return TooLate
 	}
 	evicted := r.buffer.Evicted
-	switch r.buffer.Push(p) {
+	v := r.buffer.Push(p)
+	if n := r.buffer.Evicted - evicted; n > 0 { // even if there was no room in the end
+		r.stats.Discarded += n
+		r.lose(p.Arrival) // all of the head, or each packet more would cost as much as all before
+	}
+	switch v {
 	case jitter.Late:
 		return TooLate
 	case jitter.Duplicate:
 		return DuplicateSeen
 	case jitter.Oversize:
 		return Malformed
-	}
-	if n := r.buffer.Evicted - evicted; n > 0 {
-		r.stats.Discarded += n
-		r.lose(p.Arrival) // all of the head, or each packet more would cost as much as all before
 	}
 	r.look()
 	return Accepted

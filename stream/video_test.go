@@ -367,6 +367,27 @@ func TestVideoOverflow(t *testing.T) {
 	}
 }
 
+// A packet that finds no room, although the begin of the frame was thrown away for
+// it, leaves no head of which packets are missing.
+func TestVideoOverflowOfTheHead(t *testing.T) {
+	c := newCamera(t, VideoReceiverConfig{MaxFrame: 500})
+	c.push(0, c.shoot('k', 2)...)
+	c.wantSeen(0, "0k16x16")
+	packets := c.shoot('p', 5)
+	for _, part := range []struct{ n, size int }{{0, 50}, {3, 450}, {4, 450}, {2, 200}, {1, 20}} {
+		p := packets[part.n]
+		p.Payload = append(p.Payload[:1], make([]byte, part.size-1)...)
+		p.Marker = part.n == 1
+		c.push(10*ms, p)
+	}
+	c.wantSeen(10*ms, "")
+	if s := c.stats(); s.Late != 2 || s.Discarded != 1 || s.Broken != 1 {
+		t.Errorf("%+v", s)
+	}
+	c.push(20*ms, c.shoot('k', 2)...)
+	c.wantSeen(20*ms, "2k16x16")
+}
+
 // Whatever is lost, copied and reordered: every frame that comes out is whole,
 // and all of those before it back to a key frame came out too. What is not lost
 // comes out, if it can be decoded.
