@@ -117,11 +117,9 @@ func (a *Audio) statsLocked(s *AudioStats) {
 func (v *Video) statsLocked(s *VideoStats) {
 	v.line.statsLocked(&s.LineStats, v.sender.Codec().ClockRate)
 	v.receiver.Stats(&s.VideoReceiverStats)
-	if v.direction.Sends() { // otherwise frames go by
-		sent := v.sentStats()
-		s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
-		s.FramesSent, s.KeyFramesSent = sent.Frames, sent.KeyFrames
-	}
+	sent := v.sentStats()
+	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
+	s.FramesSent, s.KeyFramesSent = sent.Frames, sent.KeyFrames
 	s.Queued = v.sender.Queued()
 	s.KeyframesWanted, s.Bandwidth = v.requests, v.bandwidth
 	s.Arrived, s.Missing = v.arrived, v.missing

@@ -61,11 +61,8 @@ func (v *Video) rename(_ time.Time, ssrc uint32, sequence uint16) {
 
 func (v *Video) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 	queued := v.sender.Queued()
+	v.sender.Hold(!v.direction.Sends())
 	b, ok := v.sender.AppendPacket(dst, now)
-	for ok && !v.direction.Sends() { // it goes by
-		v.sequence++
-		b, ok = v.sender.AppendPacket(dst, now)
-	}
 	if ok {
 		v.begun = true
 		v.sequence = binary.BigEndian.Uint16(b[len(dst)+2:]) + 1

@@ -99,7 +99,9 @@ type VideoSender struct {
 	count int
 	bytes int
 
-	under  bool      // the first frame of the queue is under way
+	under  bool // the first frame of the queue is under way
+	held   bool
+	unsent bool      // the frame under way goes by, since it began on hold
 	sent   int       // packets of it
 	all    int       // about as many it will be
 	start  time.Time // when it began
@@ -287,37 +289,48 @@ func (s *VideoSender) Next() time.Time {
 // AppendPacket appends the packet that is due at now to dst, and reports false if
 // there is none. To send all that is due, call it until then.
 func (s *VideoSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
-	s.align(now)
-	if next := s.Next(); next.IsZero() || next.After(now) {
-		return dst, false
-	}
-	q := &s.queue[s.first]
-	if !s.under && !s.begin(now, q) {
-		return dst, false
-	}
-	begin := len(dst)
-	dst = appendHeader(dst, rtp.Header{
-		PayloadType:    s.config.Codec.PayloadType,
-		SequenceNumber: s.seq,
-		Timestamp:      s.stamp(q.media),
-		SSRC:           s.config.SSRC,
-	})
-	dst, more := s.packetizer.AppendPayload(dst)
-	s.seq++
-	s.sent++
-	s.all = max(s.all, s.sent)
-	s.stats.Packets++
-	s.stats.Octets += int64(len(dst) - begin - headerSize)
-	if !more {
-		dst[begin+1] |= 0x80
-		s.stats.Frames++
-		if q.key {
-			s.stats.KeyFrames++
+	for {
+		s.align(now)
+		if next := s.Next(); next.IsZero() || next.After(now) {
+			return dst, false
 		}
-		s.pop()
+		q := &s.queue[s.first]
+		if !s.under && !s.begin(now, q) {
+			return dst, false
+		}
+		b := appendHeader(dst, rtp.Header{
+			PayloadType:    s.config.Codec.PayloadType,
+			SequenceNumber: s.seq,
+			Timestamp:      s.stamp(q.media),
+			SSRC:           s.config.SSRC,
+		})
+		b, more := s.packetizer.AppendPayload(b)
+		s.sent++
+		s.all = max(s.all, s.sent)
+		if !more {
+			s.pop()
+		}
+		if s.unsent {
+			continue
+		}
+		s.seq++
+		s.stats.Packets++
+		s.stats.Octets += int64(len(b) - len(dst) - headerSize)
+		if !more {
+			b[len(dst)+1] |= 0x80
+			s.stats.Frames++
+			if q.key {
+				s.stats.KeyFrames++
+			}
+		}
+		return b, true
 	}
-	return dst, true
 }
+
+// Hold begins or ends a hold. What is due on hold is not sent and takes no sequence
+// numbers (RFC 3550, section 5.1), but time goes on. A frame that is under way when a
+// hold begins is sent to its end, and one that is when the hold ends is not sent.
+func (s *VideoSender) Hold(on bool) { s.held = on }
 
 // begin begins to send the first frame of the queue.
 func (s *VideoSender) begin(now time.Time, q *queuedFrame) bool {
@@ -326,7 +339,7 @@ func (s *VideoSender) begin(now time.Time, q *queuedFrame) bool {
 		return false
 	}
 	due := s.due()
-	s.under, s.sent, s.start = true, 0, now
+	s.under, s.unsent, s.sent, s.start = true, s.held, 0, now
 	s.all = 1 + len(q.data)/s.config.MaxPayload
 	s.spread = 0
 	if !s.config.Immediate && !s.before.IsZero() {

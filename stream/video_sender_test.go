@@ -108,6 +108,53 @@ func TestVideoImmediate(t *testing.T) {
 	}
 }
 
+// What falls into a hold takes no numbers and is not counted, and a frame leaves as a
+// whole or not at all.
+func TestVideoHold(t *testing.T) {
+	s := newVideoSender(t, VideoSenderConfig{MaxPayload: 100, Queue: 104})
+	for n := range 104 { // of 20 packets, in groups at 0, 12 and 24 ms
+		if err := s.Write(videoBegin, filmed(time.Duration(n)*40*ms, n == 0, 1900)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seq := uint16(65534)
+	left := 0
+	now := time.Duration(0)
+	until := func(at time.Duration, want int) {
+		t.Helper()
+		for ; now <= at; now += ms {
+			for {
+				b, ok := s.AppendPacket(nil, videoBegin.Add(now))
+				if !ok {
+					break
+				}
+				var p rtp.Packet
+				if err := p.Unmarshal(b); err != nil || p.SequenceNumber != seq {
+					t.Fatalf("number %d, want %d, %v", p.SequenceNumber, seq, err)
+				}
+				seq++
+				left++
+			}
+		}
+		var st VideoSenderStats
+		if s.Stats(&st); left != want || st.Packets != int64(want) || st.Frames != int64(want/20) || st.KeyFrames != 1 ||
+			st.Octets < int64(want/20*1900) || st.Octets > int64(want)*100 {
+			t.Errorf("until %v: %d packets left, want %d: %+v", at, left, want, st)
+		}
+	}
+	until(41*ms, 20+8)
+	s.Hold(true)
+	until(53*ms, 20+16)
+	until(102*40*ms+13*ms, 40) // in the midst of the frame after 100 others
+	s.Hold(false)
+	until(103*40*ms-1, 40)
+	until(103*40*ms, 40+8)
+	until(5*time.Second, 60)
+	if s.Queued() != 0 {
+		t.Errorf("%d frames wait", s.Queued())
+	}
+}
+
 // With B-frames the clock is that of the order of decoding, and the timestamps
 // are those of the pictures.
 func TestVideoBFrames(t *testing.T) {
