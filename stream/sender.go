@@ -292,7 +292,7 @@ func (s *AudioSender) take(now time.Time) {
 	s.clock.timestamp += units
 	s.clock.next = s.clock.next.Add(length)
 	s.running = true
-	s.relay.on = false // its numbers are taken now
+	s.relay.on = false // its timestamps are taken now
 	s.pause.next = time.Time{}
 	if muted || len(s.coded) == 0 {
 		s.marker = true

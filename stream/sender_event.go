@@ -94,7 +94,7 @@ func (s *AudioSender) appendEvent(dst []byte, now time.Time) ([]byte, bool) {
 		if !ok {
 			return dst, false
 		}
-		s.marker, s.relay.on, s.pause.first = true, false, false
+		s.marker, s.pause.first = true, false
 		if s.config.Immediate && s.digits.Pending() == 0 {
 			s.clock.skip(now)
 		}

@@ -13,7 +13,8 @@ import (
 type relay struct {
 	on       bool // timeline is the one of the packets forwarded last, with nothing of the sender's own since
 	timeline uint64
-	seq      uint16
+	next     int64 // number behind the newest one, which gets that of the sender's next packet
+	first    int64 // lower ones would get numbers that stand for something else
 	stamp    uint32
 
 	origin  time.Time     // of the times in fastest
@@ -21,11 +22,15 @@ type relay struct {
 	fastest fastest
 }
 
+// maxStep is half the numbers of RTP: further apart, newer and older look the same.
+const maxStep = 1 << 15
+
 // leaveOut closes the gap that a packet leaves which is not forwarded, if it is the
 // next one. One that comes late stays a gap.
-func (r *relay) leaveOut(next uint16, p *Packet) {
-	if r.on && r.timeline == p.Timeline && uint16(p.Seq)+r.seq == next {
-		r.seq--
+func (r *relay) leaveOut(p *Packet) {
+	if r.on && r.timeline == p.Timeline && p.Seq == r.next {
+		r.next++
+		r.first = r.next
 	}
 }
 
@@ -53,8 +58,10 @@ const maxRelayed = 1000 * time.Hour
 // so that the far end sees the losses, the order and the pauses of the source.
 // After audio or digits of the sender's own they go on behind that. On hold, and
 // while a digit is sent, nothing is appended, and telephone events are left out if
-// the far end does not take them. The error wraps [audio.ErrFormat] if p is not of
-// the sender's codec.
+// the far end does not take them. What comes late from before the packet with which
+// the numbers went on, or before one that was left out, has no number of its own, and
+// is not appended either. The error wraps [audio.ErrFormat] if p is not of the sender's
+// codec.
 func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byte, error) {
 	payloadType := s.config.Codec.PayloadType
 	switch {
@@ -64,7 +71,7 @@ func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byt
 	case kindOf(p.Codec.Name) == comfort && p.Codec.Same(s.config.Noise):
 		payloadType = s.config.Noise.PayloadType
 	case kindOf(p.Codec.Name) == event, kindOf(p.Codec.Name) == comfort:
-		s.relay.leaveOut(s.seq, p)
+		s.relay.leaveOut(p)
 		return dst, nil
 	default:
 		return dst, fmt.Errorf("%w: packet is %s, the stream %s", audio.ErrFormat, p.Codec, s.config.Codec)
@@ -72,23 +79,27 @@ func (s *AudioSender) AppendForward(dst []byte, now time.Time, p *Packet) ([]byt
 	if s.muted(now) {
 		return dst, nil
 	}
+	r := &s.relay
 	marker, before := p.Marker, s.clock.timestamp
-	if !s.relay.on || s.relay.timeline != p.Timeline {
+	if !r.on || r.timeline != p.Timeline || p.Seq-r.next >= maxStep {
 		s.running = false
 		if s.clock.next.IsZero() {
 			s.clock.next = now
 			s.event.begin(&s.setup, now, s.clock.timestamp)
 		}
 		s.clock.skip(now)
-		s.relay = relay{on: true, timeline: p.Timeline, seq: s.seq - uint16(p.Seq), stamp: s.clock.timestamp - p.Timestamp}
+		*r = relay{on: true, timeline: p.Timeline, next: p.Seq, first: p.Seq, stamp: s.clock.timestamp - p.Timestamp}
 		marker = true
 	}
-	seq := uint16(p.Seq) + s.relay.seq
-	timestamp := p.Timestamp + s.relay.stamp
-	if int16(seq+1-s.seq) > 0 {
-		s.seq = seq + 1
+	if p.Seq < max(r.first, r.next-maxStep) {
+		return dst, nil
+	}
+	seq := s.seq + uint16(p.Seq-r.next)
+	timestamp := p.Timestamp + r.stamp
+	if p.Seq >= r.next {
+		s.seq, r.next = seq+1, p.Seq+1
 		step := unitsToTime(int64(int32(timestamp-s.clock.timestamp)), s.clock.rate)
-		s.clock.timestamp, s.clock.next, s.running = timestamp, s.relay.clock(now, step), false
+		s.clock.timestamp, s.clock.next, s.running = timestamp, r.clock(now, step), false
 		s.written.packet(p.Time, unitsToTime(int64(int32(timestamp-before)), s.clock.rate))
 	}
 	s.marker, s.pause.next, s.history.count = false, time.Time{}, 0

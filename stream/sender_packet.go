@@ -88,6 +88,7 @@ func (s *AudioSender) appendHeader(dst []byte, payloadType uint8, timestamp uint
 		SSRC:           s.config.SSRC,
 	})
 	s.seq++
+	s.relay.on = false
 	return dst
 }
 
