@@ -21,7 +21,7 @@ var ErrConfig = errors.New("stream: wrong configuration")
 // section 5.1).
 type SenderConfig struct {
 	Codec     codec.Params
-	PTime     time.Duration // audio in one packet, 1 ms to 1 s, rounded to whole samples; 0: 20 ms
+	PTime     time.Duration // audio in one packet, 1 ms to 1 s, rounded to samples, of G.722 pairs; 0: 20 ms
 	Queue     time.Duration // how much audio may wait, at most a minute; 0: 200 ms
 	Immediate bool          // send when there is audio for a packet, instead of on the media clock
 	Coded     bool          // take coded frames only, which needs no encoder
@@ -152,7 +152,11 @@ func (n *setup) encode(old *setup) error {
 		return err
 	}
 	n.frame = n.format.Samples(c.PTime)
-	if fc, ok := n.encoder.(codec.FrameCodec); ok && !fc.Takes(n.frame) {
+	fc, ok := n.encoder.(codec.FrameCodec)
+	if ok && !fc.Takes(n.frame) {
+		n.frame -= n.format.Channels // G.722 takes pairs
+	}
+	if ok && !fc.Takes(n.frame) {
 		return fmt.Errorf("%w: %s has no frames of %v", ErrConfig, c.Codec, c.PTime)
 	}
 	c.PTime = n.format.Duration(n.frame) // 20 ms at 11025 Hz are half a sample more

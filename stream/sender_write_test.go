@@ -66,6 +66,22 @@ func TestSenderPTimes(t *testing.T) {
 	}
 }
 
+// A packet time of an odd number of samples becomes one that G.722 has.
+func TestSenderOddPTimeOfG722(t *testing.T) {
+	n := newNear(t, SenderConfig{Codec: g722, PTime: 33300 * time.Microsecond, Queue: time.Second})
+	if want := 33250 * time.Microsecond; n.s.PTime() != want {
+		t.Errorf("ptime %v, want %v", n.s.PTime(), want)
+	}
+	n.mustWrite(3 * 532)
+	got := n.run(time.Second)
+	n.want(got, "0s 0 M", "33.25ms 266", "66.5ms 532")
+	for i, p := range got {
+		if len(p.Payload) != 266 {
+			t.Errorf("packet %d: %d bytes", i, len(p.Payload))
+		}
+	}
+}
+
 // Ten seconds that are written at once leave on the media clock.
 func TestSenderWholeFile(t *testing.T) {
 	n := newNear(t, SenderConfig{Codec: pcmu, Queue: 10 * time.Second})

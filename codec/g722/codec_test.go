@@ -29,6 +29,9 @@ func TestRegistered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if f := e.(codec.FrameCodec); !f.Takes(532) || f.Takes(533) {
+		t.Error("does not take pairs")
+	}
 	payload, err := e.Encode(nil, make([]int16, 320))
 	if len(payload) != 160 || err != nil {
 		t.Fatalf("Encode = %d bytes, %v, want 160", len(payload), err)

@@ -59,6 +59,9 @@ func (e *Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return dst, nil
 }
 
+// Takes implements [codec.FrameCodec].
+func (*Encoder) Takes(n int) bool { return n%2 == 0 }
+
 func (e *Encoder) encode(out []byte, pcm []int16) {
 	var x [history + 2*block]int32
 	copy(x[:], e.past[:])
