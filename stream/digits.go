@@ -50,8 +50,7 @@ func (r *AudioReceiver) acceptEvent(p *jitter.Packet, d *decoding) Verdict {
 	r.digits.heard = true
 	err := d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload)
 	if r.queue != nil {
-		r.enqueue(p, d)
-		return Accepted
+		return r.enqueue(p, d)
 	}
 	p.Payload = nil
 	v := r.store(p, d)

@@ -53,7 +53,11 @@ func (r *AudioReceiver) divert(p *jitter.Packet, d *decoding) Verdict {
 		r.digits.heard = true
 		d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload) //nolint:errcheck // who takes it judges it
 	}
-	r.taken = r.coded(p, d)
+	packet, ok := r.coded(p, d)
+	if !ok {
+		return TooLate
+	}
+	r.taken = packet
 	r.diversion.Take(&r.taken)
 	r.taken.Payload = nil
 	return Accepted

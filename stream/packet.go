@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"time"
 
 	"github.com/parley-media/parley/codec"
@@ -36,6 +37,7 @@ type omitted struct {
 	newest   int64 // number of a coded packet or an omission
 	first    int64 // of the last omissions in a row
 	before   int64 // omissions before these
+	oldest   int64 // number for which what was omitted before it is known: first of the row before
 	all      int64
 }
 
@@ -49,22 +51,23 @@ func (o *omitted) add(seq int64, timeline uint64) {
 		return
 	}
 	if seq != o.first+o.all-o.before {
-		o.first, o.before = seq, o.all
+		o.oldest, o.first, o.before = o.first, seq, o.all
 	}
 	o.all++
 	o.newest = seq
 }
 
-// number returns the number to pass a packet on with.
-func (o *omitted) number(seq int64, timeline uint64) int64 {
+// number returns the number to pass a packet on with. It reports false for one that
+// comes so late that its number is not known any more.
+func (o *omitted) number(seq int64, timeline uint64) (n int64, ok bool) {
 	if o.timeline != timeline {
-		*o = omitted{timeline: timeline, newest: seq}
+		*o = omitted{timeline: timeline, newest: seq, first: math.MinInt64, oldest: math.MinInt64}
 	}
 	o.newest = max(o.newest, seq)
 	if seq < o.first {
-		return seq - o.before
+		return seq - o.before, seq >= o.oldest
 	}
-	return seq - o.all
+	return seq - o.all, true
 }
 
 // set copies q into p, reusing the memory of p.Payload.

@@ -282,8 +282,7 @@ func (r *AudioReceiver) accept(p *jitter.Packet, d *decoding) Verdict {
 	}
 	r.place(p, d)
 	if r.queue != nil {
-		r.enqueue(p, d)
-		return Accepted
+		return r.enqueue(p, d)
 	}
 	return r.store(p, d)
 }
@@ -301,23 +300,29 @@ func (r *AudioReceiver) place(p *jitter.Packet, d *decoding) {
 	}
 }
 
-func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) {
-	packet := r.coded(p, d)
+func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) Verdict {
+	packet, ok := r.coded(p, d)
+	if !ok {
+		return TooLate
+	}
 	r.queue.Push(&packet)
+	return Accepted
 }
 
-// coded returns a packet with its place on the timeline as one that stays coded.
-func (r *AudioReceiver) coded(p *jitter.Packet, d *decoding) Packet {
+// coded returns a packet with its place on the timeline as one that stays coded. It
+// reports false if no number is left for it.
+func (r *AudioReceiver) coded(p *jitter.Packet, d *decoding) (Packet, bool) {
+	seq, ok := r.omitted.number(p.Seq, r.line.id)
 	return Packet{
 		Codec:     d.params,
 		Timeline:  r.line.id,
-		Seq:       r.omitted.number(p.Seq, r.line.id),
+		Seq:       seq,
 		Timestamp: p.Timestamp,
 		Marker:    p.Marker,
 		Arrival:   p.Arrival,
 		Time:      p.Time + r.offset,
 		Payload:   p.Payload,
-	}
+	}, ok
 }
 
 // store puts a packet with its place on the timeline into the buffer.
