@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/video"
 )
@@ -16,8 +15,9 @@ import (
 //
 // Pictures stay coded. They go on whole, as soon as they are: what is lost on one side
 // is repaired on that side, and the other one never sees a broken picture. When the
-// far end of dst wants a key frame, that of src is asked for one. While the two use
-// different codecs, which an update of either may change, nothing is sent.
+// far end of dst wants a key frame, that of src is asked for one. Pictures of another
+// codec than the one that dst sends are left out: an update, or the far end of src,
+// may change it.
 func CopyVideo(ctx context.Context, dst, src *Video) error {
 	defer dst.call.watch(ctx)()
 	defer src.call.watch(ctx)()
@@ -34,23 +34,8 @@ func CopyVideo(ctx context.Context, dst, src *Video) error {
 		if !f.Key && dst.KeyframeRequested() {
 			src.RequestKeyframe()
 		}
-		if !src.heardCodec().Same(dst.Codec()) {
-			continue
-		}
 		if err := dst.writeFrame(ctx, &f); err != nil && !errors.Is(err, payload.ErrFrame) {
 			return err
 		}
 	}
-}
-
-// heardCodec returns the format of what was received last.
-func (v *Video) heardCodec() codec.Params {
-	v.call.mu.Lock()
-	defer v.call.mu.Unlock()
-	for _, p := range v.codecs {
-		if p.PayloadType == v.described.payloadType {
-			return p
-		}
-	}
-	return codec.Params{}
 }

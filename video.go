@@ -128,7 +128,8 @@ func (v *Video) Codec() codec.Params {
 // of f.Data. It blocks until there is one. A reader that falls behind by 64
 // frames or 8 MiB goes on at a key frame. A key frame of H.264 for which the far
 // end has stated the parameter sets in its description only
-// (sprop-parameter-sets) has them ahead.
+// (sprop-parameter-sets) has them ahead. Its Codec is that of the frame: the far end
+// may use any that the call receives, and change it in mid-call.
 //
 // Its Time is on one timeline with that of [Audio.ReadFrame]. A recorder writes
 // both at their Time. A frame comes as soon as it is whole, and its sound is given
@@ -158,8 +159,8 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 // queue is full: 16 frames or 8 MiB. While the direction does not let this end
 // send, frames go by unsent; before the call is connected they leave and are lost.
 //
-// The error wraps [payload.ErrFrame] if f cannot be sent with the call's codec. It
-// is [os.ErrDeadlineExceeded] after the write deadline, and an [*EndError] after
+// The error wraps [payload.ErrFrame] if f is of another codec than [Video.Codec], or
+// cannot be sent with that: the frame is left out, and the next one may go. It is [os.ErrDeadlineExceeded] after the write deadline, and an [*EndError] after
 // the end of the call or of the line.
 func (v *Video) WriteFrame(f *video.Frame) error { return v.writeFrame(context.Background(), f) }
 

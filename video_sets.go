@@ -55,7 +55,7 @@ func (d *describedSets) set(codecs []codec.Params) {
 
 // complete completes a frame of the source.
 func (d *describedSets) complete(source uint32, f *video.Frame) {
-	if len(d.byType) == 0 {
+	if len(d.byType) == 0 || !f.Fits("H264") {
 		return
 	}
 	if source != d.source {

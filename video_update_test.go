@@ -1,15 +1,18 @@
 package parley
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
 )
@@ -206,6 +209,60 @@ func TestAgreedFeedback(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A far end that changes its codec among those that were agreed tells nobody. Each
+// frame says which one it is, and only those that fit go on to another line.
+func TestVideoNamesItsCodec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h264 := codec.Params{Name: "H264", PayloadType: 98, ClockRate: 90000, FMTP: "packetization-mode=1"}
+		x, y := videoPair(t, VideoConfig{}, nil, nil)
+		to, watcher := videoPair(t, VideoConfig{}, nil, nil)
+		if err := y.Update(nil, &VideoUpdate{Receive: []codec.Params{vp8, h264}}); err != nil {
+			t.Fatal(err)
+		}
+		var read sync.WaitGroup
+		seen := 0
+		read.Go(func() {
+			var f video.Frame
+			for ; y.Video().ReadFrame(&f) == nil; seen++ {
+				want := [...]string{"VP8", "H264", "VP8"}[seen/30]
+				if n := f.Data[len(f.Data)-1]; f.Codec != want || int(n) != seen || f.Key != (seen%30 == 0) {
+					t.Errorf("frame %d is %d of %q, want %q; key frame: %v", seen, n, f.Codec, want, f.Key)
+				}
+				if err := to.Video().WriteFrame(&f); errors.Is(err, payload.ErrFrame) != (want == "H264") {
+					t.Errorf("frame %d: %v", seen, err)
+				}
+			}
+		})
+		for n := range 90 {
+			key, send := n%30 == 0, [...]codec.Params{vp8, h264, vp8}[n/30]
+			f := picture(n, key, 600)
+			if send == h264 {
+				unit := append(bytes.Repeat([]byte{0x88}, 500), byte(n))
+				if f.Data = append([]byte{0, 0, 0, 1, 0x41}, unit...); key {
+					f.Data = append([]byte{0, 0, 0, 1, 0x67, 66, 192, 30, 0xda, 0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65}, unit...)
+				}
+			}
+			if key {
+				if err := x.Update(nil, &VideoUpdate{Send: send}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := x.Video().WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second / 30)
+		}
+		time.Sleep(time.Second)
+		x.Close()
+		read.Wait()
+		time.Sleep(time.Second)
+		var s Stats
+		if watcher.Stats(&s); seen != 90 || s.Video.Frames != 60 || s.Video.Codec != "VP8" {
+			t.Errorf("%d frames seen, and by the watcher %+v", seen, s.Video)
+		}
+	})
 }
 
 // Another format in mid-call goes on with the numbers of the one before, and

@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -27,13 +28,15 @@ const (
 	dark    = 2 * time.Second // without pictures, after which there is nobody to be shown
 )
 
-// lookLocked finds out who sends pictures: a line alone does not say so.
+// lookLocked finds out who sends pictures, and in which codec: a line alone does not
+// say so.
 func (r *Room) lookLocked(at time.Duration) {
 	for _, m := range r.members {
 		if m.video == nil {
 			continue
 		}
 		m.video.Stats(&r.stats)
+		m.codec = cmp.Or(r.stats.Codec, m.codec)
 		if r.stats.Received > m.received {
 			m.received, m.filmed, m.films = r.stats.Received, at, true
 		} else if at-m.filmed > dark {

@@ -19,9 +19,9 @@ type member struct {
 	hears chan *audio.Frame // what was mixed and not sent yet
 	spare chan *audio.Frame
 	film  *video.Relay // of the video
-	codec string
 
 	// Guarded by the room.
+	codec       string        // of what the video shows
 	power, loud float64       // of the last frame, and on the average of late
 	received    int64         // packets of pictures
 	filmed      time.Duration // when there were more of them than before

@@ -3,7 +3,6 @@ package conference
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 type Show struct {
 	sound    *audio.Relay // nil: none
 	pictures *video.Relay // nil: none
-	codec    string       // of the pictures
 }
 
 // NewShow returns the show of a call, whose media nobody else must read until Close.
@@ -29,7 +27,7 @@ func NewShow(c *parley.Call) *Show {
 		s.sound = audio.NewRelay(a, audio.RelayConfig{})
 	}
 	if v := c.Video(); v != nil {
-		s.pictures, s.codec = video.NewRelay(v, video.RelayConfig{}), v.Codec().Name
+		s.pictures = video.NewRelay(v, video.RelayConfig{})
 	}
 	return s
 }
@@ -49,7 +47,7 @@ func (s *Show) Close() error {
 
 // Watch sends the show to a call, live, in pictures that begin at a key frame, until
 // the show, the call or ctx ends. Sound is coded for each who watches, pictures are
-// passed on as they are, if the call has their codec. A call that is slow loses frames
+// passed on as they are, while the call sends their codec. A call that is slow loses frames
 // and harms nobody. The error is why a line has failed.
 //
 // A call may watch one show after another.
@@ -71,7 +69,7 @@ func (s *Show) Watch(ctx context.Context, c *parley.Call) error {
 	if a := c.Audio(); a != nil && s.sound != nil {
 		start(func() error { return s.play(ctx, a, t) })
 	}
-	if v := c.Video(); v != nil && s.pictures != nil && strings.EqualFold(v.Codec().Name, s.codec) {
+	if v := c.Video(); v != nil && s.pictures != nil {
 		start(func() error { return s.film(ctx, v, t) })
 	}
 	lines.Wait()

@@ -16,8 +16,10 @@ import (
 // RecorderConfig describes a [Recorder]. Its zero value will do.
 type RecorderConfig struct {
 	// Error, if it is not nil, is told at once when the file cannot be written any
-	// more, and when a source ends in another error than [io.EOF]. It is called by
-	// the goroutine that found out, and must not close the recorder itself.
+	// more, when a source ends in another error than [io.EOF], and of the first that a
+	// track leaves out because it is of another codec, which wraps
+	// [errors.ErrUnsupported]. It is called by the goroutine that found out, and must
+	// not close the recorder itself.
 	Error func(error)
 }
 
@@ -80,6 +82,7 @@ type Recorder struct {
 	wav        *wavMixer
 	err        error // the first one of the output
 	told       bool
+	notice     error // that is to be told when the lock is released
 	closed     bool
 
 	sources map[*recorderSource]struct{}
@@ -281,7 +284,8 @@ func (r *Recorder) failLocked(err error) error {
 
 // unlock releases the lock, and tells of an error that nobody knows yet.
 func (r *Recorder) unlock() {
-	var err error
+	err := r.notice
+	r.notice = nil
 	if r.err != nil && !r.told {
 		r.told, err = true, r.err
 	}

@@ -1,9 +1,11 @@
 package file_test
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -189,6 +191,100 @@ func TestRecordCall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the far end sends in other codecs for a while is not in the file, which is told
+// once for each track, and the recording goes on when it comes back to those before.
+func TestRecordOtherCodecs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, opusCodec)
+		before := x.Video().Codec()
+		other := codec.Params{Name: "H264", PayloadType: 98, ClockRate: 90000, FMTP: "packetization-mode=1"}
+		err := y.Update(&parley.AudioUpdate{Receive: []codec.Params{opusCodec, pcmu}}, &parley.VideoUpdate{Receive: []codec.Params{before, other}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		var told []error
+		r, path := recorder(t, "a.webm", file.RecorderConfig{Error: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, err)
+		}})
+		_, videos, err := r.AddCall(y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 450 { // 9 s, of which the middle ones are in other codecs
+			away, data := i/150 == 1, vp8
+			if i%150 == 0 {
+				sound, film := opusCodec, before
+				if away {
+					sound, film = pcmu, other
+				}
+				if err := x.Update(&parley.AudioUpdate{Send: sound}, &parley.VideoUpdate{Send: film}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := opusPacket(i)
+			if away {
+				data = h264
+				p.Codec, p.Payload, p.Timestamp = pcmu, make([]byte, 160), uint32(i*160)
+			}
+			if err := x.Audio().WritePacket(p); err != nil {
+				t.Fatal(err)
+			}
+			if key := i%150 == 0; i%2 == 0 {
+				if err := x.Video().WriteFrame(&pictures.Frame{Data: data(key, i), Key: key, Time: time.Duration(i) * 20 * ms}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(20 * ms)
+		}
+		time.Sleep(time.Second)
+		closed(t, r)
+		_, packets := packetsOf(t, path)
+		var film []int
+		sounds := 0
+		for _, p := range packets {
+			if p.Track == 0 {
+				sounds++
+				continue
+			}
+			n, at := -1, bytes.LastIndexByte(p.Data, ' ')+1
+			if at > 0 {
+				n, _ = strconv.Atoi(string(p.Data[at:]))
+			}
+			if !bytes.Equal(p.Data, vp8(p.Key, n)) || p.Key != (n%150 == 0) {
+				t.Fatalf("at %v there is %q, key frame: %v", p.Time, p.Data, p.Key)
+			}
+			film = append(film, n)
+		}
+		if len(film) != 150 || film[74] != 148 || film[75] != 300 || film[149] != 448 || sounds != 300 || videos[0].Skipped() != 75 {
+			t.Errorf("%d pictures, %d packets of sound, %d pictures left out", len(film), sounds, videos[0].Skipped())
+		}
+		if len(told) != 2 || !errors.Is(told[0], errors.ErrUnsupported) || !errors.Is(told[1], errors.ErrUnsupported) {
+			t.Errorf("told of %v", told)
+		}
+	})
+}
+
+// A key frame is where a track goes on after pictures of another codec.
+func TestRecordGoesOnAtKeyFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, path := recorder(t, "a.ivf", file.RecorderConfig{})
+		v := addVideo(t, r, file.Track{Codec: file.VP8})
+		for i, c := range []string{"VP8", "", "VP9", "vp8", "", "VP8", "vp8"} {
+			if err := v.WriteFrame(&pictures.Frame{Data: vp8(i == 0 || i == 5, i), Key: i == 0 || i == 5, Codec: c, Time: time.Duration(i) * 40 * ms}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(40 * ms)
+		}
+		closed(t, r)
+		if _, packets := packetsOf(t, path); len(packets) != 4 || string(packets[2].Data[10:]) != "key 5" || v.Skipped() != 3 {
+			t.Errorf("%d pictures, %d left out", len(packets), v.Skipped())
+		}
+	})
 }
 
 func TestRecordCallRefused(t *testing.T) {

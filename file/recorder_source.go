@@ -103,7 +103,7 @@ func (r *Recorder) record(t *recording, source any, step func() error) error {
 }
 
 // copy takes one step after another, until the source or the track ends. A frame
-// that cannot be written does not end it.
+// that cannot be written does not end it; the first of another codec is told.
 func (r *Recorder) copy(s *recorderSource, step func() error) {
 	for {
 		err := step()
@@ -114,7 +114,10 @@ func (r *Recorder) copy(s *recorderSource, step func() error) {
 			over = true
 		}
 		if !over && !broken {
-			r.mu.Unlock()
+			if errors.Is(err, errors.ErrUnsupported) {
+				s.of.noticeLocked(err)
+			}
+			r.unlock()
 			continue
 		}
 		delete(r.sources, s)

@@ -45,6 +45,7 @@ type recording struct {
 	last    time.Duration // the time of the last frame, as it came
 	end     time.Duration // where the track ends in the file; the latest picture
 	skipped int64
+	noticed bool        // that it leaves out what is of another codec
 	tap     *parley.Tap // not nil if it is what this end sends
 	packet  Packet      // reused
 }
@@ -112,9 +113,16 @@ func (t *recording) writeLocked() error {
 	return r.failLocked(err)
 }
 
+// noticeLocked has the first error of the track about another codec told.
+func (t *recording) noticeLocked(err error) {
+	if !t.noticed {
+		t.noticed, t.rec.notice = true, err
+	}
+}
+
 // Skipped returns how many frames or packets were left out: those that came too
-// late, would lie before what is written, or have no place in the file, and of what
-// this end sends those that were not read in time.
+// late, would lie before what is written, are of another codec, or have no place in
+// the file, and of what this end sends those that were not read in time.
 func (t *recording) Skipped() int64 {
 	t.rec.mu.Lock()
 	defer t.rec.mu.Unlock()
@@ -335,10 +343,13 @@ func (a *AudioRecording) Close() error { return a.rec.closeTrack(a, &a.recording
 // [video.Writer].
 type VideoRecording struct {
 	recording
-	tick time.Duration // of the frame before, as files with milliseconds have it
+	tick  time.Duration // of the frame before, as files with milliseconds have it
+	apart bool          // frames of another codec were left out, and no key frame has come since
 }
 
-// WriteFrame writes a frame. What comes before the first key frame is left out.
+// WriteFrame writes a frame. What comes before the first key frame is left out, and
+// so are frames of another codec, up to the next key frame: the first of these is told
+// to Error of the [RecorderConfig].
 // The size of the pictures may change. A frame with the time 0 after another such
 // has no time, and is shown when it comes. The error wraps [ErrPacket] for a frame
 // that has no place in the file, and [os.ErrClosed]; any other is that of the
@@ -350,7 +361,12 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	if err := v.usableLocked(); err != nil {
 		return err
 	}
-	if !v.begun && !f.Key {
+	fits := f.Fits(string(v.codec))
+	if !fits {
+		v.noticeLocked(fmt.Errorf("%s: a frame of %s for track %d of %s: %w", v.rec.name, f.Codec, v.index, v.codec, errors.ErrUnsupported))
+	}
+	v.apart = !fits || v.apart && !f.Key
+	if v.apart || !v.begun && !f.Key {
 		v.skipped++
 		return nil
 	}

@@ -64,13 +64,15 @@ type VideoReceiverStats struct {
 	KeyFrames int64 // of these
 	Broken    int64 // frames of which a packet was missing or made no sense
 	Skipped   int64 // whole frames that could not be decoded, for want of a key frame or of what was broken
+
+	Codec string // of the frame that was given out last
 }
 
 // A VideoReceiver turns the packets of one media line into frames. It gives out
 // whole frames only, in the order in which they are decoded, each as soon as its
 // last packet is there, and only such as can be decoded with those before it: it
-// begins at a key frame, and after a loss it goes on at the next one, unless all
-// that was lost belonged to a frame that no other one needs. What is missing
+// begins at a key frame, and after a loss or a change of the codec it goes on at the
+// next one, unless all that was lost belonged to a frame that no other one needs. What is missing
 // between two frames of VP8 or VP9 that follow each other by their picture IDs was
 // padding: it is not waited for and breaks nothing.
 //
@@ -383,6 +385,10 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 	if h.begins && !h.broken && first != nil && format != nil {
 		data, info, err = format.AppendFrame(f.Data[:0], r.payloads)
 	}
+	name := r.formats[h.kind].params.Name
+	if err == nil && !r.blind && r.stats.Codec != "" && !strings.EqualFold(name, r.stats.Codec) {
+		r.blind, r.blindAt = true, now
+	}
 	given := false
 	switch {
 	case first == nil:
@@ -406,11 +412,12 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 			r.width, r.height = info.Width, info.Height
 		}
 		*f = video.Frame{
-			Data: data, Key: info.Key || info.Recovery, Time: r.sync.place(now, first.Time), Timestamp: first.Timestamp,
+			Data: data, Key: info.Key || info.Recovery, Codec: name, Time: r.sync.place(now, first.Time), Timestamp: first.Timestamp,
 			Captured: r.captured(first.Time),
 			Width:    r.width, Height: r.height,
 		}
 		r.stats.Frames++
+		r.stats.Codec = name
 	}
 	r.drop(h.end)
 	r.boundary, r.before, r.kind = true, h.picture, h.kind

@@ -171,10 +171,13 @@ func newVideoPacketizer(c *VideoSenderConfig) (payload.VideoPacketizer, error) {
 
 // Write takes a frame, of which it keeps a copy. The error is [ErrFull] if the
 // queue has no room for it, or wraps [payload.ErrFrame] if it cannot be sent at
-// all.
+// all, as when it is of another codec.
 func (s *VideoSender) Write(now time.Time, f *video.Frame) error {
 	if len(f.Data) > maxVideoFrame {
 		return fmt.Errorf("%w: %d bytes", payload.ErrFrame, len(f.Data))
+	}
+	if !f.Fits(s.config.Codec.Name) {
+		return fmt.Errorf("%w: %s where %s is sent", payload.ErrFrame, f.Codec, s.config.Codec.Name)
 	}
 	if s.count == len(s.queue) || s.bytes+len(f.Data) > maxVideoQueue {
 		return ErrFull

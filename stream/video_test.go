@@ -260,6 +260,32 @@ func TestVideoBeginsAtAKeyFrame(t *testing.T) {
 
 // Without markers a frame ends where the next one begins, padding belongs to
 // none, and another source or another codec begins with a key frame.
+// Another codec begins at a key frame too, though nothing was lost.
+func TestVideoOfAnotherCodec(t *testing.T) {
+	vp9 := codec.Params{Name: "VP9", PayloadType: 98, ClockRate: 90000}
+	c := newCamera(t, VideoReceiverConfig{Codecs: []codec.Params{vp8, vp9}})
+	as9 := func(descriptor byte, data ...byte) *rtp.Packet {
+		p := c.shoot('p', 1)[0]
+		p.PayloadType, p.Payload = 98, append([]byte{descriptor}, append(data, byte(c.sent-1))...)
+		return p
+	}
+	c.push(0, c.shoot('k', 1)...)
+	c.push(0, c.shoot('p', 1)...)
+	c.wantSeen(0, "0k16x16 1")
+	c.push(0, as9(0x4c, 0x86, 0))
+	c.push(0, as9(0x4c, 0x86, 0))
+	c.wantSeen(0, "")
+	if s := c.stats(); s.Skipped != 2 || s.Codec != "VP8" || !c.r.KeyFrames().Wanted() {
+		t.Errorf("%+v, a key frame is wanted: %v", s, c.r.KeyFrames().Wanted())
+	}
+	c.push(0, as9(0x0c, 0x82, 0x49, 0x83, 0x42, 0x20, 0x15, 0xf0, 0x11, 0xf0))
+	c.push(0, as9(0x4c, 0x86, 0))
+	c.wantSeen(0, "4k352x288 5")
+	if s := c.stats(); s.Codec != "VP9" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestVideoOddities(t *testing.T) {
 	other := vp8
 	other.PayloadType = 97

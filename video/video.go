@@ -3,7 +3,10 @@
 // and VP9 are in package vpx. A [Transform] draws a raw picture from another.
 package video
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Frame is what one RTP timestamp names: an access unit of H.264, a frame of
 // VP8, or a picture of VP9 with all its spatial layers. It is coded.
@@ -14,6 +17,11 @@ type Frame struct {
 	Data []byte
 
 	Key bool // decoding can begin here
+
+	// Codec is the name of the codec, such as "VP8", in any case; "": that of where
+	// the frame goes. Calls name that of each frame they receive, because the far
+	// end may change it at any time.
+	Codec string
 
 	// Time is the position on a continuous timeline, which is not in order with
 	// B-frames. In a call with audio it is that of audio: what is heard and what is
@@ -31,6 +39,10 @@ type Frame struct {
 	// not known yet.
 	Width, Height int
 }
+
+// Fits reports whether the frame is of the codec of this name, or does not name one.
+// Whoever sends or records frames leaves out those that do not fit.
+func (f *Frame) Fits(codec string) bool { return f.Codec == "" || strings.EqualFold(f.Codec, codec) }
 
 // A Reader gives out frames in the order in which they are decoded. At the end
 // the error is io.EOF.

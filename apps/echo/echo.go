@@ -18,7 +18,9 @@ type Handler struct{}
 
 // ServeCall serves one call.
 func (Handler) ServeCall(ctx context.Context, c *parley.Call) error {
-	return lines.Serve(ctx, c, func(a *parley.Audio) error { return echoAudio(ctx, a) }, lines.Back)
+	return lines.Serve(ctx, c,
+		func(a *parley.Audio) error { return echoAudio(ctx, a) },
+		func(v *parley.Video) error { return parley.CopyVideo(ctx, v, v) })
 }
 
 func echoAudio(ctx context.Context, line *parley.Audio) error {

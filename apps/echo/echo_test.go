@@ -90,6 +90,45 @@ func TestCodedEcho(t *testing.T) {
 	})
 }
 
+// Pictures of another codec than the one that the caller sees do not come back, and
+// those after them do.
+func TestOtherCodecDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		caller, far := calltest.New(t, codec.Params{}, calltest.VP8())
+		calltest.Serve(t, far, Handler{})
+		back := make(chan [3]int)
+		go func() {
+			var f video.Frame
+			var n [3]int
+			for caller.Video().ReadFrame(&f) == nil {
+				n[calltest.Shown(&f)]++
+			}
+			back <- n
+		}()
+		for n, p := range []codec.Params{calltest.VP8(), calltest.VP9(), calltest.VP8()} {
+			calltest.Switch(t, caller, far, p)
+			shoot := calltest.Picture
+			if n == 1 {
+				shoot = calltest.PictureVP9
+			}
+			for i := range 20 {
+				key := i == 0 || caller.Video().KeyframeRequested()
+				if err := caller.Video().WriteFrame(shoot(byte(n), time.Duration(20*n+i)*50*time.Millisecond, key)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+		time.Sleep(time.Second)
+		var s parley.Stats
+		far.Stats(&s)
+		caller.Close()
+		if n := <-back; n[0] < 18 || n[1] != 0 || n[2] < 18 || s.Video.Frames < 58 {
+			t.Errorf("%v of 20 pictures each come back; %d of 60 came", n, s.Video.Frames)
+		}
+	})
+}
+
 // Pictures come back too, and a caller who needs a key frame gets one of their own.
 func TestPicturesComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

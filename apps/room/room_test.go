@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,6 +207,45 @@ func TestNobodyIsDark(t *testing.T) {
 		see(t, watcher, time.Second)
 		if seen := see(t, watcher, 2*time.Second); len(seen) != 1 || seen[2] < 38 {
 			t.Errorf("seen: %v", seen)
+		}
+	})
+}
+
+// Who changes the codec in mid-call is seen by those who have that one, and after
+// that by those who have the one before.
+func TestOtherCodecIsNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h room.Handler
+		old, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		calltest.Serve(t, far, &h)
+		modern, far := calltest.New(t, calltest.L16(16000), calltest.VP9())
+		calltest.Serve(t, far, &h)
+		one, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		calltest.Serve(t, far, &h)
+		for n, p := range []codec.Params{calltest.VP8(), calltest.VP9(), calltest.VP8()} {
+			calltest.Switch(t, one, far, p)
+			shoot := calltest.Picture
+			if n == 1 {
+				shoot = calltest.PictureVP9
+			}
+			var filming sync.WaitGroup
+			filming.Go(func() {
+				for i := range 60 {
+					at := time.Duration(60*n+i) * 50 * time.Millisecond
+					one.Video().WriteFrame(shoot(byte(n+1), at, i == 0 || one.Video().KeyframeRequested()))
+					time.Sleep(50 * time.Millisecond)
+				}
+			})
+			seen := make(chan map[byte]int)
+			go func() { seen <- see(t, modern, 3*time.Second) }()
+			byThose, byOthers := see(t, old, 3*time.Second), <-seen
+			filming.Wait()
+			if n == 1 {
+				byThose, byOthers = byOthers, byThose
+			}
+			if delete(byOthers, byte(n)); byThose[byte(n+1)] < 40 || len(byOthers) > 0 { // what came before may be on its way
+				t.Errorf("%s is seen by those who have it: %v, by others: %v", p.Name, byThose, byOthers)
+			}
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/internal/lines"
+	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/video"
 	"github.com/parley-media/parley/video/vpx"
 )
@@ -38,11 +39,11 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	}
 	return lines.Serve(ctx, c,
 		func(a *parley.Audio) error { return parley.CopyAudio(ctx, a, a) },
-		func(v *parley.Video) error { return h.film(c, v) })
+		func(v *parley.Video) error { return h.film(ctx, c, v) })
 }
 
 // film sends back the pictures of a line until it ends.
-func (h Handler) film(c *parley.Call, line *parley.Video) error {
+func (h Handler) film(ctx context.Context, c *parley.Call, line *parley.Video) error {
 	effect, err := video.NewTransform(h.Effect)
 	if err != nil {
 		return err
@@ -52,15 +53,37 @@ func (h Handler) film(c *parley.Call, line *parley.Video) error {
 		open = library
 	}
 	if _, none := effect.(video.None); none {
-		return lines.Back(line)
+		return parley.CopyVideo(ctx, line, line)
 	}
-	decoder, encoder, err := open(line.Codec().Name)
+	name := line.Codec().Name
+	d, e, err := open(name)
 	if err != nil {
 		c.Emit(parley.Event{Kind: Unchanged, Media: "video", Mid: line.Mid(), Detail: err.Error()})
-		return lines.Back(line)
+		return parley.CopyVideo(ctx, line, line)
 	}
-	defer encoder.Close()
-	return draw(line, effect, decoder, encoder)
+	defer e.Close()
+	return draw(line, effect, &decoder{d, name, open}, e)
+}
+
+// A decoder decodes each frame by the codec that it names.
+type decoder struct {
+	video.Decoder
+	codec string
+	open  func(name string) (video.Decoder, video.Encoder, error)
+}
+
+// Decode leaves out frames of a codec that cannot be opened.
+func (d *decoder) Decode(dst *image.YCbCr, f *video.Frame) error {
+	if !f.Fits(d.codec) {
+		next, unused, err := d.open(f.Codec)
+		if err != nil {
+			return video.ErrNoPicture
+		}
+		unused.Close()
+		d.Close()
+		d.Decoder, d.codec = next, f.Codec
+	}
+	return d.Decoder.Decode(dst, f)
 }
 
 // library is the codec of libvpx.
@@ -109,7 +132,7 @@ func draw(line *parley.Video, effect video.Transform, d video.Decoder, e video.E
 		if err == nil {
 			err = line.WriteFrame(&f)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, payload.ErrFrame) {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"image"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,6 +141,31 @@ func TestUnchanged(t *testing.T) {
 		}
 		if asked != 1 {
 			t.Errorf("%d codecs were asked for", asked)
+		}
+	})
+}
+
+// The caller goes over to another codec, is drawn in that too, and comes back in the
+// one that the caller sees.
+func TestOtherCodecIsDrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened []string
+		closed := 0
+		c, far := calltest.New(t, codec.Params{}, calltest.VP8())
+		served := calltest.Serve(t, far, transform.Handler{Effect: "rotate", Codec: func(name string) (video.Decoder, video.Encoder, error) {
+			opened = append(opened, name)
+			return painter{&closed}, &writer{closed: &closed}, nil
+		}})
+		go film(c)
+		see(t, c, time.Second)
+		calltest.Switch(t, c, far, calltest.VP9())
+		if seen := see(t, c, time.Second); len(seen) < 40 {
+			t.Errorf("%d pictures come back", len(seen))
+		}
+		c.Close()
+		<-served
+		if want := []string{"VP8", "VP9"}; !slices.Equal(opened, want) || closed != 4 {
+			t.Errorf("opened %v, and closed %d of 4", opened, closed)
 		}
 	})
 }

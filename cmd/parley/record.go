@@ -244,13 +244,17 @@ func (r *recording) packets(s *session.Session) error {
 // pictures records frames of video.
 func (r *recording) pictures(s *session.Session) error {
 	var f video.Frame
-	for first := true; ; first = false {
+	p := r.config.Video.Codecs[0]
+	for first := true; ; {
 		if err := s.Video().ReadFrame(&f); err != nil {
 			return err
 		}
+		if !f.Fits(p.Name) {
+			continue
+		}
 		if first {
+			first = false
 			from := address(s.RemoteVideo())
-			p := r.config.Video.Codecs[0]
 			e := event{Media: "video", Address: from, VideoCodec: p.String(), VideoFormat: size(f.Width, f.Height)}
 			r.heard(e, fmt.Sprintf("Receiving video from %s, %v %s.", from, p, e.VideoFormat))
 		}

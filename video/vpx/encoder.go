@@ -260,6 +260,7 @@ func (e *Encoder) take(f *video.Frame, when time.Duration) error {
 	if !found {
 		return video.ErrNoPicture
 	}
+	f.Codec = [...]string{"VP8", "VP9"}[e.codec]
 	f.Time, f.Width, f.Height = when, int(e.settings.width), int(e.settings.height)
 	return nil
 }

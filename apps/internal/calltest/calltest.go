@@ -29,6 +29,22 @@ func L16(rate int) codec.Params {
 // VP8 is that of [Picture].
 func VP8() codec.Params { return codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000} }
 
+// VP9 is what [Switch] may make of VP8.
+func VP9() codec.Params { return codec.Params{Name: "VP9", PayloadType: 98, ClockRate: 90000} }
+
+// Switch makes near send its pictures in p from now on, where far takes VP8 and VP9
+// and sends what it did.
+func Switch(t testing.TB, near, far *parley.Call, p codec.Params) {
+	t.Helper()
+	feedback := parley.VideoFeedback{PLI: true}
+	if err := far.Video().Update(&parley.VideoUpdate{Receive: []codec.Params{VP8(), VP9()}, Feedback: feedback}); err != nil {
+		t.Fatal(err)
+	}
+	if err := near.Video().Update(&parley.VideoUpdate{Send: p, Feedback: feedback}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // wire is a leg that delivers in order to a line of another call, at once.
 type wire struct {
 	packets chan packet
@@ -160,6 +176,17 @@ func Picture(n byte, at time.Duration, key bool) *video.Frame {
 	data[0] = 1 // between key frames
 	if key {
 		copy(data, []byte{0x10, 0, 0, 0x9d, 1, 0x2a, 0x40, 1, 0xf0, 0})
+	}
+	data[len(data)-1] = n
+	return &video.Frame{Data: data, Key: key, Time: at}
+}
+
+// PictureVP9 returns a frame of VP9 of 352 by 288 that shows n.
+func PictureVP9(n byte, at time.Duration, key bool) *video.Frame {
+	data := make([]byte, 600)
+	data[0] = 0x86 // between key frames
+	if key {
+		copy(data, []byte{0x82, 0x49, 0x83, 0x42, 0x20, 0x15, 0xf0, 0x11, 0xf0})
 	}
 	data[len(data)-1] = n
 	return &video.Frame{Data: data, Key: key, Time: at}

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/parley-media/parley"
-	"github.com/parley-media/parley/video"
 )
 
 // Serve runs sound for each line of audio that the call has or gets, and pictures for
@@ -39,22 +38,6 @@ func Serve(ctx context.Context, c *parley.Call, sound func(*parley.Audio) error,
 			start(v, func() error { return pictures(v) })
 		}
 		if _, err := c.ReadEvent(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// Back sends pictures back as they come, until the line ends.
-func Back(line *parley.Video) error {
-	var f video.Frame
-	for {
-		if err := line.ReadFrame(&f); err != nil {
-			return err
-		}
-		if !f.Key && line.KeyframeRequested() {
-			line.RequestKeyframe()
-		}
-		if err := line.WriteFrame(&f); err != nil {
 			return err
 		}
 	}
