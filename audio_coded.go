@@ -47,7 +47,8 @@ func (a *Audio) decodeAgain() {
 // WritePacket sends a coded packet at once, with the call's own SSRC, sequence
 // number and timestamp. Video of the same Time leaves with it, as with that of
 // WriteFrame. It never blocks. Before the call is connected, and while the
-// direction does not let this end send, p is lost. The error wraps
+// direction does not let this end send, p is lost, and so is one from before the first
+// that was sent, for which no number is left. The error wraps
 // [audio.ErrFormat] if p is not of the call's codec or larger than a datagram, and
 // is an [*EndError] after the end of the call or of the line. What the network
 // refuses is counted in SendErrors of [LineStats].

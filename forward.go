@@ -52,7 +52,7 @@ type Forwarder struct {
 type ForwardStats struct {
 	Forwarded  int64 // packets sent as they came
 	Octets     int64 // of their payloads
-	Withheld   int64 // packets not sent: on hold, during a digit, in a codec that was just given up, or not understood by the far end
+	Withheld   int64 // packets not sent: on hold, during a digit, in a codec that was just given up, not understood by the far end, or so late that no number is left for them
 	Transcoded int64 // frames that were decoded and encoded again
 }
 

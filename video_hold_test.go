@@ -26,7 +26,8 @@ func TestVideoAfterAHold(t *testing.T) {
 			}}
 			counted := func(frames, keys int64) {
 				t.Helper()
-				time.Sleep(100 * ms) // for the last ones to arrive
+				time.Sleep(100 * ms)
+				synctest.Wait() // the last ones have arrived
 				var s VideoStats
 				if x.Video().Stats(&s); s.PacketsSent != packets || s.OctetsSent != octets || s.FramesSent != frames || s.KeyFramesSent != keys {
 					t.Errorf("%d packets, %d octets, %d frames, %d keys counted; want %d, %d, %d, %d",

@@ -35,8 +35,13 @@ func TestLeave(t *testing.T) {
 		}
 		go func() { joined <- second.Join(context.Background(), c) }()
 		time.Sleep(time.Second)
-		if len(first.members) != 0 || len(second.members) != 1 {
-			t.Errorf("%d and %d members", len(first.members), len(second.members))
+		members := func(r *Room) int {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return len(r.members)
+		}
+		if members(first) != 0 || members(second) != 1 {
+			t.Errorf("%d and %d members", members(first), members(second))
 		}
 		c.Close()
 		if err := <-joined; err != nil {
