@@ -29,7 +29,7 @@ type line struct {
 	forwarder  atomic.Pointer[Forwarder]   // of audio: that sends on what is heard; nil: none
 	sends      atomic.Pointer[sentFormats] // of audio; nil: nobody has ever forwarded to it
 
-	// Guarded by call.mu.
+	// Guarded by call.mu. What is small is together, for the sake of the memory of a call.
 	removed   *EndError // not nil once the call has gone on without the line
 	in        receiver
 	out       sender
@@ -37,24 +37,24 @@ type line struct {
 	pictures  *pictures
 	waiting   waiters
 	direction Direction
+	leaving   bool         // a packet taken from the sender is on its way through the leg
+	direct    bool         // from the goroutine that wrote it: no other packet may leave meanwhile
+	known     bool         // the far end has said something on this line
+	muted     bool         // fresh was long ago
+	off       bool         // turned down: only other lines count for the end of the call
+	trip      rtcpctl.Trip // of the circuit breaker
+	heard     uint32       // SSRC, once there is media
+	byeSource uint32
 	expected  time.Time // from when on media is expected again, after a hold
-	leaving   bool      // a packet taken from the sender is on its way through the leg
-	direct    bool      // from the goroutine that wrote it: no other packet may leave meanwhile
 	woken     time.Time // when goroutines that wait were told last to look
-	batch     BatchLeg  // leg, if it takes several packets at once
-	sizes     []int     // of the packets on their way through batch
+	fresh     time.Time // the last packet of media
+	byeAt     time.Time // when the source that is heard said goodbye
+	byeReason string
+	batch     BatchLeg // leg, if it takes several packets at once
+	sizes     []int    // of the packets on their way through batch
 	packet    rtp.Packet
 	claimed   *Forwarder   // that has to send what the packet being delivered has brought; nil: none
 	control   ring[[]byte] // RTCP that has to leave at once
-	heard     uint32       // SSRC, once there is media
-	known     bool         // the far end has said something on this line
-	fresh     time.Time    // the last packet of media
-	muted     bool         // that was long ago
-	trip      rtcpctl.Trip
-	byeAt     time.Time // when the source that is heard said goodbye
-	byeSource uint32
-	byeReason string
-	off       bool // turned down: only other lines count for the end of the call
 
 	malformed                   int64
 	unwanted                    int64 // packets that came although the direction does not let the far end send

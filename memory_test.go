@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
@@ -19,6 +20,14 @@ import (
 // with the goroutine that does so and its stack of 4 KiB. It is a tenth more than it
 // was when this was written: what makes calls larger should be worth it.
 const callMemory = 20300
+
+// The memory of a call and its audio is one block of a size that the runtime has; the
+// next one is larger by 1280 bytes.
+func TestBlockOfCall(t *testing.T) {
+	if n := unsafe.Sizeof(Call{}) + unsafe.Sizeof(Audio{}); n > 6912 {
+		t.Errorf("%d bytes", n)
+	}
+}
 
 func TestMemoryPerCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

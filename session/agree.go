@@ -272,7 +272,7 @@ func (l *leg) follows(p *agreedPath) {
 		l.setRemote(nobody, netip.AddrPort{})
 		return
 	}
-	l.srtp.Store(p.protect)
+	l.setProtection(p.protect)
 	l.mux.Store(p.Mux)
 	l.setCodecs(p.Receive)
 	remote := p.Remote

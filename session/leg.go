@@ -43,6 +43,7 @@ type leg struct {
 	mux      atomic.Bool
 	remote   atomic.Pointer[remote]         // nil: nobody
 	srtp     atomic.Pointer[transport.SRTP] // nil: no keys
+	keyed    atomic.Pointer[transport.SRTP] // what srtp was last when there were keys
 	polls    []*polled                      // rtp and rtcp, if they are read on the loop
 	reserved [2]polled                      // memory for them
 	started  atomic.Bool                    // which may begin with it
@@ -84,7 +85,7 @@ func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error)
 	if err != nil {
 		return nil, err
 	}
-	l.srtp.Store(protect)
+	l.setProtection(protect)
 	mode := c.Latch
 	if mode == transport.LatchSignalled && !c.Remote.IsValid() {
 		mode = transport.LatchFirst
@@ -181,14 +182,21 @@ func (l *leg) follow() {
 
 // protect returns the protection to go on with under these keys; nil for none.
 func (l *leg) protect(keys *SRTP) (*transport.SRTP, error) {
-	now := l.srtp.Load()
+	last := l.keyed.Load()
 	switch {
 	case keys == nil:
 		return nil, nil
-	case now == nil:
+	case last == nil:
 		return transport.NewSRTP(keys.Local, keys.Remote)
 	}
-	return now.Rekey(keys.Local, keys.Remote)
+	return last.Rekey(keys.Local, keys.Remote)
+}
+
+func (l *leg) setProtection(s *transport.SRTP) {
+	if s != nil {
+		l.keyed.Store(s)
+	}
+	l.srtp.Store(s)
 }
 
 func (l *leg) WriteRTP(b []byte) error {

@@ -120,7 +120,11 @@ const replayWindow = 512
 // for 32 bytes more than the packet.
 type SRTP struct {
 	out, in *srtpDirection
+	past    []*srtpDirection // what out was before
 }
+
+// maxPast is how many earlier keys are remembered: more than there are suites.
+const maxPast = 16
 
 type srtpDirection struct {
 	key     SRTPKey
@@ -138,24 +142,30 @@ func NewSRTP(local, remote SRTPKey) (*SRTP, error) {
 
 // Rekey returns the protection of the same call with these keys. A direction whose
 // key is the one in force goes on with its rollover counter, its SRTCP index and
-// what it has seen, which it shares with s: from the beginning it would use a key
-// stream twice. s stays as it is. The error wraps [ErrSRTPKey].
+// what it has seen, which it shares with s, and so does what is sent with an earlier
+// key: from the beginning it would use a key stream twice. s stays as it is. The error
+// wraps [ErrSRTPKey].
 func (s *SRTP) Rekey(local, remote SRTPKey) (*SRTP, error) {
-	out, err := s.out.rekey(local)
-	if err != nil {
+	next := &SRTP{past: s.past}
+	var err error
+	if next.out, err = direction(local, append([]*srtpDirection{s.out}, s.past...)...); err != nil {
 		return nil, err
 	}
-	in, err := s.in.rekey(remote)
-	if err != nil {
+	if next.in, err = direction(remote, s.in); err != nil {
 		return nil, err
 	}
-	return &SRTP{out, in}, nil
+	if s.out != nil && next.out != s.out {
+		next.past = append([]*srtpDirection{s.out}, s.past[:min(len(s.past), maxPast-1)]...)
+	}
+	return next, nil
 }
 
-// rekey returns d if k is its key, else a new direction; d may be nil.
-func (d *srtpDirection) rekey(k SRTPKey) (*srtpDirection, error) {
-	if d != nil && d.key.Profile == k.Profile && bytes.Equal(d.key.Master, k.Master) {
-		return d, nil
+// direction returns the one of known that has the key k, else a new one.
+func direction(k SRTPKey, known ...*srtpDirection) (*srtpDirection, error) {
+	for _, d := range known {
+		if d != nil && d.key.Profile == k.Profile && bytes.Equal(d.key.Master, k.Master) {
+			return d, nil
+		}
 	}
 	c, err := k.context()
 	if err != nil {

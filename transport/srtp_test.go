@@ -286,6 +286,9 @@ func TestSRTPRekey(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustReport(b, a)
+			back := rekey(rekey(a, other, theirs), ours, theirs) // away, and back
+			mustDecrypt(t, back, b, 3)
+			mustReport(back, b)
 			says := rekey(a, other, theirs) // for what is sent alone
 			mustDecrypt(t, b, says, 2)
 			mustReport(b, says)
