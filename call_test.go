@@ -38,6 +38,7 @@ type wire struct {
 	delay  time.Duration
 	to     atomic.Pointer[Call]
 	closes atomic.Int32
+	mu     sync.Mutex // or a packet could begin to fly while those that do are waited for
 	closed atomic.Bool
 	flying sync.WaitGroup
 	cut    atomic.Bool // nothing arrives any more
@@ -47,6 +48,8 @@ func (w *wire) WriteRTP(b []byte) error  { return w.carry(b, (*Audio).DeliverRTP
 func (w *wire) WriteRTCP(b []byte) error { return w.carry(b, (*Audio).DeliverRTCP) }
 
 func (w *wire) carry(b []byte, deliver func(*Audio, time.Time, netip.AddrPort, []byte)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.closed.Load() {
 		return net.ErrClosed
 	}
@@ -61,6 +64,8 @@ func (w *wire) carry(b []byte, deliver func(*Audio, time.Time, netip.AddrPort, [
 }
 
 func (w *wire) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.closes.Add(1)
 	w.closed.Store(true)
 	return nil
