@@ -12,7 +12,7 @@ import (
 
 // Packets that come while forwarding begins are read by one goroutine at a time.
 func TestForwardingBeginsAmidPackets(t *testing.T) {
-	for range 20 {
+	for range 8 {
 		near := open(t, Config{})
 		c := from(t, "127.0.0.1:0")
 		ctx, cancel := context.WithCancel(t.Context())
