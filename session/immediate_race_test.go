@@ -26,15 +26,22 @@ func TestForwardingBeginsAmidPackets(t *testing.T) {
 				c.WriteToUDPAddrPort(b, near.LocalAddr()) //nolint:errcheck // some are too many
 			}
 		})
-		time.Sleep(30 * time.Millisecond)
-		running.Go(func() { parley.CopyAudio(ctx, near.Audio(), near.Audio()) }) //nolint:errcheck // until the end
-		time.Sleep(50 * time.Millisecond)
-		var before, after parley.AudioStats
-		near.Audio().Stats(&before)
-		for deadline := time.Now().Add(5 * time.Second); after.Received <= before.Received && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			near.Audio().Stats(&after)
+		hears := func(more int64) bool {
+			var s parley.AudioStats
+			near.Audio().Stats(&s)
+			for begin, until := s.Received, time.Now().Add(5*time.Second); s.Received < begin+more; near.Audio().Stats(&s) {
+				if time.Now().After(until) {
+					return false
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return true
 		}
-		if after.Received <= before.Received {
+		if !hears(100) {
+			t.Fatal("nothing is heard")
+		}
+		running.Go(func() { parley.CopyAudio(ctx, near.Audio(), near.Audio()) }) //nolint:errcheck // until the end
+		if !hears(1000) {
 			t.Error("nothing is heard any more")
 		}
 		cancel()
