@@ -186,8 +186,7 @@ func (a *Audio) Decodes() bool {
 // [*EndError], behind what is left. It is [os.ErrDeadlineExceeded] after the read
 // deadline, [ErrCoded] if packets are read, [ErrHandled] while frames go to a function,
 // and wraps [codec.ErrUnknown] if this build can decode nothing that the far end may
-// send. While the far end may not
-// send, frames go on, without media.
+// send. While the far end may not send, frames go on, without media.
 func (a *Audio) ReadFrame(f *audio.Frame) error { return a.readFrame(context.Background(), f) }
 
 func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) (err error) {
@@ -372,7 +371,7 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		samples = samples[n:]
 		at += format.Duration(n)
 		a.written = at
-		a.leaveLocked(now)
+		a.sendDueLocked(now)
 	}
 	return nil
 }
@@ -387,7 +386,7 @@ func (a *Audio) queueLiveLocked(f *audio.Frame, flushes int) error {
 		return err
 	}
 	a.written = f.Time + f.Duration()
-	a.leaveLocked(now)
+	a.sendDueLocked(now)
 	return nil
 }
 
@@ -395,10 +394,10 @@ func (a *Audio) queueLiveLocked(f *audio.Frame, flushes int) error {
 // steps of a millisecond, would send it after that.
 const nearly = time.Millisecond
 
-// leaveLocked sends the packet that what was just written has made due, without the
-// lock meanwhile, and leaves the ones after it to the loop. Who reads a frame and
-// answers it at once needs no other run of the loop for that.
-func (a *Audio) leaveLocked(now time.Time) {
+// sendDueLocked sends the packet that what was just written has made due, without the
+// lock meanwhile; the ones after it are for the loop. Who reads a frame and answers it
+// at once needs no other run of the loop for that.
+func (a *Audio) sendDueLocked(now time.Time) {
 	c := a.call
 	defer c.schedule()
 	next := a.sender.Next()

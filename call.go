@@ -241,7 +241,7 @@ func (c *Call) EndWith(e *EndError) {
 
 // Run is the call's timed work; it is called by the loop only.
 func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
-	defer c.guard(new(error))
+	defer c.guard(nil)
 	more := c.poll(now, scratch)
 	for {
 		l, b, what, next, end := c.step(now, scratch[:0])
@@ -261,11 +261,16 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 	}
 }
 
-// guard, deferred, makes a panic, as of a codec, the end of the call, and that the error.
+// guard, deferred, ends the call after a panic, as of a codec. That is in err then,
+// unless it is nil.
 func (c *Call) guard(err *error) {
-	if v := recover(); v != nil {
-		c.logger.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
-		c.EndWith(&EndError{Reason: Panicked, Detail: fmt.Sprint(v)})
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.logger.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
+	c.EndWith(&EndError{Reason: Panicked, Detail: fmt.Sprint(v)})
+	if err != nil {
 		*err = c.Err()
 	}
 }

@@ -160,8 +160,9 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 // send, frames go by unsent; before the call is connected they leave and are lost.
 //
 // The error wraps [payload.ErrFrame] if f is of another codec than [Video.Codec], or
-// cannot be sent with that: the frame is left out, and the next one may go. It is [os.ErrDeadlineExceeded] after the write deadline, and an [*EndError] after
-// the end of the call or of the line.
+// cannot be sent with that: the frame is left out, and the next one may go. It is
+// [os.ErrDeadlineExceeded] after the write deadline, and an [*EndError] after the end
+// of the call or of the line.
 func (v *Video) WriteFrame(f *video.Frame) error { return v.writeFrame(context.Background(), f) }
 
 func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {

@@ -76,9 +76,9 @@ func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 	defer r.remove(m)
 	present, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
-	hush := make(chan struct{})
+	interrupted := make(chan struct{})
 	context.AfterFunc(present, func() {
-		defer close(hush)
+		defer close(interrupted)
 		m.audio.SetReadDeadline(time.Unix(1, 0))
 	})
 	var lines sync.WaitGroup
@@ -101,7 +101,7 @@ func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 	}
 	leave(err)
 	lines.Wait()
-	<-hush
+	<-interrupted
 	m.audio.SetReadDeadline(time.Time{})
 	switch err = context.Cause(present); {
 	case err == errEnded:

@@ -104,8 +104,8 @@ func DefaultCodecs() []codec.Params {
 	}
 }
 
-// An Endpoint answers browsers on one UDP port, or on ports of a range. Its methods may be used from
-// any goroutine.
+// An Endpoint answers browsers on one UDP port, or on ports of a range. Its methods may
+// be used from any goroutine.
 type Endpoint struct {
 	media    *webrtc.MediaEngine
 	feedback *interceptor.Registry

@@ -39,10 +39,10 @@
 //
 // "/healthz" is 200, and 503 while the server shuts down; the example of
 // [Server.Shutdown] has the order of things. [Server.Metrics] is for Prometheus, to be
-// mounted beside the server. Each line of the log that is about a call has its id ("call"), and
-// GET of Location/stats tells how a call does. "/apps" lists what [Server.Describe]
-// was told, "/ice-servers" has {"iceServers": […]} for the page, and everything
-// else is the page.
+// mounted beside the server. Each line of the log that is about a call has its id
+// ("call"), and GET of Location/stats tells how a call does. "/apps" lists what
+// [Server.Describe] was told, "/ice-servers" has {"iceServers": […]} for the page, and
+// everything else is the page.
 package server
 
 import (
@@ -189,7 +189,7 @@ func deadline(d, otherwise time.Duration) time.Duration {
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 { // net/http waits for the body even of a request that is refused
+	if r.ContentLength != 0 { // there may be a body, for which net/http waits even if nobody reads it
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.patience)) //nolint:errcheck // what serves may have limits of its own
 	}
 	s.handler.ServeHTTP(w, r)

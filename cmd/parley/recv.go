@@ -76,14 +76,15 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	text = summary(reason, stats)
-	if wrote := r.wrote(); wrote != "" {
+	wrote := r.wrote()
+	if wrote != "" {
 		text += fmt.Sprintf("\n  wrote     %s to %s", wrote, c.Out)
 	}
 	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, text)
 	switch {
 	case stats.received() == 0:
 		return errors.New("nothing was received")
-	case c.Out != "" && r.wrote() == "":
+	case c.Out != "" && wrote == "":
 		return fmt.Errorf("nothing was written to %s: what came was not what was expected", c.Out)
 	}
 	return nil

@@ -146,8 +146,8 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 // requestTime is how long a request may take to arrive.
 const requestTime = 10 * time.Second
 
-// promptly gives the bodies of requests a limit, for which net/http waits even where
-// nobody reads them.
+// promptly gives the bodies of requests that limit, for which net/http waits even where
+// nobody reads them. The server of calls does so for what it serves; this is for the rest.
 func promptly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
