@@ -26,10 +26,10 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 	host := s.advertised(far)
 	if s.leg != nil {
 		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
-		d.Codecs = s.audio.Receive
-		d.PTime = s.audio.PTime
+		d.Codecs = s.codecs
+		d.PTime = s.config.Audio.PTime
 		d.Mux = s.config.Mux
-		d.Direction = s.audio.Direction
+		d.Direction = s.config.Audio.Direction
 		var err error
 		if d.Crypto, err = s.leg.offeredKeys(); err != nil {
 			return nil, err
@@ -248,7 +248,7 @@ func (l *leg) agreed(on bool, a *Agreed) (*agreedPath, error) {
 	if !on {
 		return &agreedPath{}, nil
 	}
-	if !a.Mux && l.pair.RTCP == nil {
+	if !a.Mux && l.rtcp == nil {
 		return nil, errMux
 	}
 	var keys *SRTP

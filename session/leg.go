@@ -219,7 +219,7 @@ func (l *leg) WriteRTCP(b []byte) error {
 	return l.write(s, r.rtcp, b, (*transport.SRTP).EncryptRTCP)
 }
 
-// buffers are for packets on their way through encryption.
+// buffers are for packets on their way out.
 var buffers = sync.Pool{New: func() any { return new([2048]byte) }}
 
 func (l *leg) write(s socket, to netip.AddrPort, b []byte, encrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) error {

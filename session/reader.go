@@ -137,7 +137,6 @@ type reader struct {
 	leg    *leg
 	socket socket
 	plain  []byte // for a decrypted packet
-	reply  [64]byte
 }
 
 // receive takes a datagram: what it is decides, not where it came in, since some
@@ -184,11 +183,13 @@ func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte)
 
 func (r *reader) answer(arrival time.Time, from netip.AddrPort, b []byte) {
 	l := r.leg
+	buf := buffers.Get().(*[2048]byte)
+	defer buffers.Put(buf)
 	l.mu.Lock()
 	if l.stun == nil {
 		l.stun = new(transport.STUNResponder)
 	}
-	reply, ok := l.stun.Answer(r.reply[:0], arrival, from, b)
+	reply, ok := l.stun.Answer(buf[:0], arrival, from, b)
 	if ok {
 		l.counts.STUN++
 	} else {

@@ -114,7 +114,7 @@ type Session struct {
 	leg    *leg // of the audio; nil: none
 	video  *leg // nil: none
 	config Config
-	audio  *parley.AudioConfig // nil: none
+	codecs []codec.Params // of the audio, with what is added to those of config
 }
 
 // Open opens the sockets and starts the call. The context covers the opening
@@ -153,10 +153,9 @@ func prepare(ctx context.Context, c *Config, audio, video path) (*Session, error
 	config := parley.Config{Deadlines: s.config.Deadlines, Logger: s.config.Logger}
 	var err error
 	if s.config.Audio != nil {
-		if err := s.openAudio(audio); err != nil {
+		if config.Audio, err = s.openAudio(audio); err != nil {
 			return nil, err
 		}
-		config.Audio = s.audio
 	}
 	if s.config.Video != nil {
 		if config.Video, err = s.openVideo(video); err != nil {
@@ -179,19 +178,20 @@ func prepare(ctx context.Context, c *Config, audio, video path) (*Session, error
 }
 
 // openAudio opens the sockets of the audio.
-func (s *Session) openAudio(p path) error {
+func (s *Session) openAudio(p path) (*parley.AudioConfig, error) {
 	if err := s.config.check(); err != nil {
-		return err
+		return nil, err
 	}
-	var err error
-	if s.audio, err = s.config.Audio.parley(); err != nil {
-		return err
+	audio, err := s.config.Audio.parley()
+	if err != nil {
+		return nil, err
 	}
-	if s.leg, err = newLeg(&s.config, p, s.audio.Receive, false); err != nil {
-		return fmt.Errorf("session: %w", err)
+	s.codecs = audio.Receive
+	if s.leg, err = newLeg(&s.config, p, s.codecs, false); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
 	}
-	s.audio.Leg = s.leg
-	return nil
+	audio.Leg = s.leg
+	return audio, nil
 }
 
 func (s *Session) start() {

@@ -29,7 +29,10 @@ type Pair struct {
 	RTP  *net.UDPConn
 	RTCP *net.UDPConn // nil with Mux
 
-	close func() error
+	local netip.AddrPort // of RTP
+	give  func()         // gives the ports back; nil: they are nobody's
+	once  sync.Once
+	err   error // of closing
 }
 
 // receiveBuffer is what is asked of the kernel for each RTP socket: some 100 ms
@@ -92,12 +95,7 @@ func listenIn(ports *Ports, network string, local netip.Addr, mux bool) (*Pair, 
 			last = err
 			continue
 		}
-		sockets := p.close
-		p.close = sync.OnceValue(func() error {
-			err := sockets()
-			ports.give(port)
-			return err
-		})
+		p.give = func() { ports.give(port) }
 		return p, nil
 	}
 	if last == nil {
@@ -125,23 +123,20 @@ func listen(network string, local netip.AddrPort, mux bool) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pair{RTP: rtp, close: sync.OnceValue(rtp.Close)}
+	p := &Pair{RTP: rtp, local: localAddr(rtp)}
 	if !mux {
 		next := netip.AddrPortFrom(local.Addr(), local.Port()+1)
-		rtcp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(next))
-		if err != nil {
+		if p.RTCP, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(next)); err != nil {
 			rtp.Close()
 			return nil, err
 		}
-		p.RTCP = rtcp
-		p.close = sync.OnceValue(func() error { return errors.Join(rtp.Close(), rtcp.Close()) })
 	}
 	rtp.SetReadBuffer(receiveBuffer) //nolint:errcheck // a wish; the kernel has its own limit
 	return p, nil
 }
 
 // LocalAddr returns the address of the RTP socket.
-func (p *Pair) LocalAddr() netip.AddrPort { return localAddr(p.RTP) }
+func (p *Pair) LocalAddr() netip.AddrPort { return p.local }
 
 func localAddr(c *net.UDPConn) netip.AddrPort {
 	a := c.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -151,8 +146,21 @@ func localAddr(c *net.UDPConn) netip.AddrPort {
 // Close closes the sockets, which ends [Receive] on them, and gives their ports
 // back. Another call does nothing and returns the same.
 func (p *Pair) Close() error {
-	if p.close == nil { // made by nobody but its user
-		return nil
+	p.once.Do(func() {
+		p.err = p.closeSockets()
+		if p.give != nil {
+			p.give()
+		}
+	})
+	return p.err
+}
+
+func (p *Pair) closeSockets() error {
+	var errs []error
+	for _, c := range []*net.UDPConn{p.RTP, p.RTCP} {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
 	}
-	return p.close()
+	return errors.Join(errs...)
 }

@@ -41,15 +41,23 @@ type Polled struct {
 	// For the one who reads.
 	watched bool
 	since   time.Time // of the last Read that left nothing
+}
+
+// An inbox is where the kernel puts what it says of datagrams.
+type inbox struct {
 	header  unix.Msghdr
 	vector  unix.Iovec
 	from    unix.RawSockaddrInet6
 	control [64]byte
 }
 
-// Poll makes polled sockets of the pair's, which are closed, while their ports go on
-// being those of the pair. rtcp is nil with Mux. Where the system cannot, the error is
-// [errors.ErrUnsupported] and the pair is as before.
+// inboxes are for sockets that are being read: one of a few that are in the caches
+// costs less than one of a thousand sockets each that are not.
+var inboxes = sync.Pool{New: func() any { return new(inbox) }}
+
+// Poll makes polled sockets of the pair's, which are closed and become nil, while their
+// ports go on being those of the pair. rtcp is nil with Mux. Where the system cannot,
+// the error is [errors.ErrUnsupported] and the pair is as before.
 func (p *Pair) Poll() (rtp, rtcp *Polled, err error) {
 	if rtp, err = newPolled(p.RTP); err != nil {
 		return nil, nil, err
@@ -59,11 +67,9 @@ func (p *Pair) Poll() (rtp, rtcp *Polled, err error) {
 			rtp.Close()
 			return nil, nil, err
 		}
-		p.RTCP.Close()
 	}
-	p.RTP.Close()
-	closed := p.close
-	p.close = func() error { closed(); return nil } // for the ports; the sockets are
+	p.closeSockets() //nolint:errcheck // nothing was written
+	p.RTP, p.RTCP = nil, nil
 	return rtp, rtcp, nil
 }
 
@@ -164,13 +170,17 @@ func (p *Polled) Read(clocked bool, buf []byte, fn func(arrival time.Time, from 
 
 // readAll reads what has come in, at most so many datagrams.
 func (p *Polled) readAll(buf []byte, most int, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (more bool) {
-	p.vector.Base = &buf[0]
-	p.vector.SetLen(len(buf))
-	defer func() { p.vector.Base = nil }()
+	in := inboxes.Get().(*inbox)
+	in.vector.Base = &buf[0]
+	in.vector.SetLen(len(buf))
+	defer func() {
+		in.vector.Base = nil
+		inboxes.Put(in)
+	}()
 	var now time.Time // after which a datagram comes in that is not found
 	errors := 0
 	for range most {
-		n, errno := p.receive()
+		n, errno := p.receive(in)
 		switch {
 		case errno == 0:
 		case errno == unix.EAGAIN || errno == unix.EBADF || errors == maxErrors:
@@ -185,8 +195,8 @@ func (p *Polled) readAll(buf []byte, most int, fn func(arrival time.Time, from n
 		if now.IsZero() {
 			now = time.Now()
 		}
-		if from, ok := p.sender(); ok {
-			fn(p.arrival(now), from, buf[:n])
+		if from, ok := in.sender(&p.zone); ok {
+			fn(in.arrival(now, p.since), from, buf[:n])
 		}
 	}
 	return true
@@ -209,24 +219,24 @@ func (p *Polled) setWatched(on bool) {
 }
 
 // receive takes one datagram.
-func (p *Polled) receive() (n int, errno syscall.Errno) {
+func (p *Polled) receive(in *inbox) (n int, errno syscall.Errno) {
 	p.reading.Lock()
 	defer p.reading.Unlock()
 	if p.fd < 0 {
 		return 0, unix.EBADF
 	}
-	h := &p.header
-	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&p.from)), unix.SizeofSockaddrInet6
-	h.Iov = &p.vector
+	h := &in.header
+	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&in.from)), unix.SizeofSockaddrInet6
+	h.Iov = &in.vector
 	h.SetIovlen(1)
-	h.Control = &p.control[0]
-	h.SetControllen(len(p.control))
+	h.Control = &in.control[0]
+	h.SetControllen(len(in.control))
 	return p.system.receive(p.fd, h)
 }
 
 // sender returns who sent the datagram that was received last.
-func (p *Polled) sender() (netip.AddrPort, bool) {
-	a := &p.from
+func (in *inbox) sender(z *zone) (netip.AddrPort, bool) {
+	a := &in.from
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&a.Port))[:])
 	switch a.Family {
 	case unix.AF_INET:
@@ -234,22 +244,23 @@ func (p *Polled) sender() (netip.AddrPort, bool) {
 	case unix.AF_INET6:
 		ip := netip.AddrFrom16(a.Addr).Unmap()
 		if a.Scope_id != 0 {
-			ip = ip.WithZone(p.zone.name(a.Scope_id))
+			ip = ip.WithZone(z.name(a.Scope_id))
 		}
 		return netip.AddrPortFrom(ip, port), true
 	}
 	return netip.AddrPort{}, false
 }
 
-// arrival returns when the datagram that was received last came in.
-func (p *Polled) arrival(now time.Time) time.Time {
+// arrival returns when the datagram that was received last came in, which is not
+// before since.
+func (in *inbox) arrival(now, since time.Time) time.Time {
 	const timestamp = unix.SizeofCmsghdr + int(unsafe.Sizeof(unix.Timespec{}))
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&p.control))
-	if int(p.header.Controllen) < timestamp || h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_TIMESTAMPNS {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&in.control))
+	if int(in.header.Controllen) < timestamp || h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_TIMESTAMPNS {
 		return now
 	}
-	t := (*unix.Timespec)(unsafe.Pointer(&p.control[unix.CmsgLen(0)]))
-	return arrivalTime(now, now.UnixNano(), t.Nano(), p.since)
+	t := (*unix.Timespec)(unsafe.Pointer(&in.control[unix.CmsgLen(0)]))
+	return arrivalTime(now, now.UnixNano(), t.Nano(), since)
 }
 
 // WriteTo sends a datagram.
