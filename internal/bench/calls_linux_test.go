@@ -74,13 +74,18 @@ func TestCallsWithoutCompiler(t *testing.T) {
 	emptied(t)
 	t.Setenv("PATH", t.TempDir())
 	o := inHurry(4)
+	o.Calls = []int{4, 6}
 	o.Aiortp = true
 	byName := make(map[string]LoadRow)
-	if err := Calls(t.Context(), o, func(r LoadRow) { byName[r.Work+" / "+r.Reference] = r }); err != nil {
+	var sizes []int
+	if err := Calls(t.Context(), o, func(r LoadRow) {
+		byName[r.Work+" / "+r.Reference] = r
+		sizes = append(sizes, r.AtOnce)
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if len(byName) != 6 {
-		t.Errorf("%d rows", len(byName))
+	if len(byName) != 6 || !slices.Equal(slices.Compact(sizes), []int{4, 6}) {
+		t.Errorf("%d kinds of rows, of %v calls", len(byName), sizes)
 	}
 	read := byName["calls, blocking reads / Go sockets, a goroutine each"]
 	sane(t, &read)
