@@ -49,7 +49,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 				return true
 			}
 		} else {
-			r.position = p.Time
+			r.position, r.clock.origin = p.Time, p.Arrival
 		}
 		next := r.buffer.Pop()
 		if d := r.decoders.of(next.Type); d.pause(next) {
@@ -91,9 +91,6 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 // silence than time goes by.
 func (r *AudioReceiver) affords(gap time.Duration, arrival time.Time) bool {
 	c := &r.clock
-	if c.origin.IsZero() {
-		c.origin = arrival
-	}
 	if c.gaps+gap <= arrival.Sub(c.origin)+gapSlack {
 		return true
 	}

@@ -38,7 +38,7 @@ type clock struct {
 	paused       bool // a part of what is missing was a pause
 	concealing   bool // the last part given out was concealment
 
-	origin time.Time     // in order: arrival of the packet after the first gap
+	origin time.Time     // in order: arrival of the first packet
 	gaps   time.Duration // in order: all gaps given out
 }
 

@@ -438,6 +438,39 @@ func TestInOrderKeepsPauses(t *testing.T) {
 	f.wantHeard(140*ms, "1 2 silence silence silence silence silence 3")
 }
 
+// A pause is as long as it was, also the first one, and also when packets were
+// taken coded before.
+func TestInOrderKeepsLongPauses(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: InOrder})
+	first := 0
+	for range 2 {
+		for n := first; n < first+100; n++ {
+			p := f.packet(n, 160)
+			at := time.Duration(n) * 20 * ms
+			if n >= first+50 {
+				p.Timestamp += 30 * 8000
+				at += 30 * time.Second
+			}
+			f.push(at, p)
+		}
+		heard := f.hear(time.Hour)
+		if pause := slices.Repeat([]string{"silence"}, 1500); len(heard) != 1600 || !slices.Equal(heard[50:1550], pause) {
+			t.Errorf("%d frames from packet %d on, want 1600", len(heard), first)
+		}
+		f.r.Divert(nobody{}, true)
+		f.r.Divert(nil, false)
+		f.begin = f.begin.Add(30 * time.Second)
+		f.ts += 30 * 8000
+		first += 100
+	}
+}
+
+// nobody wants packets.
+type nobody struct{}
+
+func (nobody) Takes(*codec.Params) bool { return false }
+func (nobody) Take(*Packet)             {}
+
 func TestInOrderEnd(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: InOrder})
 	f.send(0, 0)
