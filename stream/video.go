@@ -257,6 +257,7 @@ func (r *VideoReceiver) look() {
 		}
 		if h.used && (p.Restart || len(p.Payload) > 0 && (p.Timestamp != h.timestamp || p.Type != h.kind)) {
 			h.whole = true
+			h.broken = h.broken || p.Restart // nothing will show that there was no more of it
 			return
 		}
 		if p.Restart {
@@ -356,7 +357,7 @@ func (r *VideoReceiver) Pull(now time.Time, f *video.Frame) bool {
 		case r.stuck() && (r.ended || !now.Before(r.until)):
 			r.lose(now)
 		case r.ended && r.head.end > r.next:
-			r.head.whole, r.head.broken = true, true // nothing will show that there was no more of it
+			r.head.whole, r.head.broken = true, true // as before a restart
 		default:
 			return false
 		}

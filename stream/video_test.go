@@ -329,6 +329,25 @@ func TestVideoOddities(t *testing.T) {
 	}
 }
 
+// A frame in whose midst the source begins anew, or another takes its place, is
+// broken.
+func TestVideoSourceGoesInMidFrame(t *testing.T) {
+	for _, ssrc := range []uint32{1, 2} {
+		c := newCamera(t, VideoReceiverConfig{})
+		c.push(0, c.shoot('k', 2)...)
+		c.push(33*ms, c.shoot('p', 5)[:3]...)
+		c.seq, c.ts = c.seq+30000, c.ts+1<<30
+		for _, p := range append(c.shoot('k', 2), c.shoot('p', 2)...) {
+			p.SSRC = ssrc
+			c.push(66*ms, p)
+		}
+		c.wantSeen(66*ms, "0k16x16 2k16x16 3")
+		if s := c.stats(); s.Broken != 1 || s.Frames != 3 {
+			t.Errorf("source %d: %+v", ssrc, s)
+		}
+	}
+}
+
 // A frame whose codec is no more when the next one shows that it has ended is
 // broken.
 func TestVideoCodecGoesInMidFrame(t *testing.T) {
