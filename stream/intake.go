@@ -144,7 +144,7 @@ func (s *source) release(t *taken) {
 	first := s.first(packet)
 	s.held, s.earlier = nil, nil
 	if first != nil {
-		first.Restart = true
+		first.Restart, packet.Restart = true, false
 		t.before, t.after = first, other
 		return
 	}

@@ -140,8 +140,11 @@ func TestVideo(t *testing.T) {
 // Any two packets that are swapped, within a frame and between frames: nothing
 // is lost, and nobody asks for a key frame.
 func TestVideoReordered(t *testing.T) {
-	for a := 2; a < 14; a++ { // the first two decide which source is heard
+	for a := range 14 {
 		for b := a + 1; b < 14; b++ {
+			if a < 2 && b > a+1 {
+				continue // the first two that follow each other begin what is heard
+			}
 			c := newCamera(t, VideoReceiverConfig{})
 			packets := c.shoot('k', 5)
 			for range 3 {
