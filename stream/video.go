@@ -261,7 +261,8 @@ func (r *VideoReceiver) look() {
 			return
 		}
 		if p.Restart {
-			r.boundary, r.blind, r.marked = false, true, false
+			r.boundary, r.marked = false, false
+			r.blind, r.blindAt = true, p.Arrival
 		}
 		h.end++
 		if len(p.Payload) > 0 {

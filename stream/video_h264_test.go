@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pion/rtp"
 
@@ -60,5 +61,37 @@ func TestVideoH264Begins(t *testing.T) {
 		if got := strings.Join(seen, " "); got != tt.want {
 			t.Errorf("%q with %q: saw %q, want %q", tt.packets, tt.fmtp, got, tt.want)
 		}
+	}
+}
+
+// At the start and when another source takes its place, a key frame is waited for
+// before a recovery point is good enough.
+func TestVideoH264Recovery(t *testing.T) {
+	c := newCamera(t, VideoReceiverConfig{Codecs: []codec.Params{{Name: "H264", PayloadType: 96, ClockRate: 90000}}})
+	var f video.Frame
+	var seen []string
+	at := time.Duration(0)
+	for ssrc := range uint32(2) {
+		for n := range 45 { // at 30 frames a second, with a recovery point in every 20th
+			units := [][]byte{{0x67, 0x42, 0xe0, 0x1f}, {0x68, 0xce}, {6, 6, 1, 0xc4, 0x80}, {0x41, 0x88, 1}}
+			if n%20 > 0 {
+				units = units[3:]
+			}
+			for i, u := range units {
+				c.push(at, &rtp.Packet{
+					Header:  rtp.Header{Version: 2, PayloadType: 96, SSRC: ssrc, SequenceNumber: c.seq, Timestamp: c.ts, Marker: i == len(units)-1},
+					Payload: u,
+				})
+				c.seq++
+			}
+			for c.r.Pull(videoBegin.Add(at), &f) {
+				seen = append(seen, fmt.Sprintf("%d:%d", ssrc, n))
+			}
+			c.ts += 3000
+			at += time.Second / 30
+		}
+	}
+	if got, want := fmt.Sprint(seen), "[0:40 0:41 0:42 0:43 0:44 1:40 1:41 1:42 1:43 1:44]"; got != want {
+		t.Errorf("saw %s, want %s", got, want)
 	}
 }
