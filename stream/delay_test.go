@@ -80,3 +80,38 @@ func TestDelayComesDown(t *testing.T) {
 		})
 	}
 }
+
+// After a stall the delay comes down in steady noise within seconds, though now and
+// then a little of it can be left out.
+func TestDelayComesDownInSteadyNoise(t *testing.T) {
+	const stalls, back, checked, end = 5 * time.Second, 6 * time.Second, 15 * time.Second, 17 * time.Second
+	for _, ptime := range []time.Duration{10 * ms, 20 * ms} {
+		for seed := range uint64(4) {
+			random := rand.New(rand.NewPCG(1, seed))
+			r, err := NewAudioReceiver(ReceiverConfig{Codecs: []codec.Params{l16}, PTime: ptime})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Unix(1000, 0)
+			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: l16.PayloadType, SSRC: 7}}
+			var f audio.Frame
+			for at, sent := time.Duration(0), time.Duration(0); at < end; at += ms {
+				for ; sent <= at && (at < stalls || at >= back); sent += ptime {
+					p.SequenceNumber++
+					p.Payload = p.Payload[:0]
+					for range 8 * ptime / ms {
+						v := int16(random.IntN(6001) - 3000)
+						p.Payload = append(p.Payload, byte(v>>8), byte(v))
+					}
+					p.Timestamp += uint32(8 * ptime / ms)
+					r.Push(start.Add(at), &p)
+				}
+				for r.Pull(start.Add(at), &f) {
+				}
+				if d := r.Delay(); at >= checked && d > 3*ptime {
+					t.Fatalf("frames of %v, seed %d: a delay of %v at %v", ptime, seed, d, at)
+				}
+			}
+		}
+	}
+}

@@ -33,7 +33,7 @@ type clock struct {
 	back         time.Duration // the first tick after that
 	lateRun      int           // packets in a row that were too late
 	sinceStretch int           // frames
-	futile       int           // times in a row that nothing could be left out
+	futile       time.Duration // for how long too little could be left out
 	started      bool
 	paused       bool // a part of what is missing was a pause
 	concealing   bool // the last part given out was concealment

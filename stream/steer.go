@@ -11,11 +11,14 @@ import (
 // than having it soon.
 const hurried = 40 * time.Millisecond
 
-// For how long a delay that is too long is put up with while nothing can be left out
-// unheard, as in noise or clicks: until it is heard once, in one piece.
+// For how long a delay that is too long is put up with while hardly anything can be
+// left out unheard, as in noise or clicks: until it is heard once, in one piece. Each
+// part that was left out takes worth times its length back from that time: speech
+// has enough of them not to be cut; in noise they are there by chance.
 const (
 	hurryPatience    = 2 * time.Second
 	compressPatience = 5 * time.Second
+	worth            = 25
 )
 
 // steer brings the delay of playout towards its target before a frame is made,
@@ -117,7 +120,7 @@ func (r *AudioReceiver) dropPending() {
 }
 
 // compress takes a part out of what is pending, or all that there is too much after
-// having tried for so long without success.
+// having tried for so long with hardly any success.
 func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast bool, patience time.Duration) {
 	c := &r.clock
 	v := r.current.voice
@@ -126,14 +129,14 @@ func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast boo
 	}
 	rest, removed := v.stretcher.Compress(r.pending, format.Samples(by)/format.Channels, fast)
 	if removed == 0 {
-		if c.futile++; time.Duration(c.futile)*r.config.PTime >= patience {
+		if c.futile += r.config.PTime; c.futile >= patience {
 			c.futile = 0
 			r.skip(by)
 		}
 		return
 	}
-	c.futile = 0
 	d := format.Duration(removed * format.Channels)
+	c.futile = max(0, c.futile-worth*d)
 	r.pending = rest
 	r.pendAt += d
 	r.position += d
