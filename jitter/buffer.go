@@ -36,7 +36,7 @@ const (
 
 // Limits bound a [Buffer]. A zero field means the default.
 type Limits struct {
-	Packets int // default 512; rounded up to a power of two
+	Packets int // and numbers from the first to the last, missing ones included; default 512
 	Bytes   int // of payload, default 256 KiB
 }
 

@@ -79,10 +79,15 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestFullBufferDropsTheOldest(t *testing.T) {
-	b := Buffer{Limits: Limits{Packets: 4}}
-	push(&b, 1, 2, 3, 4, 5, 6)
-	if got := drain(&b); !slices.Equal(got, []int64{3, 4, 5, 6}) || b.Evicted != 2 {
+	b := Buffer{Limits: Limits{Packets: 5}}
+	push(&b, 1, 2, 3, 4, 5, 6, 7)
+	if got := drain(&b); !slices.Equal(got, []int64{3, 4, 5, 6, 7}) || b.Evicted != 2 {
 		t.Errorf("popped %v, evicted %d", got, b.Evicted)
+	}
+	b = Buffer{Limits: Limits{Packets: 5}}
+	push(&b, 1, 3, 4, 6)
+	if got := drain(&b); !slices.Equal(got, []int64{3, 4, 6}) || b.Evicted != 1 {
+		t.Errorf("with gaps: popped %v, evicted %d", got, b.Evicted)
 	}
 	b = Buffer{Limits: Limits{Bytes: 100}}
 	for s := range int64(10) {
