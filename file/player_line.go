@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func newSoundLine(w audio.Writer, t Track) (*playLine, error) {
 		return l, audio.Format{Rate: t.Rate, Channels: t.Channels}.Check()
 	case Opus:
 		if c, ok := w.(codedWriter); ok && c.Codec().Same(opusParams) {
-			l.coded = c
+			l.coded, l.packet.Timeline = c, rand.Uint64() // not that of who played there before
 			return l, nil
 		}
 		return l, l.decodes()
@@ -271,7 +272,6 @@ func (l *playLine) write(moved int, at time.Duration) error {
 // writeCoded writes a packet with its time, and the timestamp of that.
 func (l *playLine) writeCoded(at time.Duration) error {
 	l.packet.Codec = opusParams
-	l.packet.Timeline = 1
 	l.packet.Seq++
 	l.packet.Timestamp = uint32(timeToSamples(at, opusRate))
 	l.packet.Time = at

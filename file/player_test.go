@@ -406,6 +406,40 @@ func TestPlayToCalls(t *testing.T) {
 	}
 }
 
+// Who plays to a call of Opus after another goes on with numbers of its own, and is
+// heard from its first packet on.
+func TestPlayOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, opusCodec)
+		var seen []int64
+		var got sync.WaitGroup
+		got.Go(func() {
+			var pk stream.Packet
+			for y.Audio().ReadPacket(&pk) == nil {
+				seen = append(seen, pk.Seq)
+			}
+		})
+		name := webmFile(t, 1)
+		for range 3 {
+			p := player(t, name, file.PlayerConfig{})
+			if err := p.AddAudio(x.Audio()); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			p.Remove(x.Audio())
+			p.Close()
+		}
+		x.Close()
+		y.Close()
+		got.Wait()
+		if n := len(seen); n != 3*50 || seen[n-1]-seen[0] != 3*50-1 {
+			t.Errorf("of three times 50 packets %d came, the last as number %d from the first", n, seen[n-1]-seen[0])
+		}
+	})
+}
+
 func TestPlayerRefuses(t *testing.T) {
 	ctx := context.Background()
 	if _, err := file.OpenPlayer(ctx, filepath.Join(t.TempDir(), "none.wav"), file.PlayerConfig{}); !errors.Is(err, os.ErrNotExist) {
