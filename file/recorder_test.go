@@ -172,6 +172,68 @@ func TestRecordTwoSides(t *testing.T) {
 	})
 }
 
+// Sound that comes late, by less than what is taken for a pause, is where it belongs.
+func TestRecordWAVAfterStall(t *testing.T) {
+	for _, sides := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			r, path := recorder(t, "call.wav", file.RecorderConfig{})
+			stalls := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+			var other *file.AudioRecording
+			if sides == 2 {
+				other = addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+			}
+			for i, next := 0, 0; i < 400; i++ { // 8 s
+				if i < 170 || i >= 265 { // what was sent in 1.9 s comes at once
+					for ; next <= i; next++ {
+						if err := stalls.WriteFrame(level(int16(next+1), time.Duration(next)*20*ms)); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				if other != nil {
+					if err := other.WriteFrame(level(int16(i+1), time.Duration(i)*20*ms)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(20 * ms)
+			}
+			if n := stalls.Skipped(); n != 0 {
+				t.Errorf("%d frames were left out", n)
+			}
+			closed(t, r)
+			_, samples := wavOf(t, path)
+			if len(samples) != 64000*sides {
+				t.Fatalf("%d sides: %d samples of each, want 64000", sides, len(samples)/sides)
+			}
+			for n, v := range samples {
+				if want := int16(n/sides/160 + 1); v != want {
+					t.Fatalf("%d sides: at %v there is frame %d, want %d", sides, mono8.Duration(n/sides), v, want)
+				}
+			}
+		})
+	}
+}
+
+// What a side has no room for, since the other one is a minute ahead, is counted.
+func TestRecordWAVCutIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := recorder(t, "call.wav", file.RecorderConfig{})
+		caller := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+		agent := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+		for range 62 * 50 {
+			agent.WriteFrame(level(2, 0))
+		}
+		for i := range 250 {
+			caller.WriteFrame(level(1, time.Duration(i)*20*ms))
+			time.Sleep(20 * ms)
+		}
+		if got := caller.Skipped(); got != 99 { // the last of the agent begins 61.98 s ahead
+			t.Errorf("%d frames were left out, want 99", got)
+		}
+		closed(t, r)
+	})
+}
+
 // Speech synthesis gives its sound faster than it is heard, and without times.
 func TestRecordAheadOfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

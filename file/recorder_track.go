@@ -242,7 +242,11 @@ func (a *AudioRecording) pcmLocked(samples []int16) error {
 		if err := r.openLocked(); err != nil {
 			return err
 		}
-		return r.failLocked(r.wav.write(a.index, at, samples, time.Since(r.start)))
+		cut, err := r.wav.write(a.index, at, samples, time.Since(r.start))
+		if cut {
+			a.skipped++
+		}
+		return r.failLocked(err)
 	}
 	a.packet.Time, a.packet.Data = samplesToTime(at, a.rate), a.packet.Data[:0]
 	for _, s := range samples {

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// A side that says nothing is waited for by wavLag, and one that is ahead of
-	// time has wavAhead at most in memory.
-	wavLag   = time.Second
+	// A side that says nothing is waited for by wavLag, for as long as its frames
+	// are believed and some more to write them, and one that is ahead of time has
+	// wavAhead at most in memory.
+	wavLag   = clockBehind + 500*time.Millisecond
 	wavAhead = time.Minute
 )
 
@@ -34,15 +35,15 @@ func newWAVMixer(w *WAVWriter, sides int) *wavMixer {
 func (m *wavMixer) samples(d time.Duration) int64 { return timeToSamples(d, m.w.Format().Rate) }
 
 // write puts samples of a side into the file, where now is the present. What is
-// there already stays.
-func (m *wavMixer) write(side int, at int64, samples []int16, now time.Duration) error {
+// there already stays, and cut reports that some of these lie there.
+func (m *wavMixer) write(side int, at int64, samples []int16, now time.Duration) (cut bool, err error) {
 	if err := m.advance(at - m.samples(wavAhead)); err != nil {
-		return err
+		return false, err
 	}
 	s := &m.sides[side]
 	if early := m.base + int64(len(s.pending)/m.width) - at; early > 0 {
 		skip := min(early*int64(m.width), int64(len(samples)))
-		at, samples = at+early, samples[skip:]
+		at, samples, cut = at+early, samples[skip:], true
 	}
 	if len(samples) > 0 {
 		gap := int(at-m.base)*m.width - len(s.pending)
@@ -52,7 +53,7 @@ func (m *wavMixer) write(side int, at int64, samples []int16, now time.Duration)
 	for i := range m.sides {
 		least = min(least, len(m.sides[i].pending))
 	}
-	return m.advance(max(m.base+int64(least/m.width), m.samples(now-wavLag)))
+	return cut, m.advance(max(m.base+int64(least/m.width), m.samples(now-wavLag)))
 }
 
 // appendSilence appends n zeros.
