@@ -22,8 +22,10 @@ type PlayerConfig struct {
 	Loop bool
 
 	// Error, if it is not nil, is told when a call or another writer takes no more,
-	// which is then removed. It is called by the goroutine that found out, and must
-	// neither remove anything nor close the player itself.
+	// which is then removed, and of the first picture that a writer leaves out because
+	// it has gone over to another codec, which wraps [errors.ErrUnsupported]: pictures
+	// go on at a key frame once it has come back. It is called by the goroutine that
+	// found out, and must neither remove anything nor close the player itself.
 	Error func(error)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
 )
@@ -62,6 +63,7 @@ type playLine struct {
 	packet  stream.Packet
 	image   video.Writer
 	shown   video.Frame
+	told    bool // that frames are left out, as the call has gone over to another codec
 }
 
 // A codedWriter takes packets of sound as they are.
@@ -109,10 +111,15 @@ func (l *playLine) decodes() error {
 func newPictureLine(w video.Writer, t Track) (*playLine, error) {
 	l := &playLine{writer: w, picture: true, image: w, track: t, behind: true, wake: newAlarm(), gone: make(chan struct{})}
 	l.deadline, _ = w.(interface{ SetWriteDeadline(time.Time) })
-	if c, ok := w.(interface{ Codec() codec.Params }); ok && !strings.EqualFold(c.Codec().Name, string(t.Codec)) {
-		return nil, fmt.Errorf("pictures of %s for a line of %s: %w", t.Codec, c.Codec().Name, errors.ErrUnsupported)
+	return l, l.fits()
+}
+
+// fits returns the error for pictures whose codec the writer has not, or not any more.
+func (l *playLine) fits() error {
+	if c, ok := l.writer.(interface{ Codec() codec.Params }); ok && !strings.EqualFold(c.Codec().Name, string(l.track.Codec)) {
+		return fmt.Errorf("pictures of %s for a line of %s: %w", l.track.Codec, c.Codec().Name, errors.ErrUnsupported)
 	}
-	return l, nil
+	return nil
 }
 
 // stopLocked ends the line, also while it writes.
@@ -166,7 +173,10 @@ func (l *playLine) run() {
 			continue
 		}
 		err := l.write(moved, at)
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case errors.Is(err, payload.ErrFrame):
+			l.leaveOut()
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 			l.fail(err)
 		}
 	}
@@ -219,6 +229,19 @@ func (l *playLine) goneLocked() {
 	l.player.lines = slices.DeleteFunc(l.player.lines, func(o *playLine) bool { return o == l })
 }
 
+// leaveOut goes on at the next key frame, as a picture could not be sent.
+func (l *playLine) leaveOut() {
+	p := l.player
+	p.mu.Lock()
+	l.dropped++
+	l.behind, l.running = true, false
+	p.mu.Unlock()
+	if err := l.fits(); err != nil && !l.told && p.report != nil {
+		l.told = true
+		p.report(fmt.Errorf("%s: %w", p.source.name, err))
+	}
+}
+
 // fail ends the line because of an error of its writer.
 func (l *playLine) fail(err error) {
 	p := l.player
@@ -236,7 +259,7 @@ func (l *playLine) write(moved int, at time.Duration) error {
 	fresh := l.moved != moved
 	l.moved = moved
 	if l.picture {
-		l.shown = video.Frame{Data: l.item.data, Key: l.item.key, Time: at}
+		l.shown = video.Frame{Data: l.item.data, Key: l.item.key, Codec: string(l.track.Codec), Time: at}
 		return l.image.WriteFrame(&l.shown)
 	}
 	l.frame.Time = at
@@ -281,7 +304,8 @@ func (l *playLine) writeCoded(at time.Duration) error {
 }
 
 // Dropped returns how many packets of the file a writer did not get since it was
-// added, because it was slow, or because there was no key frame before them.
+// added, because it was slow, because it could not send them, or because there was no
+// key frame before them.
 func (p *Player) Dropped(w any) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,9 +15,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/stream"
 	pictures "github.com/parley-media/parley/video"
 )
@@ -438,6 +440,75 @@ func TestPlayOneAfterTheOther(t *testing.T) {
 			t.Errorf("of three times 50 packets %d came, the last as number %d from the first", n, seen[n-1]-seen[0])
 		}
 	})
+}
+
+// A call gets no pictures while it sends another codec, and goes on at a key frame.
+func TestPlayWhileCodecChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, opusCodec)
+		sent := x.Video().Codec()
+		var told []error
+		p := player(t, webmFile(t, 4), file.PlayerConfig{Error: func(err error) { told = append(told, err) }})
+		if err := p.AddVideo(x.Video()); err != nil {
+			t.Fatal(err)
+		}
+		var got sync.WaitGroup
+		seen := 0
+		got.Go(func() {
+			var f pictures.Frame
+			for ; y.Video().ReadFrame(&f) == nil; seen++ {
+			}
+		})
+		for _, send := range []codec.Params{{Name: "VP9", PayloadType: 98, ClockRate: 90000}, sent} {
+			time.Sleep(990 * ms)
+			if err := x.Update(nil, &parley.VideoUpdate{Send: send}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(200 * ms)
+		dropped := int(p.Dropped(x.Video()))
+		x.Close()
+		y.Close()
+		got.Wait()
+		// A change drops what waits to be sent, a tenth of a second.
+		if dropped < 20 || dropped > 40 || seen > 100-dropped || seen < 97-dropped {
+			t.Errorf("of 100 pictures %d were seen, and %d left out", seen, dropped)
+		}
+		if len(told) != 1 || !errors.Is(told[0], errors.ErrUnsupported) {
+			t.Errorf("told: %v", told)
+		}
+	})
+}
+
+// A picture that cannot be sent does not end the others.
+func TestPlayPictureThatCannotBeSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, webmFile(t, 2), file.PlayerConfig{Error: func(err error) { t.Error(err) }})
+		v := refuser{viewer{newListener()}}
+		if err := p.AddVideo(v); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		got := v.all()
+		if len(got) != 45 || got[14].at != 560*ms || got[15].at != 800*ms || got[15].value < 1000 || p.Dropped(v) != 5 {
+			t.Errorf("%d of 50 pictures were seen, and %d left out: %v", len(got), p.Dropped(v), got)
+		}
+	})
+}
+
+// A refuser does not take the picture of 600 ms.
+type refuser struct{ viewer }
+
+func (r refuser) WriteFrame(f *pictures.Frame) error {
+	if f.Time == 600*ms {
+		return payload.ErrFrame
+	}
+	return r.viewer.WriteFrame(f)
 }
 
 func TestPlayerRefuses(t *testing.T) {
