@@ -57,7 +57,9 @@ func (q *queue) drop() {
 		f.Data = nil
 	}
 	q.first = (q.first + 1) % len(q.ring)
-	q.count--
+	if q.count--; q.count == 0 {
+		q.first = 0 // who keeps up needs the memory of one frame
+	}
 }
 
 func (q *queue) Pop(f *Frame) bool {
