@@ -10,7 +10,10 @@ const (
 	// playPast is how long what is due is kept for a line that is late.
 	playPast = 500 * time.Millisecond
 
-	keptItem = 256 << 10 // memory of an item that is kept for those to come
+	// What is kept of the memory of items, for those to come: so many pieces, and how
+	// large one may be.
+	keptItems = 64
+	keptItem  = 256 << 10
 )
 
 // A playItem is a packet with its place in play time.
@@ -27,6 +30,7 @@ type playRing struct {
 	base  int64 // number of the first
 	count int
 	bytes int
+	free  [][]byte // memory of items that have gone
 }
 
 // at returns the item of a number from base to base+count-1.
@@ -42,8 +46,11 @@ func (r *playRing) push(p *Packet, at, now time.Duration) {
 	for r.count == maxPlayItems || r.count > 0 && r.bytes+len(p.Data) > maxPlayBytes {
 		r.drop()
 	}
-	i := r.at(r.end())
-	*i = playItem{at, p.Duration, p.Key, append(i.data[:0], p.Data...)}
+	var data []byte
+	if n := len(r.free) - 1; n >= 0 {
+		data, r.free = r.free[n], r.free[:n]
+	}
+	*r.at(r.end()) = playItem{at, p.Duration, p.Key, append(data[:0], p.Data...)}
 	r.count++
 	r.bytes += len(p.Data)
 }
@@ -51,9 +58,10 @@ func (r *playRing) push(p *Packet, at, now time.Duration) {
 func (r *playRing) drop() {
 	i := r.at(r.base)
 	r.bytes -= len(i.data)
-	if cap(i.data) > keptItem {
-		i.data = nil
+	if cap(i.data) <= keptItem && len(r.free) < keptItems {
+		r.free = append(r.free, i.data)
 	}
+	i.data = nil
 	r.base++
 	r.count--
 }
