@@ -53,7 +53,8 @@ type PlayerConfig struct {
 // from a key frame on. One that is slow loses what it had no time for, and harms
 // nobody. The player closes no call.
 //
-// Seeking, in any format, reads the file forward from its beginning. Sound goes on
+// Seeking, in any format, reads the file forward from its beginning, and nothing is
+// played for as long as that takes. Sound goes on
 // with the packet, of 20 ms as a rule, that begins at the position or after it, and
 // pictures with the next key frame.
 type Player struct {
@@ -76,6 +77,7 @@ type Player struct {
 	err      error
 	seeking  bool
 	target   time.Duration // in the file
+	held     bool          // play time waits at from, until what is sought has been read
 	moved    int           // a seek was asked for since
 	origin   time.Time     // when play time was 0; meaningless while paused
 	elapsed  time.Duration // play time, while paused
@@ -241,7 +243,18 @@ func (p *Player) nowLocked() time.Duration {
 	if p.paused {
 		return p.elapsed
 	}
-	return time.Since(p.origin)
+	if now := time.Since(p.origin); !p.held || now < p.from {
+		return now
+	}
+	return p.from
+}
+
+// arriveLocked lets play time go on, from where it was held.
+func (p *Player) arriveLocked() {
+	if now := p.nowLocked(); p.held && !p.paused {
+		p.origin = time.Now().Add(-now)
+	}
+	p.held = false
 }
 
 // wakeLocked makes everybody look again.
@@ -324,8 +337,9 @@ func (p *Player) seekLocked(to time.Duration) {
 	p.seeking, p.target = true, to
 	p.moved++
 	p.ended, p.err = false, nil
+	p.arriveLocked()
 	now := p.nowLocked()
-	p.from = now
+	p.from, p.held = now, true
 	for i := range p.rings {
 		p.rings[i].clear()
 	}

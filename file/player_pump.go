@@ -49,7 +49,7 @@ func (p *Player) pump() {
 			any = true
 			at := packet.Time + shift
 			end = max(end, at+packet.Duration)
-			if p.await(moved, at-playAhead) {
+			if p.await(moved, at, playAhead) {
 				p.push(moved, &packet, at)
 			}
 		case errors.Is(err, io.EOF) && p.again(any, end):
@@ -58,11 +58,11 @@ func (p *Player) pump() {
 				p.finish(moved, err)
 			}
 		case errors.Is(err, io.EOF):
-			if p.await(moved, end) {
+			if p.await(moved, end, 0) {
 				p.finish(moved, nil)
 			}
 		default:
-			if p.await(moved, end) {
+			if p.await(moved, end, 0) {
 				p.finish(moved, err)
 			}
 		}
@@ -81,16 +81,19 @@ func (p *Player) again(any bool, end time.Duration) bool {
 	return true
 }
 
-// await waits until a play time has come. It returns false if that has become
-// pointless.
-func (p *Player) await(moved int, at time.Duration) bool {
+// await waits until what was read is due, by its play time, but for so much. It
+// returns false if that has become pointless.
+func (p *Player) await(moved int, at, ahead time.Duration) bool {
 	for {
 		p.mu.Lock()
 		if p.closed || p.moved != moved {
 			p.mu.Unlock()
 			return false
 		}
-		wait := at - p.nowLocked()
+		if at >= p.from {
+			p.arriveLocked()
+		}
+		wait := at - ahead - p.nowLocked()
 		paused := p.paused
 		p.mu.Unlock()
 		switch {

@@ -55,15 +55,16 @@ func (w *wavPackets) ReadPacket(p *Packet) error {
 // A playSource reads one track of sound and one of pictures of a file, from any
 // position, as often as is wanted.
 type playSource struct {
-	ctx          context.Context
 	name         string
+	begin        func() (PacketReadCloser, error) // opens the file
 	in           PacketReadCloser
 	tracks       []Track // as they were at first
 	sound, image int     // the first track of each, -1: none
 }
 
 func openSource(ctx context.Context, name string) (*playSource, error) {
-	s := &playSource{ctx: ctx, name: name, sound: -1, image: -1}
+	begin := func() (PacketReadCloser, error) { return openPlayable(ctx, name) }
+	s := &playSource{name: name, begin: begin, sound: -1, image: -1}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (s *playSource) open() error {
 		s.in.Close()
 		s.in = nil
 	}
-	in, err := openPlayable(s.ctx, s.name)
+	in, err := s.begin()
 	if err != nil {
 		return err
 	}
