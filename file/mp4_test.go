@@ -226,7 +226,7 @@ func TestMP4ReorderedPictures(t *testing.T) {
 	}
 }
 
-// A pause stays one, and time that goes back does not take the file along.
+// A pause stays one.
 func TestMP4TimesJump(t *testing.T) {
 	track := []file.Track{opusTrack}
 	in := sound(0, 10, preSkip)
@@ -246,16 +246,41 @@ func TestMP4TimesJump(t *testing.T) {
 			t.Errorf("packet %d is at %d for %d, and the next at %d", i, s.decoding, s.duration, samples[1][i+1].decoding)
 		}
 	}
-	for i := 5; i < 10; i++ {
-		in[i].Time = time.Duration(i-5) * 20 * ms
-	}
-	samples, _ = fragments(t, mp4(t, track, in))
-	last := int64(-1)
-	for i, s := range samples[1] {
-		if s.decoding <= last {
-			t.Errorf("packet %d is at %d, after %d", i, s.decoding, last)
+}
+
+// Where times go back, each track goes on without a pause, and as fast as before, also
+// where that is not at the end of a fragment, and where one goes back alone.
+func TestMP4TimesGoBack(t *testing.T) {
+	pictures, packets := video(100, h264), sound(1, 200, 0)
+	for i := range pictures {
+		if i >= 50 { // at a key frame
+			pictures[i].Time -= 2 * time.Second
 		}
-		last = s.decoding
+	}
+	for i := range packets {
+		if i >= 100 {
+			packets[i].Time -= 2 * time.Second
+		}
+		if i >= 180 { // by less than what is in a fragment
+			packets[i].Time -= 100 * ms
+		}
+	}
+	in := together(pictures[:50], packets[:100])
+	in = append(in, together(pictures[50:], packets[100:180])...)
+	in = append(in, packets[180:]...)
+	samples, n := fragments(t, mp4(t, []file.Track{{Codec: file.H264}, {Codec: file.Opus}}, in))
+	if n > 8 {
+		t.Errorf("%d fragments of 4 s", n)
+	}
+	for i, s := range samples[1] {
+		if s.time != int64(i)*3600 || s.decoding != s.time || i < 99 && s.duration != 3600 {
+			t.Fatalf("picture %d is %+v", i, s)
+		}
+	}
+	for i, s := range samples[2] {
+		if s.time != int64(i)*960 || s.duration != 960 {
+			t.Fatalf("packet %d is %+v", i, s)
+		}
 	}
 }
 

@@ -52,7 +52,9 @@ type mp4Track struct {
 	samples []mp4Sample
 	data    []byte
 	delay   int64 // of presentation, so that decoding is never later
-	top     int64 // the latest time of presentation
+	top     int64 // the latest time of presentation; -1: none yet
+	end     int64 // when what is presented then ends
+	shift   int64 // added to times, since they went back
 	next    int64 // the least decoding time of the next fragment
 	step    int64 // the last duration of a sample
 	offset  int   // where the place of the data is told, in the fragment
@@ -74,6 +76,9 @@ func NewMP4Writer(w io.Writer, tracks []Track) (*MP4Writer, error) {
 		return nil, err
 	}
 	m := &MP4Writer{open: newOpening(tracks), fragment: make([]mp4Track, len(tracks)), empty: true}
+	for i := range m.fragment {
+		m.fragment[i].top = -1
+	}
 	m.out.w, m.out.format = w, "mp4"
 	m.open.over = m.open.ready()
 	return m, nil
@@ -134,8 +139,9 @@ func (w *MP4Writer) check(p *Packet) error {
 func (w *MP4Writer) write(p *Packet) error {
 	t, f := &w.open.tracks[p.Track], &w.fragment[p.Track]
 	at := w.time(p)
-	if w.due(p, at) {
-		if err := w.end(p); err != nil {
+	now := samplesToTime(at, w.rate(p.Track))
+	if w.due(p, at, now) {
+		if err := w.end(p.Track, at); err != nil {
 			return err
 		}
 	}
@@ -150,38 +156,55 @@ func (w *MP4Writer) write(p *Packet) error {
 		return nil // nothing but parameter sets that are known
 	}
 	if w.empty {
-		w.start, w.empty = p.Time, false
+		w.start, w.empty = now, false
 	}
 	w.bytes += size
-	if at > f.top || f.top-at > videoRate {
-		f.top = at
-	} else if len(f.samples) > 0 {
-		w.reorders = true
-	}
 	d := p.Duration
 	if full := t.duration(p.Data); d == 0 || t.Codec == Opus && d > full {
 		d = full
 	}
+	duration := timeToSamples(d, w.rate(p.Track))
+	if at > f.top {
+		f.end = at + duration
+		if duration == 0 && f.top >= 0 {
+			f.end += at - f.top // as long as the one before
+		}
+		f.top = at
+	} else if len(f.samples) > 0 {
+		w.reorders = true
+	}
 	f.samples = append(f.samples, mp4Sample{
 		time:     at,
-		duration: timeToSamples(d, w.rate(p.Track)),
+		duration: duration,
 		size:     size,
 		key:      p.Key || !t.Codec.Video(),
 	})
 	return nil
 }
 
-// time is that of presentation, on the clock of the track.
+// time is that of presentation, on the clock of the track, which goes on without a
+// pause where that of its packets goes back. A picture that is shown before others is
+// none of these, unless it is a key frame or more than a second before.
 func (w *MP4Writer) time(p *Packet) int64 {
-	return max(timeToSamples(p.Time, w.rate(p.Track))+int64(w.open.tracks[p.Track].PreSkip), 0)
+	t, f := &w.open.tracks[p.Track], &w.fragment[p.Track]
+	at := max(timeToSamples(p.Time, w.rate(p.Track))+int64(t.PreSkip), 0)
+	back := f.top - (at + f.shift)
+	switch {
+	case at >= f.end:
+		f.shift = 0
+	case back > videoRate, back >= 0 && (p.Key || !t.Codec.Video()):
+		f.shift = f.end - at
+	}
+	return at + f.shift
 }
 
-// due reports whether the fragment ends before p. Where pictures are reordered it
+// due reports whether the fragment ends before p, which is at a time on the clock of
+// its track, and of the file. Where pictures are reordered it
 // should not be where some are missing that are shown before others it has, as
 // nothing then tells at which times to decode.
-func (w *MP4Writer) due(p *Packet, at int64) bool {
+func (w *MP4Writer) due(p *Packet, at int64, now time.Duration) bool {
 	video := w.open.tracks[p.Track].Codec.Video()
-	age := (p.Time - w.start).Abs()
+	age := (now - w.start).Abs()
 	switch {
 	case w.empty:
 		return false
@@ -193,17 +216,17 @@ func (w *MP4Writer) due(p *Packet, at int64) bool {
 	return video && p.Key && age >= minFragment
 }
 
-// end writes the fragment. The packet that comes next, if any, tells how long the
-// last sample of its track is.
-func (w *MP4Writer) end(next *Packet) error {
+// end writes the fragment. The time of the packet that comes next, if any, tells how
+// long the last sample of its track is.
+func (w *MP4Writer) end(next int, at int64) error {
 	for i := range w.fragment {
 		f := &w.fragment[i]
 		if len(f.samples) == 0 {
 			continue
 		}
 		until := int64(-1)
-		if next != nil && next.Track == i {
-			until = w.time(next)
+		if next == i {
+			until = at
 		}
 		w.decode(f, until)
 	}
@@ -312,7 +335,7 @@ func (w *MP4Writer) Close() error {
 			w.release()
 		}
 		if !w.empty {
-			w.end(nil)
+			w.end(-1, 0)
 		}
 		w.head() // of no fragments
 	}
