@@ -6,7 +6,10 @@ import (
 )
 
 // An opusHead is what matters of the header packet (RFC 7845 section 5.1).
-type opusHead struct{ Channels, PreSkip int }
+type opusHead struct {
+	Channels, PreSkip int
+	Streams           int // in each packet (RFC 7845 section 5.1.1)
+}
 
 func appendOpusHead(b []byte, t *Track) []byte {
 	b = append(b, "OpusHead\x01"...)
@@ -23,7 +26,7 @@ func parseOpusHead(b []byte) (opusHead, error) {
 	if b[8]>>4 != 0 {
 		return opusHead{}, fmt.Errorf("%w: OpusHead of version %d", ErrMalformed, b[8])
 	}
-	h := opusHead{Channels: int(b[9]), PreSkip: int(binary.LittleEndian.Uint16(b[10:]))}
+	h := opusHead{Channels: int(b[9]), PreSkip: int(binary.LittleEndian.Uint16(b[10:])), Streams: 1}
 	family := b[18]
 	switch {
 	case h.Channels == 0 || h.Channels > 8:
@@ -32,6 +35,8 @@ func parseOpusHead(b []byte) (opusHead, error) {
 		return opusHead{}, fmt.Errorf("%w: OpusHead with %d channels in mapping family 0", ErrMalformed, h.Channels)
 	case family != 0 && len(b) < 21+h.Channels:
 		return opusHead{}, fmt.Errorf("%w: OpusHead of %d bytes with mapping family %d", ErrMalformed, len(b), family)
+	case family != 0:
+		h.Streams = int(b[19])
 	}
 	return h, nil
 }

@@ -79,6 +79,9 @@ func newSoundLine(w audio.Writer, t Track) (*playLine, error) {
 	case PCM:
 		return l, audio.Format{Rate: t.Rate, Channels: t.Channels}.Check()
 	case Opus:
+		if h, err := parseOpusHead(t.Config); err == nil && h.Streams != 1 {
+			return nil, fmt.Errorf("%w: a decoder for %s of %d streams", codec.ErrUnknown, t.Codec, h.Streams)
+		}
 		if c, ok := w.(codedWriter); ok && c.Codec().Same(opusParams) {
 			l.coded, l.packet.Timeline = c, rand.Uint64() // not that of who played there before
 			return l, nil

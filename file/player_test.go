@@ -538,6 +538,22 @@ func TestPlayerRefuses(t *testing.T) {
 	}
 }
 
+// Opus of more than two channels has several packets in one, which a call has not.
+func TestPlayerRefusesSurround(t *testing.T) {
+	head := append([]byte("OpusHead\x01\x06\x00\x00\x80\xBB\x00\x00\x00\x00\x01"), 4, 2, 0, 4, 1, 2, 3, 5)
+	name := filepath.Join(t.TempDir(), "in.ogg")
+	w, err := file.Create(name, file.Track{Codec: file.Opus, Config: head})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, sound(0, 50, 0))
+	finish(t, w)
+	p := player(t, name, file.PlayerConfig{Paused: true})
+	if err := p.AddAudio(codedListener{newListener()}); !errors.Is(err, codec.ErrUnknown) {
+		t.Errorf("six channels of Opus for a call: %v", err)
+	}
+}
+
 type h264Viewer struct{ viewer }
 
 func (h264Viewer) Codec() codec.Params { return codec.Params{Name: "H264", ClockRate: 90000} }
