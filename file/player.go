@@ -54,9 +54,10 @@ type PlayerConfig struct {
 // nobody. The player closes no call.
 //
 // Seeking, in any format, reads the file forward from its beginning, and nothing is
-// played for as long as that takes. Sound goes on
-// with the packet, of 20 ms as a rule, that begins at the position or after it, and
-// pictures with the next key frame.
+// played for as long as that takes. Sound goes on with the packet, of 20 ms as a rule,
+// that begins at the position or after it, and pictures with the next key frame.
+// Positions count from the first packet if that is more than a second into the file, as
+// where it was cut out of a stream.
 type Player struct {
 	report func(error)
 	source *playSource

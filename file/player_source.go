@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/parley-media/parley/audio"
 )
@@ -52,6 +53,10 @@ func (w *wavPackets) ReadPacket(p *Packet) error {
 	return nil
 }
 
+// lateStart is how late the first packet of a file is at least if its times do not
+// begin with the file, as those of what was cut out of a stream.
+const lateStart = time.Second
+
 // A playSource reads one track of sound and one of pictures of a file, from any
 // position, as often as is wanted.
 type playSource struct {
@@ -60,6 +65,8 @@ type playSource struct {
 	in           PacketReadCloser
 	tracks       []Track // as they were at first
 	sound, image int     // the first track of each, -1: none
+	begun        bool    // a packet was read since the file was opened
+	zero         time.Duration
 }
 
 func openSource(ctx context.Context, name string) (*playSource, error) {
@@ -90,11 +97,11 @@ func (s *playSource) open() error {
 	if err != nil {
 		return err
 	}
-	s.in = in
+	s.in, s.begun, s.zero = in, false, 0
 	return nil
 }
 
-// read fills p with the next packet of the two tracks.
+// read fills p with the next packet of the two tracks, by its time from the beginning.
 func (s *playSource) read(p *Packet) error {
 	for {
 		if s.in == nil {
@@ -107,6 +114,11 @@ func (s *playSource) read(p *Packet) error {
 			p.Duration = s.tracks[p.Track].duration(p.Data)
 		}
 		if p.Track == s.sound || p.Track == s.image {
+			if !s.begun && p.Time > lateStart {
+				s.zero = p.Time
+			}
+			s.begun = true
+			p.Time -= s.zero
 			return nil
 		}
 	}

@@ -278,6 +278,46 @@ func TestPlayLoop(t *testing.T) {
 	})
 }
 
+// A file whose times begin with 2 h is played at once, in each round.
+func TestPlayLateTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "in.webm")
+		w, err := file.Create(name, file.Track{Codec: file.VP8}, file.Track{Codec: file.Opus})
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets := together(video(25, vp8), sound(1, 50, 0))
+		for i := range packets {
+			packets[i].Time += 2 * time.Hour
+		}
+		write(t, w, packets)
+		finish(t, w)
+		p := player(t, name, file.PlayerConfig{Loop: true})
+		heard, seen := newListener(), newListener()
+		if err := errors.Join(p.AddAudio(codedListener{heard}), p.AddVideo(viewer{seen})); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * ms)
+		if at := p.Position(); at != 500*ms {
+			t.Errorf("position %v, want the middle of the third round", at)
+		}
+		p.SetLoop(false)
+		p.Seek(800 * ms)
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		due(t, heard.all(), 0)
+		if n := len(heard.all()); n < 2*50+25+10 || n > 2*50+25+11 || len(seen.all()) < 50 {
+			t.Fatalf("%d packets and %d pictures in two rounds and a half and the last 200 ms", n, len(seen.all()))
+		}
+		for i, h := range seen.all()[:50] {
+			if h.at != time.Duration(i)*picture {
+				t.Fatalf("picture %d is for %v", i, h.at)
+			}
+		}
+	})
+}
+
 // Sound and pictures of one time are written for one time, also where that begins
 // anew.
 func TestPlayInSync(t *testing.T) {
