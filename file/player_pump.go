@@ -17,6 +17,8 @@ func (p *Player) pump() {
 	var packet Packet
 	shift := time.Duration(0) // from the file to play time
 	end := time.Duration(0)   // in play time, of what was read
+	shown := time.Duration(0) // in play time, of the newest picture
+	step := time.Duration(0)  // from one picture to the next
 	any := false              // since the beginning was read last
 	moved := 0
 	for {
@@ -29,7 +31,7 @@ func (p *Player) pump() {
 		p.seeking = false
 		if seeking {
 			moved, shift = p.moved, p.from-target
-			end, any = p.from, false
+			end, shown, any = p.from, shift, false
 		}
 		over := p.ended
 		p.mu.Unlock()
@@ -44,11 +46,19 @@ func (p *Player) pump() {
 			}
 		}
 		err := p.source.read(&packet)
+		if errors.Is(err, io.EOF) && end == shown {
+			end += step // the last picture lasts as long as the one before
+		}
 		switch {
 		case err == nil:
 			any = true
 			at := packet.Time + shift
 			end = max(end, at+packet.Duration)
+			if untimed := packet.Duration == 0; untimed && at > shown {
+				step, shown = at-shown, at
+			} else if untimed && at < shown { // out of order
+				step = min(step, shown-at)
+			}
 			if p.await(moved, at, playAhead) {
 				p.push(moved, &packet, at)
 			}

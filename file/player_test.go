@@ -278,6 +278,44 @@ func TestPlayLoop(t *testing.T) {
 	})
 }
 
+// The last picture lasts as long as the one before, if the file does not tell.
+func TestPlayLoopPictures(t *testing.T) {
+	for _, in := range []string{"in.ivf", "in.webm"} {
+		synctest.Test(t, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), in)
+			w, err := file.Create(name, file.Track{Codec: file.VP8})
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, w, video(25, vp8))
+			finish(t, w)
+			p := player(t, name, file.PlayerConfig{Loop: true})
+			l := newListener()
+			p.AddVideo(viewer{l})
+			time.Sleep(2500 * ms)
+			if at := p.Position(); at != 500*ms {
+				t.Errorf("%s: position %v, want the middle of the third round", in, at)
+			}
+			p.SetLoop(false)
+			if err := p.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(l.begin); d != 4*time.Second {
+				t.Errorf("%s: four rounds, as the fourth has begun to be read, end after %v", in, d)
+			}
+			got := l.all()
+			if len(got) != 100 {
+				t.Errorf("%s: %d pictures, want 100", in, len(got))
+			}
+			for i, h := range got {
+				if off := h.at - time.Duration(i)*picture; off.Abs() > ms {
+					t.Fatalf("%s: picture %d is for %v", in, i, h.at)
+				}
+			}
+		})
+	}
+}
+
 // A file whose times begin with 2 h is played at once, in each round.
 func TestPlayLateTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
