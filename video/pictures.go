@@ -28,6 +28,7 @@ type Pictures struct {
 	faults int64
 	err    error // of the source
 	closed bool
+	close  sync.Once
 	ended  chan struct{}
 }
 
@@ -46,10 +47,11 @@ func (p *Pictures) run() {
 	var work image.YCbCr
 	for {
 		err := p.source.ReadFrame(&f)
+		decoded := false
 		if err == nil {
-			if err := p.decoder.Decode(&work, &f); err != nil {
-				p.failed(err)
-				continue
+			fault := p.decoder.Decode(&work, &f)
+			if decoded = fault == nil; !decoded {
+				p.failed(fault)
 			}
 		}
 		p.mu.Lock()
@@ -58,6 +60,10 @@ func (p *Pictures) run() {
 			p.cond.Broadcast()
 			p.mu.Unlock()
 			return
+		}
+		if !decoded {
+			p.mu.Unlock()
+			continue
 		}
 		if p.fresh {
 			p.missed++
@@ -122,6 +128,11 @@ func (p *Pictures) Faults() int64 {
 // the source has no method SetReadDeadline, as the video of a call does, Close
 // waits for its next frame.
 func (p *Pictures) Close() error {
+	p.close.Do(p.end)
+	return nil
+}
+
+func (p *Pictures) end() {
 	p.mu.Lock()
 	p.closed = true
 	p.cond.Broadcast()
@@ -134,5 +145,4 @@ func (p *Pictures) Close() error {
 	if ok {
 		d.SetReadDeadline(time.Time{})
 	}
-	return nil
 }

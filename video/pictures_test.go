@@ -116,6 +116,42 @@ func TestPicturesSlowReader(t *testing.T) {
 	})
 }
 
+// Closing waits for the next frame of a source that cannot be interrupted, which need
+// not be a good one.
+func TestPicturesCloseAtDamagedFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFeed()
+		p := video.NewPictures(c, &painter{})
+		closed := false
+		go func() {
+			p.Close()
+			closed = true
+		}()
+		synctest.Wait()
+		c.frames <- picture(3, true)
+		synctest.Wait()
+		if !closed {
+			t.Error("it is not closed")
+			c.frames <- picture(5, true)
+		}
+	})
+}
+
+// Who reads the source after Close is not disturbed by another Close.
+func TestPicturesCloseTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCamera(0)
+		p := video.NewPictures(c, &painter{})
+		synctest.Wait()
+		p.Close()
+		p.Close()
+		var f video.Frame
+		if err := c.ReadFrame(&f); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestPicturesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := video.NewPictures(newCamera(3), &painter{})
