@@ -146,6 +146,12 @@ func TestReadWebM(t *testing.T) {
 			[]want{{0, 0, 0, true, "x"}},
 		},
 		{
+			"a track whose compression is not told", slices.Concat(ebml(), unsized(0x18538067,
+				tracksElement(trackEntry(2, "V_VP8", element(0x6D80, element(0x6240, element(0x5034)))), vp8Entry),
+				element(0x1F43B675, clusterTime(0), simple(2, 0, 0x80, text("zlib")), simple(1, 0, 0x80, text("x"))))),
+			[]want{{0, 0, 0, true, "x"}},
+		},
+		{
 			"default duration", slices.Concat(ebml(), unsized(0x18538067, tracksElement(trackEntry(1, "V_VP8", element(0x23E383, []byte{0x98, 0x96, 0x80}))),
 				element(0x1F43B675, clusterTime(0), simple(1, 0, 0x84, []byte{1}, text("ab"))))),
 			[]want{{0, 0, 10 * ms, true, "a"}, {0, 10 * ms, 10 * ms, true, "b"}},

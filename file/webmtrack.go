@@ -43,7 +43,8 @@ type webmTrack struct {
 	width, height, channels uint64
 	depth                   uint64
 	rate                    float64
-	encoded                 bool // in a way that is not known
+	algorithm               uint64 // of the compression; 3 is header stripping
+	encoded                 bool   // in a way that is not known
 	nested                  int
 }
 
@@ -107,7 +108,12 @@ func (t *webmTrack) element(id uint32, data []byte) bool {
 		t.nested++
 		ok = t.nested < 16 && walk(data, t.element) // a hostile file nests on and on
 	case idContentCompress:
-		return walk(data, t.compression)
+		t.algorithm = 0 // zlib, if it is not told
+		ok = walk(data, t.compression)
+		if t.algorithm != 3 {
+			t.encoded = true
+		}
+		return ok
 	case idContentEncryption:
 		t.encoded = true
 		return true
@@ -117,15 +123,11 @@ func (t *webmTrack) element(id uint32, data []byte) bool {
 	return ok
 }
 
-// compression takes what zlib, which is the default, is not, and the bytes that
-// the frames were stripped of.
-func (t *webmTrack) compression(id uint32, data []byte) bool {
+// compression takes the algorithm, and the bytes that the frames were stripped of.
+func (t *webmTrack) compression(id uint32, data []byte) (ok bool) {
 	switch id {
 	case idContentAlgo:
-		v, ok := parseUint(data)
-		if v != 3 {
-			t.encoded = true
-		}
+		t.algorithm, ok = parseUint(data)
 		return ok
 	case idContentSettings:
 		t.entry.strip = bytes.Clone(data)
