@@ -92,11 +92,16 @@ func appendID(b []byte, id uint32) []byte {
 // appendSize appends a size in as few bytes as it fits (RFC 8794 section 6). All
 // ones are kept for the unknown one.
 func appendSize(b []byte, size int) []byte {
+	return appendSizeN(b, uint64(size), sizeLength(size))
+}
+
+// sizeLength is how many bytes appendSize appends.
+func sizeLength(size int) int {
 	n := 1
 	for uint64(size) >= 1<<(7*n)-1 {
 		n++
 	}
-	return appendSizeN(b, uint64(size), n)
+	return n
 }
 
 // appendSizeN uses n bytes.

@@ -317,15 +317,6 @@ func (w *WebMWriter) write(p *Packet) error {
 	return w.out.settle(p.Time)
 }
 
-// sizeLength is how many bytes appendSize appends.
-func sizeLength(size int) int {
-	n := 1
-	for uint64(size) >= 1<<(7*n)-1 {
-		n++
-	}
-	return n
-}
-
 // follow begins a cluster if the packet should not be in the present one.
 func (w *WebMWriter) follow(p *Packet, tick int64, key bool) {
 	age := time.Duration(tick-w.start) * webmTick
