@@ -94,39 +94,53 @@ func (o *openFile) Close() error { return o.file.Close() }
 // Closing the writer closes the file. The error for tracks that the format cannot
 // hold is that of the format's own constructor.
 func Create(name string, tracks ...Track) (PacketWriter, error) {
-	var begin func(io.Writer) (PacketWriter, error)
-	single := true
-	switch ext := strings.ToLower(filepath.Ext(name)); ext {
-	case ".webm", ".mkv":
-		single, begin = false, func(w io.Writer) (PacketWriter, error) { return NewWebMWriter(w, tracks) }
-	case ".mp4", ".m4a":
-		single, begin = false, func(w io.Writer) (PacketWriter, error) { return NewMP4Writer(w, tracks) }
-	case ".ogg", ".opus":
-		begin = func(w io.Writer) (PacketWriter, error) { return NewOggWriter(w, tracks[0]) }
-	case ".ivf":
-		begin = func(w io.Writer) (PacketWriter, error) { return NewIVFWriter(w, tracks[0]) }
-	case ".h264", ".264":
-		begin = func(w io.Writer) (PacketWriter, error) { return NewAnnexBWriter(w, tracks[0]) }
-	default:
+	ext := strings.ToLower(filepath.Ext(name))
+	begin := beginning(ext)
+	if begin == nil {
 		return nil, fmt.Errorf("%s: a file named %q: %w", name, ext, errors.ErrUnsupported)
 	}
-	if single && len(tracks) != 1 {
-		return nil, fmt.Errorf("%s: %w: %d of them, want 1", name, ErrTrack, len(tracks))
-	}
 	// Tracks that the format does not take must not cost the file that was there.
-	if _, err := begin(io.Discard); err != nil {
+	if _, err := begin(io.Discard, tracks); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	f, err := os.Create(name)
 	if err != nil {
 		return nil, err
 	}
-	w, err := begin(f)
+	w, err := begin(f, tracks)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return &createdFile{PacketWriter: w, file: f}, nil
+}
+
+// beginning returns what begins a file whose name has the extension, or nil if that is
+// of no format.
+func beginning(ext string) func(io.Writer, []Track) (PacketWriter, error) {
+	switch ext {
+	case ".webm", ".mkv":
+		return func(w io.Writer, tracks []Track) (PacketWriter, error) { return NewWebMWriter(w, tracks) }
+	case ".mp4", ".m4a":
+		return func(w io.Writer, tracks []Track) (PacketWriter, error) { return NewMP4Writer(w, tracks) }
+	case ".ogg", ".opus":
+		return single(NewOggWriter)
+	case ".ivf":
+		return single(NewIVFWriter)
+	case ".h264", ".264":
+		return single(NewAnnexBWriter)
+	}
+	return nil
+}
+
+// single begins a file of one track.
+func single[W PacketWriter](begin func(io.Writer, Track) (W, error)) func(io.Writer, []Track) (PacketWriter, error) {
+	return func(w io.Writer, tracks []Track) (PacketWriter, error) {
+		if len(tracks) != 1 {
+			return nil, fmt.Errorf("%w: %d of them, want 1", ErrTrack, len(tracks))
+		}
+		return begin(w, tracks[0])
+	}
 }
 
 type createdFile struct {

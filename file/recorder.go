@@ -100,9 +100,7 @@ func CreateRecorder(name string, c RecorderConfig) (*Recorder, error) {
 		clocks:  make(map[any]*recorderClock),
 		sources: make(map[*recorderSource]struct{}),
 	}
-	switch r.ext {
-	case ".webm", ".mkv", ".mp4", ".m4a", ".ogg", ".opus", ".ivf", ".h264", ".264", ".wav":
-	default:
+	if r.ext != ".wav" && beginning(r.ext) == nil {
 		return nil, fmt.Errorf("%s: a file named %q: %w", name, r.ext, errors.ErrUnsupported)
 	}
 	f, err := os.Create(name)
@@ -214,7 +212,7 @@ func (r *Recorder) addLocked(e ender, t *recording, d RecorderTrack) error {
 // begin returns the writer of a file whose tracks are known.
 func (r *Recorder) begin(w io.Writer, tracks []Track) (PacketWriter, *wavMixer, error) {
 	if r.ext != ".wav" {
-		p, err := newWriter(w, r.ext, tracks)
+		p, err := beginning(r.ext)(w, tracks)
 		return p, nil, err
 	}
 	format := audio.Format{Rate: tracks[0].Rate, Channels: tracks[0].Channels}
@@ -234,23 +232,6 @@ func (r *Recorder) begin(w io.Writer, tracks []Track) (PacketWriter, *wavMixer, 
 		return nil, nil, err
 	}
 	return nil, newWAVMixer(ww, len(tracks)), nil
-}
-
-// newWriter returns the writer of a file with the given extension and tracks.
-func newWriter(w io.Writer, ext string, tracks []Track) (p PacketWriter, err error) {
-	if ext == ".mp4" || ext == ".m4a" {
-		return NewMP4Writer(w, tracks)
-	}
-	if len(tracks) != 1 {
-		return nil, fmt.Errorf("%w: %d of them, want 1", ErrTrack, len(tracks))
-	}
-	switch ext {
-	case ".ogg", ".opus":
-		return NewOggWriter(w, tracks[0])
-	case ".ivf":
-		return NewIVFWriter(w, tracks[0])
-	}
-	return NewAnnexBWriter(w, tracks[0])
 }
 
 func (r *Recorder) usableLocked() error {
