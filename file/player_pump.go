@@ -62,7 +62,7 @@ func (p *Player) pump() {
 			if p.await(moved, at, playAhead) {
 				p.push(moved, &packet, at)
 			}
-		case errors.Is(err, io.EOF) && p.again(any, end):
+		case errors.Is(err, io.EOF) && p.again(moved, any, end):
 			shift, any = end, false
 			if err := p.source.open(); err != nil {
 				p.finish(moved, err)
@@ -79,11 +79,11 @@ func (p *Player) pump() {
 	}
 }
 
-// again reports whether the file is to begin anew, at a play time.
-func (p *Player) again(any bool, end time.Duration) bool {
+// again reports whether the file is to begin anew, at a play time, and not elsewhere.
+func (p *Player) again(moved int, any bool, end time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !any || !p.loop || p.segments[len(p.segments)-1].play >= end {
+	if p.moved != moved || !any || !p.loop || p.segments[len(p.segments)-1].play >= end {
 		return false
 	}
 	p.pruneLocked()

@@ -102,3 +102,14 @@ func TestPlaySeekTakesTime(t *testing.T) {
 		}
 	})
 }
+
+// Seeking at the end of a round begins no other one.
+func TestPlaySeekAtTheEndOfARound(t *testing.T) {
+	p := &Player{loop: true, moved: 1, segments: []playSegment{{0, 5 * time.Second}}}
+	if p.again(0, true, time.Second) || len(p.segments) != 1 {
+		t.Errorf("the file begins anew: %v", p.segments)
+	}
+	if !p.again(1, true, time.Second) || len(p.segments) != 2 {
+		t.Errorf("the file does not begin anew: %v", p.segments)
+	}
+}
