@@ -35,6 +35,7 @@ var edges = []string{
 	"audio -> internal/fanout",
 	"audio/conceal -> audio",
 	"audio/mix -> audio",
+	"audio/mix -> audio/stretch",
 	"audio/stretch -> audio",
 	"audio/tone -> audio",
 	"audio/vad -> audio",

@@ -128,13 +128,23 @@ func (r *Room) mix() {
 		case <-r.closed:
 			return
 		}
-		// After a pause of this machine the time that is lost is left out.
-		due := int64(time.Since(r.began) / tick)
-		n = max(n, due-backlog)
-		for ; n < due; n++ {
-			r.step(time.Duration(n) * tick)
-		}
+		n = r.advance(n, int64(time.Since(r.began)/tick))
 	}
+}
+
+// advance makes the ticks from n to the one that is due next, which it returns. After a
+// pause of this machine the time that is lost is left out, and what was said meanwhile.
+func (r *Room) advance(n, due int64) int64 {
+	if lost := due - backlog - n; lost > 0 {
+		r.mu.Lock()
+		r.mixer.Skip(int(min(lost, 1000)) * r.mixer.Format().Samples(tick))
+		r.mu.Unlock()
+		n += lost
+	}
+	for ; n < due; n++ {
+		r.step(time.Duration(n) * tick)
+	}
+	return due
 }
 
 func (r *Room) step(at time.Duration) {

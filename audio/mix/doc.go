@@ -15,7 +15,9 @@
 //
 // Inputs may come and go, and their frames may be late or too many, at any time.
 // What begins is faded in, and what ends or breaks off is faded out, within 5
-// ms. The queue of each input is bounded.
+// ms. The queue of each input is bounded, and kept short: what all frames wait for
+// after a stall, or behind a sender whose clock is fast, is gone within two seconds,
+// mostly unheard.
 //
 // Outputs are limited, not clipped: they are the plain sum as long as the peaks
 // stay below -3 dB of full scale, and are turned down as a whole above that. The

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/audio/stretch"
 )
 
 // A Config says what a [Mixer] does.
@@ -55,13 +56,19 @@ func (m *Mixer) Format() audio.Format { return m.format }
 
 // Add returns a new input, with a gain of one.
 func (m *Mixer) Add() *Input {
-	in := &Input{
-		mixer:   m,
-		queue:   make([]int16, 0, m.queue),
-		gain:    1,
-		target:  1,
-		limiter: newLimiter(m.format),
+	stretcher, err := stretch.New(m.format.Rate, m.format.Channels)
+	if err != nil {
+		panic(err) // of a format that New has checked
 	}
+	in := &Input{
+		mixer:     m,
+		queue:     make([]int16, 0, m.queue),
+		stretcher: stretcher,
+		gain:      1,
+		target:    1,
+		limiter:   newLimiter(m.format),
+	}
+	in.begin()
 	m.inputs = append(m.inputs, in)
 	return in
 }
@@ -100,7 +107,11 @@ type Input struct {
 	mixer   *Mixer
 	queue   []int16
 	dropped int
+	spilled int // samples that have found no room since the last step
 	leaving bool
+
+	surplus   surplus
+	stretcher *stretch.Stretcher
 
 	own     []int32 // its part in the last step; empty if it had none
 	limiter limiter
@@ -130,9 +141,11 @@ func (in *Input) SetGain(gain float64) {
 }
 
 // WriteFrame queues the samples of f, of any number. It does not keep f, and
-// pays no attention to its time or kind. When the queue is full, its older half
-// is dropped at once, so that a sender whose clock is fast is cut as rarely as
-// can be. The error wraps [audio.ErrFormat].
+// pays no attention to its time or kind. Frames should come as fast as time goes by:
+// when for a second the queue has not fallen to what one step takes, what is more is
+// left out, by pitch periods where that goes unheard, otherwise after half a second
+// more in one piece with a short cross-fade. When the queue is full, its older half is
+// dropped at once. The error wraps [audio.ErrFormat].
 func (in *Input) WriteFrame(f *audio.Frame) error {
 	if err := f.Check(); err != nil {
 		return err
@@ -149,6 +162,7 @@ func (in *Input) WriteFrame(f *audio.Frame) error {
 		half := m.queue / 2 / m.format.Channels * m.format.Channels
 		drop := min(max(more, half), len(in.queue)+len(samples))
 		in.dropped += drop / m.format.Channels
+		in.spilled += drop
 		old := min(drop, len(in.queue))
 		in.queue = in.queue[:copy(in.queue, in.queue[old:])]
 		samples = samples[drop-old:]
@@ -161,8 +175,8 @@ func (in *Input) WriteFrame(f *audio.Frame) error {
 // Queued returns how much is waiting in the queue.
 func (in *Input) Queued() time.Duration { return in.mixer.format.Duration(len(in.queue)) }
 
-// Dropped returns how many samples of each channel have been dropped so far
-// because the queue was full.
+// Dropped returns how many samples of each channel have been left out so far: because
+// the queue was full or longer than is needed, or by Skip.
 func (in *Input) Dropped() int { return in.dropped }
 
 // Remove takes the input out of the mixer, after a fade. What is written
@@ -206,6 +220,7 @@ func (in *Input) pause() {
 
 // take fills own with the next n samples from the queue.
 func (in *Input) take(n int) {
+	in.spilled = 0
 	if len(in.queue) == 0 && !in.playing && in.out == 0 {
 		in.own = in.own[:0]
 		return
@@ -221,6 +236,7 @@ func (in *Input) take(n int) {
 	if in.leaving && !in.playing {
 		in.queue = in.queue[:0]
 	}
+	in.keepShort(n)
 }
 
 // steady is the ordinary case of take: nothing changes.
