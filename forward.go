@@ -52,7 +52,7 @@ type Forwarder struct {
 type ForwardStats struct {
 	Forwarded  int64 // packets sent as they came
 	Octets     int64 // of their payloads
-	Withheld   int64 // packets not sent: on hold, during a digit, in a codec that was just given up, not understood by the far end, or so late that no number is left for them
+	Withheld   int64 // packets not sent: on hold, during a digit, in a codec that was just given up, not understood by the far end, or so late that no number is left for them; and frames for which this build has no encoder
 	Transcoded int64 // frames that were decoded and encoded again
 }
 
@@ -277,6 +277,7 @@ func (f *Forwarder) send(p *stream.Packet) (n int, err error) {
 // transcode does what has to be decoded.
 func (f *Forwarder) transcode(ctx context.Context) error {
 	var frame audio.Frame
+	var missing string // codec, of which the log has been told
 	for {
 		if err := f.read(ctx, &frame); err != nil {
 			return err
@@ -291,11 +292,23 @@ func (f *Forwarder) transcode(ctx context.Context) error {
 		err := f.dst.writeFrame(ctx, &frame, !f.src.over())
 		switch {
 		case errors.Is(err, codec.ErrUnknown): // this build has no encoder for what the far end takes
-			continue
+			f.count(&f.stats.Withheld)
+			if name := f.dst.Codec().Name; name != missing {
+				missing = name
+				f.dst.call.logger.Warn("what is forwarded cannot be heard: this program has no encoder for the codec", "codec", name)
+			}
 		case err != nil:
 			return err
+		default:
+			f.count(&f.stats.Transcoded)
 		}
 	}
+}
+
+func (f *Forwarder) count(n *int64) {
+	f.src.call.mu.Lock()
+	*n++
+	f.src.call.mu.Unlock()
 }
 
 // read fills frame with the next one that was decoded.
@@ -322,6 +335,5 @@ func (f *Forwarder) read(ctx context.Context, frame *audio.Frame) error {
 	case err != nil:
 		return endOfRead(err)
 	}
-	f.stats.Transcoded++
 	return nil
 }

@@ -1,11 +1,14 @@
 package parley
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -381,6 +384,44 @@ func TestForwardCodecChanges(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What this build cannot encode is withheld, and the log says so once.
+func TestForwardWithoutEncoder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, _, sent, _, stop := forwards(t, AudioConfig{}, AudioConfig{})
+		stop() //nolint:errcheck // this one is not wanted
+		var log bytes.Buffer
+		dst, err := New(Config{
+			Audio:  &AudioConfig{Leg: sent, Send: coded, Receive: []codec.Params{coded}},
+			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dst.Close()
+		dst.Connected()
+		f := NewForwarder(dst.Audio(), src.Audio())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- f.Run(ctx) }()
+		s := source{to: src.Audio(), ssrc: 1, units: 160}
+		for n := range 50 {
+			s.send(n)
+			time.Sleep(20 * ms)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+		var stats ForwardStats
+		if f.Stats(&stats); stats.Withheld < 45 || stats.Transcoded != 0 || stats.Forwarded != 0 || len(sent.take()) != 0 {
+			t.Errorf("%+v", stats)
+		}
+		if n := strings.Count(log.String(), coded.Name); n != 1 {
+			t.Errorf("the log tells of the codec %d times: %s", n, &log)
+		}
+	})
 }
 
 // The end of the source ends it, and so does that of the destination with the next

@@ -8,6 +8,9 @@
 // Audio that both ends speak in one codec is forwarded packet by packet, as
 // [parley.Forwarder] describes; otherwise it is decoded and encoded again. Which of
 // the two is decided for each direction, and anew when either end changes its codec.
+// To encode Opus, as for a browser that talks to a telephone, the program imports
+// codec/opus/libopus; without it that direction is silent, which Withheld of
+// [parley.ForwardStats] and the log of the call tell.
 // Keys pressed at one end are sent to the other: within the packets where the two
 // understand the same ones, and as new telephone events where they do not. Video is
 // passed on if both ends have it, and so are requests for key frames.
