@@ -26,7 +26,8 @@ var ErrNothing = errors.New("bridge: the calls have no media in common")
 //
 // The error is nil if one of the far ends has said goodbye, the [*parley.EndError] of
 // a call that ended otherwise, that of ctx, or [ErrNothing]. [parley.Call.Err] tells which of the
-// calls it was. Meanwhile nobody else may read audio, video or digits of the calls.
+// calls it was. Meanwhile nobody else may read audio, video or digits of the calls. Keys
+// that were pressed before, and that nobody has read, are dropped, without NoDigits.
 func Join(ctx context.Context, a, b *parley.Call, o *Options) error {
 	return New(a, b, o).Run(ctx)
 }

@@ -277,6 +277,40 @@ func TestDigits(t *testing.T) {
 	}
 }
 
+// Keys that were pressed before the bridge are not for the other end.
+func TestDigitsOfBefore(t *testing.T) {
+	for _, codec := range []codec.Params{pcmu, g722} {
+		t.Run(codec.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y := open(t, pcmu, keys, false), open(t, codec, keys, false)
+				press := func(digit string) {
+					if err := x.far.SendDigits(t.Context(), digit, nil); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+				}
+				press("1")
+				join(t, x, y)
+				time.Sleep(time.Second)
+				press("2")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				var got string
+				for {
+					d, err := y.far.ReadDigit(ctx)
+					if err != nil {
+						break
+					}
+					got += d.String()
+				}
+				if got != "2" {
+					t.Errorf("got %q", got)
+				}
+			})
+		})
+	}
+}
+
 // A picture goes over, and so does the wish for a key frame.
 func TestVideo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

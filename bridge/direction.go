@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/dtmf"
@@ -50,14 +51,15 @@ func (d *direction) start(ctx context.Context, lines *sync.WaitGroup, fail conte
 
 // digits sends the keys that do not go over within the packets: the codecs differ, or
 // the clocks of the events do. How long a key is held is not known when it is pressed,
-// and waiting for that would make it late.
+// and waiting for that would make it late. Keys of before were for somebody else.
 func (d *direction) digits(ctx context.Context) error {
+	began := time.Now()
 	for {
 		r, err := d.from.ReadDigitReport(ctx)
 		if err != nil {
 			return nil //nolint:nilerr // the end of the call is for others to tell
 		}
-		if r.End || d.sound.ForwardsDigits() {
+		if r.End || r.Time.Before(began) || d.sound.ForwardsDigits() {
 			continue
 		}
 		if err := d.send(ctx, r.Digit); err != nil {
