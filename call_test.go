@@ -419,6 +419,55 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// The end of another call is not that of this one, which is hung up as after any other
+// handler: what was written is heard, and then the goodbye.
+func TestServeAnotherCallEnds(t *testing.T) {
+	for reason, want := range map[Reason]Reason{
+		Bye: Finished, Closed: Finished, Finished: Finished, Canceled: Finished,
+		Silent: Failed, Disconnected: Failed, Failed: Failed, Panicked: Failed,
+	} {
+		t.Run(string(reason), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+				other, _, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+				other.EndWith(&EndError{Reason: reason, Detail: "over there"})
+				served := make(chan error, 1)
+				go func() {
+					served <- Serve(t.Context(), x, HandlerFunc(func(_ context.Context, c *Call) error {
+						for range 25 {
+							if err := c.Audio().WriteFrame(ramp(120)); err != nil {
+								t.Error(err)
+							}
+						}
+						return fmt.Errorf("joined: %w", other.Err())
+					}))
+				}()
+				var f audio.Frame
+				heard := 0
+				for y.Audio().ReadFrame(&f) == nil {
+					if f.Kind == audio.Media {
+						heard++
+					}
+				}
+				err := <-served
+				end, ok := err.(*EndError)
+				if !ok || end.Reason != want || !strings.Contains(err.Error(), "over there") {
+					t.Errorf("Serve returned %v, want %s", err, want)
+				}
+				if want == Failed && !errors.Is(err, other.Err()) {
+					t.Errorf("%v does not wrap the end of the other call", err)
+				}
+				if want == Finished && heard < 23 {
+					t.Errorf("%d frames of 25 heard", heard)
+				}
+				if !ended(y.Err(), Bye) {
+					t.Errorf("the far end ended with %v", y.Err())
+				}
+			})
+		})
+	}
+}
+
 func TestServeCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})

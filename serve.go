@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -50,6 +51,9 @@ const handlerGrace = 2 * time.Second
 // when it returns nil or [io.EOF] is sent first, for a second at most. The reason is an
 // [*EndError], or a [*StuckError] if h does not return within two seconds of
 // the end; h is then left behind.
+//
+// To return the [*EndError] of another call, as bridge.Join does, is to return nil if
+// that one has not failed, and is told in Detail. Otherwise it is an error like others.
 func Serve(ctx context.Context, c *Call, h Handler) error {
 	handlerCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,7 +107,14 @@ func protect(ctx context.Context, c *Call, h Handler) (end *EndError) {
 	}()
 	err := h.ServeCall(ctx, c)
 	if ended, ok := errors.AsType[*EndError](err); ok {
-		return ended
+		switch {
+		case error(ended) == c.Err():
+			return ended
+		case ended.Reason == Removed:
+			return &EndError{Reason: Finished, Detail: err.Error()}
+		case slices.Contains([]Reason{Bye, Closed, Finished, Canceled}, ended.Reason):
+			return &EndError{Reason: Finished, Detail: "another " + ended.Error()}
+		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return &EndError{Reason: Failed, Err: err}

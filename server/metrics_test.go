@@ -79,8 +79,9 @@ func TestMetrics(t *testing.T) {
 	}})
 	release := make(chan struct{})
 	s.Handle("/stuck", parley.HandlerFunc(func(context.Context, *parley.Call) error { <-release; return nil }))
-	s.Handle("/odd", parley.HandlerFunc(func(context.Context, *parley.Call) error {
-		return &parley.EndError{Reason: "whatever a client says"}
+	s.Handle("/odd", parley.HandlerFunc(func(_ context.Context, c *parley.Call) error {
+		c.EndWith(&parley.EndError{Reason: "whatever a client says"})
+		return nil
 	}))
 	for name, family := range scrape(t, s) {
 		for _, m := range family.GetMetric() {
