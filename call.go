@@ -211,6 +211,7 @@ func (c *Call) EndWith(e *EndError) {
 	lines, byes := c.lines, make([][]byte, len(c.lines))
 	for i, l := range lines {
 		byes[i] = l.endLocked(time.Now())
+		l.life.over()
 	}
 	close(c.done)
 	c.cond.Broadcast()

@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // Copy sends to dst what src hears, until either call ends or ctx is cancelled.
@@ -28,9 +29,14 @@ func CopyAudio(ctx context.Context, dst, src *Audio) error {
 	return NewForwarder(dst, src).Run(ctx)
 }
 
-// over reports whether the line or its call has ended.
-func (a *Audio) over() bool {
-	a.call.mu.Lock()
-	defer a.call.mu.Unlock()
-	return a.overLocked() != nil
+// whyStopped returns why something stopped that was copied to the line within ctx, from
+// the error that it stopped with.
+func (l *line) whyStopped(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err == context.Canceled && ctx.Err() == nil:
+		return l.ended()
+	}
+	return err
 }

@@ -3,7 +3,6 @@ package parley
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"time"
 
@@ -74,10 +73,12 @@ type ImmediateLeg interface {
 var errForwarded = errors.New("parley: the audio is being forwarded already")
 
 // Run forwards until either line or its call ends, or ctx is cancelled, and returns
-// nil when the far end of the source has ended its call, else why it stopped. The end
-// of the destination is noticed with the next packet. A Forwarder runs once, and a
-// line has one Forwarder that runs.
+// nil when the far end of the source has ended its call, else why it stopped. A
+// Forwarder runs once, and a line has one Forwarder that runs.
 func (f *Forwarder) Run(ctx context.Context) error {
+	given := ctx
+	ctx, stop := f.dst.within(ctx)
+	defer stop()
 	defer f.dst.call.watch(ctx)()
 	defer f.src.call.watch(ctx)()
 	if !f.src.forwarder.CompareAndSwap(nil, f) {
@@ -86,11 +87,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	defer f.src.forwarder.Store(nil)
 	f.begin()
 	defer f.finish()
-	err := f.transcode(ctx)
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
+	return f.dst.whyStopped(given, f.transcode(ctx))
 }
 
 // Stats fills in s. It may be called at any time.
@@ -289,7 +286,7 @@ func (f *Forwarder) transcode(ctx context.Context) error {
 		f.encoded = true
 		f.dst.call.mu.Unlock()
 		// What is left of a source that has ended comes at once.
-		err := f.dst.writeFrame(ctx, &frame, !f.src.over())
+		err := f.dst.writeFrame(ctx, &frame, f.src.ended() == nil)
 		switch {
 		case errors.Is(err, codec.ErrUnknown): // this build has no encoder for what the far end takes
 			f.count(&f.stats.Withheld)

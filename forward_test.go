@@ -424,8 +424,8 @@ func TestForwardWithoutEncoder(t *testing.T) {
 	})
 }
 
-// The end of the source ends it, and so does that of the destination with the next
-// packet; there cannot be two.
+// The end of the source ends it, and so does that of the destination, or of its line,
+// also while the source says nothing; there cannot be two.
 func TestForwardEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, dst, _, f, _ := forwards(t, AudioConfig{}, AudioConfig{})
@@ -434,26 +434,38 @@ func TestForwardEnds(t *testing.T) {
 		}
 		_ = f
 	})
-	for _, who := range []string{"source", "destination"} {
-		synctest.Test(t, func(t *testing.T) {
-			src, dst, _, _, _ := forwards(t, AudioConfig{}, AudioConfig{})
-			done := make(chan error, 1)
-			src.Audio().forwarder.Store(nil)
-			go func() { done <- CopyAudio(t.Context(), dst.Audio(), src.Audio()) }()
-			synctest.Wait()
-			s := source{to: src.Audio(), ssrc: 1, units: 160}
-			s.send(0, 1)
-			if who == "source" {
-				src.Close()
-			} else {
-				dst.Close()
-				s.send(2)
-			}
-			var end *EndError
-			if err := <-done; !errors.As(err, &end) || end.Reason != Closed {
-				t.Errorf("after the end of the %s: %v", who, err)
-			}
-		})
+	for who, reason := range map[string]Reason{"source": Closed, "destination": Closed, "line of the destination": Removed} {
+		for _, speaks := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				src, dst, _, _, stop := forwards(t, AudioConfig{}, AudioConfig{})
+				stop() //nolint:errcheck // this one is not wanted
+				done := make(chan error, 1)
+				go func() { done <- CopyAudio(t.Context(), dst.Audio(), src.Audio()) }()
+				synctest.Wait()
+				if s := (&source{to: src.Audio(), ssrc: 1, units: 160}); speaks {
+					s.send(0, 1)
+				}
+				switch who {
+				case "source":
+					src.Close()
+				case "destination":
+					dst.Close()
+				default:
+					dst.Audio().Remove()
+				}
+				synctest.Wait()
+				select {
+				case err := <-done:
+					if !ended(err, reason) {
+						t.Errorf("after the end of the %s: %v", who, err)
+					}
+				default:
+					t.Errorf("still running after the end of the %s", who)
+					src.Close()
+					<-done
+				}
+			})
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package parley
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/video"
@@ -19,23 +18,22 @@ import (
 // codec than the one that dst sends are left out: an update, or the far end of src,
 // may change it.
 func CopyVideo(ctx context.Context, dst, src *Video) error {
+	given := ctx
+	ctx, stop := dst.within(ctx)
+	defer stop()
 	defer dst.call.watch(ctx)()
 	defer src.call.watch(ctx)()
 	src.RequestKeyframe() // the far end of dst begins to see
 	var f video.Frame
 	for {
-		err := src.readFrame(ctx, &f)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
+		if err := src.readFrame(ctx, &f); err != nil {
+			return dst.whyStopped(given, err)
 		}
 		if !f.Key && dst.KeyframeRequested() {
 			src.RequestKeyframe()
 		}
 		if err := dst.writeFrame(ctx, &f); err != nil && !errors.Is(err, payload.ErrFrame) {
-			return err
+			return dst.whyStopped(given, err)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type line struct {
 
 	// Guarded by call.mu. What is small is together, for the sake of the memory of a call.
 	removed   *EndError // not nil once the call has gone on without the line
+	life      *life     // nil: nobody waits for its end
 	in        receiver
 	out       sender
 	repair    *repair // nil without NACK

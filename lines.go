@@ -181,6 +181,7 @@ func (l *line) Remove() {
 	}
 	l.removed = &EndError{Reason: Removed}
 	bye := l.endLocked(time.Now())
+	l.life.over()
 	c.lines = slices.DeleteFunc(slices.Clone(c.lines), func(o *line) bool { return o == l })
 	c.videos = slices.DeleteFunc(slices.Clone(c.videos), func(v *Video) bool { return &v.line == l })
 	c.audios = slices.DeleteFunc(slices.Clone(c.audios), func(a *Audio) bool { return &a.line == l })
@@ -231,6 +232,48 @@ func (l *line) overLocked() *EndError {
 		return l.call.end
 	}
 	return l.removed
+}
+
+// A life ends with a line, for those who wait on another call meanwhile.
+type life struct {
+	context.Context
+	end context.CancelFunc
+}
+
+func (l *life) over() {
+	if l != nil {
+		l.end()
+	}
+}
+
+// within returns ctx for as long as the line is not over. The function that it returns
+// lets go of it.
+func (l *line) within(ctx context.Context) (context.Context, func()) {
+	l.call.mu.Lock()
+	defer l.call.mu.Unlock()
+	if l.life == nil {
+		l.life = &life{}
+		l.life.Context, l.life.end = context.WithCancel(context.Background())
+		if l.overLocked() != nil {
+			l.life.over()
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(l.life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// ended returns why the line, or its call, has ended, or nil.
+func (l *line) ended() error {
+	l.call.mu.Lock()
+	defer l.call.mu.Unlock()
+	if end := l.overLocked(); end != nil {
+		return end
+	}
+	return nil
 }
 
 // wait is that of the call, for as long as the line exists.

@@ -382,6 +382,36 @@ func TestVideoStorms(t *testing.T) {
 }
 
 // Frames that nobody reads are dropped, and the reader goes on at a key frame.
+// What copies pictures stops with the line that it sends them on, also while there are
+// none.
+func TestCopyVideoEndsWithItsDestination(t *testing.T) {
+	for _, reason := range []Reason{Closed, Removed} {
+		synctest.Test(t, func(t *testing.T) {
+			_, src := videoPair(t, VideoConfig{}, nil, nil)
+			dst, _ := videoPair(t, VideoConfig{}, nil, nil)
+			copied := make(chan error, 1)
+			go func() { copied <- CopyVideo(t.Context(), dst.Video(), src.Video()) }()
+			synctest.Wait()
+			if reason == Closed {
+				dst.Close()
+			} else {
+				dst.Video().Remove()
+			}
+			synctest.Wait()
+			select {
+			case err := <-copied:
+				if !ended(err, reason) {
+					t.Errorf("stopped with %v, want %s", err, reason)
+				}
+			default:
+				t.Error("still copying")
+				src.Close()
+				<-copied
+			}
+		})
+	}
+}
+
 func TestVideoUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y := videoPair(t, VideoConfig{}, nil, nil)

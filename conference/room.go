@@ -84,8 +84,7 @@ func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 	var lines sync.WaitGroup
 	start := func(line func() error) {
 		lines.Go(func() {
-			err := line()
-			if _, ended := errors.AsType[*parley.EndError](err); err != nil && !ended {
+			if err := line(); failed(err) {
 				leave(err)
 			}
 		})
@@ -96,7 +95,7 @@ func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 		start(func() error { return r.show(present, m, v, i, len(screens)) })
 	}
 	err := r.listen(m)
-	if _, ended := errors.AsType[*parley.EndError](err); err == io.EOF || ended {
+	if err == io.EOF || !failed(err) {
 		err = errEnded
 	}
 	leave(err)
@@ -110,6 +109,13 @@ func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 		c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 	}
 	return err
+}
+
+// failed reports whether a line has stopped with an error that is not its end, or that of
+// its call.
+func failed(err error) bool {
+	_, ended := errors.AsType[*parley.EndError](err)
+	return err != nil && !ended
 }
 
 // errEnded is why a member is not present any more whose call, or line, has ended.

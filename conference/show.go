@@ -54,14 +54,10 @@ func (s *Show) Close() error {
 func (s *Show) Watch(ctx context.Context, c *parley.Call) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var lines sync.WaitGroup
+	lines, stopped := 0, make(chan error)
 	start := func(line func() error) {
-		lines.Go(func() {
-			err := line()
-			if _, ended := errors.AsType[*parley.EndError](err); err != nil && !ended {
-				cancel(err)
-			}
-		})
+		lines++
+		go func() { stopped <- line() }()
 	}
 	var stats parley.Stats
 	c.Stats(&stats)
@@ -72,8 +68,21 @@ func (s *Show) Watch(ctx context.Context, c *parley.Call) error {
 	if v := c.Video(); v != nil && s.pictures != nil {
 		start(func() error { return s.film(ctx, v, t) })
 	}
-	lines.Wait()
-	return context.Cause(ctx)
+	for done := c.Done(); lines > 0; {
+		select {
+		case err := <-stopped:
+			if lines--; failed(err) {
+				cancel(err)
+			}
+		case <-done:
+			cancel(errEnded)
+			done = nil
+		}
+	}
+	if err := context.Cause(ctx); err != errEnded {
+		return err
+	}
+	return nil
 }
 
 // times puts a show on the timeline of a watcher.
