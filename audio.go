@@ -79,14 +79,15 @@ type Audio struct {
 	codecs  []codec.Params
 	flushes int                 // a writer that waits gives up when it changes
 	coded   *stream.PacketQueue // not nil once packets are read
-	apart   bool                // they are: frames cannot be
 	digits  ring[dtmf.Report]
 	taps    []*Tap
+	sayings *saying                 // that go on
 	replies *replies                // nil: not measured
 	handler func(*audio.Frame)      // nil: frames are read
 	polled  PolledLeg               // the leg, if it has to be asked
 	pollAt  time.Time               // when it is, at the latest; zero: when it wakes the call
 	ahead   interface{ Prefetch() } // leg, if it has that; else nil
+	apart   bool                    // packets are read: frames cannot be
 
 	// For the loop.
 	polls      bool // the leg is asked in this run
@@ -423,16 +424,24 @@ func (a *Audio) sendDueLocked(now time.Time) {
 // what became of all that was written since the Flush before. What leaves next
 // fades out over the given time, 8 ms being enough, so that no click is heard; 0
 // means a cut. A WriteFrame that waits for room returns, without an error and
-// without the rest of its frame. Digits are sent to their end.
+// without the rest of its frame, and so does Say, with [ErrFlushed]. Digits are sent to
+// their end.
 func (a *Audio) Flush(fade time.Duration) stream.Played {
-	c := a.call
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	return a.flushLocked(fade)
+}
+
+func (a *Audio) flushLocked(fade time.Duration) stream.Played {
 	a.flushes++
 	played := a.sender.Flush(fade)
 	a.replies.flush(time.Now())
-	c.cond.Broadcast()
-	c.schedule()
+	for s := a.sayings; s != nil; s = s.next {
+		s.flush(played)
+	}
+	a.sayings = nil
+	a.call.cond.Broadcast()
+	a.call.schedule()
 	return played
 }
 

@@ -254,9 +254,7 @@ func (f *Forwarder) send(p *stream.Packet) (n int, err error) {
 	}
 	if f.encoded {
 		f.encoded = false
-		a.flushes++
-		a.sender.Flush(0)
-		a.call.cond.Broadcast()
+		a.flushLocked(0)
 	}
 	now := time.Now()
 	b, err := a.sender.AppendForward(buf[:0], now, p)

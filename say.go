@@ -2,23 +2,58 @@ package parley
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/stream"
 )
+
+// ErrFlushed is returned by [Audio.Say] after a [Audio.Flush] by somebody else.
+var ErrFlushed = errors.New("parley: what was said has been flushed")
 
 // Say writes what r has until its end, as an answer, an announcement or music, with
 // [Audio.WriteFrame], and returns when it has been said. When ctx is cancelled, the far
 // end hears no more of it, but for a fade of 8 ms and what the network and the far end
 // hold: what is queued is dropped, also while r takes its time, and so is whatever r
-// gives after that.
+// gives after that. A [Audio.Flush] by somebody else ends it in the same way.
 //
-// The error is that of ctx, of r unless it is [io.EOF], or of WriteFrame.
-func (a *Audio) Say(ctx context.Context, r audio.Reader) error {
-	defer a.call.watch(ctx)()
-	defer context.AfterFunc(ctx, func() { a.Flush(sayFade) })()
+// It returns what has become of it so far, and of what others wrote meanwhile: after
+// an interruption Sent is what was said. The error is that of ctx, [ErrFlushed], that of
+// r unless it is [io.EOF], or that of WriteFrame.
+func (a *Audio) Say(ctx context.Context, r audio.Reader) (stream.Played, error) {
+	if err := ctx.Err(); err != nil {
+		return stream.Played{}, err
+	}
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer a.call.watch(within)()
+	s := a.startSaying(cancel)
+	hushed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(hushed)
+		a.hush(s)
+	})
+	err := a.say(within, r)
+	switch {
+	case !stop():
+		<-hushed // or it would be what is said next that is flushed
+	case err != nil && ctx.Err() != nil:
+		a.hush(s)
+	}
+	played, flushed := a.stopSaying(s)
+	switch interrupted := err == context.Canceled || err == nil && flushed && played.Dropped > 0; {
+	case interrupted && ctx.Err() != nil:
+		err = ctx.Err()
+	case interrupted && flushed:
+		err = ErrFlushed
+	}
+	return played, err
+}
+
+func (a *Audio) say(ctx context.Context, r audio.Reader) error {
 	var f audio.Frame
 	for ctx.Err() == nil {
 		if err := r.ReadFrame(&f); err == io.EOF {
@@ -44,3 +79,66 @@ func (a *Audio) Say(ctx context.Context, r audio.Reader) error {
 
 // sayFade is how long what is said takes to end.
 const sayFade = 8 * time.Millisecond
+
+// A saying is what Say has said. It is guarded by call.mu.
+type saying struct {
+	before  stream.Played // of what was written before
+	ahead   time.Duration // of that, what was still queued
+	cancel  context.CancelFunc
+	flushed bool
+	played  stream.Played // before it was flushed
+	next    *saying
+}
+
+func (a *Audio) startSaying(cancel context.CancelFunc) *saying {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	s := &saying{before: a.sender.Played(), ahead: a.sender.Unplayed(), cancel: cancel, next: a.sayings}
+	a.sayings = s
+	return s
+}
+
+// stopSaying returns what was played of s, and whether it has been flushed.
+func (a *Audio) stopSaying(s *saying) (stream.Played, bool) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	if s.flushed {
+		return s.played, true
+	}
+	for at := &a.sayings; *at != nil; at = &(*at).next {
+		if *at == s {
+			*at = s.next
+			break
+		}
+	}
+	return s.of(a.sender.Played()), false
+}
+
+// hush flushes what is being said, unless that has been done.
+func (a *Audio) hush(s *saying) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	if !s.flushed {
+		a.flushLocked(sayFade)
+	}
+}
+
+// flush takes notice of a flush, and of what was played until then.
+func (s *saying) flush(p stream.Played) {
+	s.flushed, s.played = true, s.of(p)
+	s.cancel()
+}
+
+// of returns the part of s in what was played.
+func (s *saying) of(p stream.Played) stream.Played {
+	p.Sent -= s.before.Sent
+	p.Muted -= s.before.Muted
+	p.Dropped -= s.before.Dropped
+	ahead := s.ahead
+	for _, d := range []*time.Duration{&p.Sent, &p.Muted, &p.Dropped} {
+		n := min(ahead, *d)
+		*d -= n
+		ahead -= n
+	}
+	return p
+}

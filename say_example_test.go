@@ -35,8 +35,8 @@ func ExampleAudio_Say() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	err = s.Audio().Say(ctx, beep())
-	fmt.Println(s.Audio().Played().Sent, err)
+	said, err := s.Audio().Say(ctx, beep())
+	fmt.Println(said.Sent, err)
 	// Output: 200ms <nil>
 }
 
@@ -52,7 +52,7 @@ func ExampleCall_AddAudio() {
 			return err
 		}
 		fmt.Println("line", line.Mid(), line.Direction())
-		if err := line.Say(ctx, beep()); err != nil {
+		if _, err := line.Say(ctx, beep()); err != nil {
 			return err
 		}
 		return c.Remove(line)

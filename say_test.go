@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/stream"
 )
 
 // A script has frames to say, and may take its time.
@@ -64,7 +65,11 @@ func TestSay(t *testing.T) {
 		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
 		said := make(chan error, 1)
 		go func() {
-			said <- x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(104, 700*ms), long(120, 3*ms), long(120, 1297*ms)}})
+			played, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(104, 700*ms), long(120, 3*ms), long(120, 1297*ms)}})
+			if want := (stream.Played{Sent: 2020 * ms}); played != want {
+				t.Errorf("played %+v, want %+v", played, want)
+			}
+			said <- err
 		}()
 		heard := listens(t, y)
 		if err := <-said; err != nil {
@@ -77,14 +82,14 @@ func TestSay(t *testing.T) {
 			t.Errorf("heard for %v", heard[120])
 		}
 		broken := errors.New("broken")
-		if err := x.Audio().Say(t.Context(), failing{broken}); err != broken {
+		if _, err := x.Audio().Say(t.Context(), failing{broken}); err != broken {
 			t.Errorf("error %v", err)
 		}
-		if err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{{}}}); !errors.Is(err, audio.ErrFormat) {
+		if _, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{{}}}); !errors.Is(err, audio.ErrFormat) {
 			t.Errorf("error %v", err)
 		}
 		x.Close()
-		if err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{ramp(8)}}); !errors.Is(err, x.Err()) {
+		if _, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{ramp(8)}}); !errors.Is(err, x.Err()) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -94,39 +99,61 @@ type failing struct{ err error }
 
 func (r failing) ReadFrame(*audio.Frame) error { return r.err }
 
-// Who is told to be silent is so at once, also when there is much to say, or nothing
-// just then, and what is said next is heard whole.
+// Who is told to be silent is so at once, by the end of its context or a Flush, also when
+// there is much to say, or nothing just then, and knows what was heard. What is said next
+// is heard whole.
 func TestSayIsInterrupted(t *testing.T) {
-	for name, s := range map[string]*script{
+	for name, text := range map[string]script{
 		"in one piece": {frames: []*audio.Frame{long(104, time.Minute)}},
 		"at the end":   {frames: []*audio.Frame{long(104, 1100*ms)}},
 		"hesitating":   {frames: []*audio.Frame{long(104, 1050*ms), long(104, time.Second)}, pause: 5 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
-				ctx, cancel := context.WithCancel(t.Context())
-				first := make(chan error, 1)
-				go func() { first <- x.Audio().Say(ctx, s) }()
-				go func() {
-					time.Sleep(time.Second)
-					cancel()
-					time.Sleep(time.Millisecond)
-					if err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(120, 500*ms)}}); err != nil {
+		for how, want := range map[string]error{"context": context.Canceled, "flush": ErrFlushed} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+					// What was written before does not count.
+					if _, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(64, 500*ms)}}); err != nil {
 						t.Error(err)
 					}
-				}()
-				heard := listens(t, y)
-				if d := heard[104] - time.Second; d < -20*ms || d > 40*ms {
-					t.Errorf("heard for %v", heard[104])
-				}
-				if d := heard[120] - 500*ms; d.Abs() > 30*ms {
-					t.Errorf("what was said next is heard for %v", heard[120])
-				}
-				if err := <-first; err != context.Canceled {
-					t.Errorf("error %v", err)
-				}
+					if err := x.Audio().WriteFrame(long(64, 100*ms)); err != nil {
+						t.Error(err)
+					}
+					s := text
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					first := make(chan error, 1)
+					go func() {
+						played, err := x.Audio().Say(ctx, &s)
+						if d := played.Sent - 900*ms; d < -20*ms || d > 40*ms || played.Dropped == 0 {
+							t.Errorf("played %+v", played)
+						}
+						first <- err
+					}()
+					go func() {
+						time.Sleep(time.Second)
+						if how == "flush" {
+							x.Audio().Flush(8 * ms)
+						} else {
+							cancel()
+						}
+						time.Sleep(time.Millisecond)
+						if played, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(120, 500*ms)}}); err != nil || played != (stream.Played{Sent: 500 * ms}) {
+							t.Errorf("said next: %+v, %v", played, err)
+						}
+					}()
+					heard := listens(t, y)
+					if d := heard[104] - 900*ms; d < -20*ms || d > 40*ms {
+						t.Errorf("heard for %v", heard[104])
+					}
+					if d := heard[120] - 500*ms; d.Abs() > 30*ms {
+						t.Errorf("what was said next is heard for %v", heard[120])
+					}
+					if err := <-first; err != want {
+						t.Errorf("error %v, want %v", err, want)
+					}
+				})
 			})
-		})
+		}
 	}
 }

@@ -152,15 +152,7 @@ func TestSenderAnyOrder(t *testing.T) {
 			},
 			"": func(*rapid.T) {
 				played := s.Played()
-				waits := s.Queued()
-				if len(s.rest) > 0 {
-					waits -= s.PTime()
-				}
-				for i := range s.queue.count {
-					if q := s.queue.piece(i); q.closed {
-						waits -= s.format.Duration(q.samples)
-					}
-				}
+				waits := s.Unplayed()
 				all := sum + played.Sent + played.Muted + played.Dropped + waits
 				if diff := all - written; diff < -ms || diff > ms || s.Queued() > 400*ms+2*s.PTime() {
 					t.Fatalf("%v written, %v + %+v + %v accounted for", written, sum, played, waits)

@@ -172,6 +172,18 @@ func (s *AudioSender) Queued() time.Duration {
 	return d
 }
 
+// Unplayed returns how much of that was written and is not told by Played: Queued
+// without the faded end of what was flushed.
+func (s *AudioSender) Unplayed() time.Duration {
+	d := s.format.Duration(s.queue.pcm.count) + s.queue.length
+	for i := range s.queue.count {
+		if p := s.queue.piece(i); p.closed {
+			d -= s.format.Duration(p.samples)
+		}
+	}
+	return d
+}
+
 // Room returns how many samples, all channels together, Write takes now.
 func (s *AudioSender) Room() int {
 	if s.queue.count == maxPieces && s.open(nil) == nil {
@@ -180,8 +192,8 @@ func (s *AudioSender) Room() int {
 	return s.queue.pcm.room()
 }
 
-// Played says what became of what was written since the last Flush. With what
-// is queued, that is all.
+// Played says what became of what was written since the last Flush. With Unplayed
+// that is all.
 type Played struct {
 	Sent    time.Duration // went into packets, padding not counted
 	Muted   time.Duration // fell into a digit or hold

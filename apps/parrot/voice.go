@@ -29,7 +29,7 @@ func (v *voice) say(ctx context.Context, heard audio.Frame) {
 		}()
 		r, err := v.answer(ctx, heard)
 		if err == nil {
-			err = v.call.Audio().Say(ctx, r)
+			_, err = v.call.Audio().Say(ctx, r)
 		}
 		if err != nil && ctx.Err() == nil && v.call.Err() == nil {
 			v.call.Emit(parley.Event{Kind: Speechless, Media: "audio", Detail: err.Error()})
