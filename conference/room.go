@@ -3,7 +3,9 @@ package conference
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -29,8 +31,8 @@ const (
 // used from any goroutine.
 type Room struct {
 	began  time.Time
-	close  func()
-	closed chan struct{}
+	open   context.Context
+	close  context.CancelFunc
 	mixing sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows, and the mixer
@@ -52,12 +54,13 @@ func newRoom() *Room {
 	if err != nil {
 		panic(err) // of a format that is right
 	}
-	r := &Room{mixer: mixer, began: time.Now(), closed: make(chan struct{})}
-	r.close = sync.OnceFunc(func() { close(r.closed) })
+	r := &Room{mixer: mixer, began: time.Now()}
+	r.open, r.close = context.WithCancel(context.Background())
 	return r
 }
 
-// Close ends the clock of the room. Those who are still in it hear nothing any more.
+// Close ends the clock of the room. Those who are still in it are let go, and nobody is
+// let in any more: Join returns an error that wraps [os.ErrClosed].
 func (r *Room) Close() error {
 	r.close()
 	r.mixing.Wait()
@@ -66,16 +69,21 @@ func (r *Room) Close() error {
 
 // Join lets a caller in until the call ends, or ctx is cancelled, after which it may
 // join another room. The error is nil at the end of the call, that of ctx, [ErrNoAudio],
-// or why a line has failed, which ends the call too. Meanwhile nobody else may read the
+// one that wraps [os.ErrClosed] when the room is closed, which leaves the call as it is
+// too, or why a line has failed, which ends the call. Meanwhile nobody else may read the
 // call, write to it, or set deadlines.
 func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 	if c.Audio() == nil {
 		return ErrNoAudio
 	}
+	if r.open.Err() != nil {
+		return errClosed
+	}
 	m := r.add(c)
 	defer r.remove(m)
 	present, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
+	defer context.AfterFunc(r.open, func() { leave(errClosed) })()
 	interrupted := make(chan struct{})
 	context.AfterFunc(present, func() {
 		defer close(interrupted)
@@ -105,7 +113,7 @@ func (r *Room) Join(ctx context.Context, c *parley.Call) error {
 	switch err = context.Cause(present); {
 	case err == errEnded:
 		return nil
-	case ctx.Err() == nil:
+	case err != errClosed && ctx.Err() == nil:
 		c.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
 	}
 	return err
@@ -121,6 +129,8 @@ func failed(err error) bool {
 // errEnded is why a member is not present any more whose call, or line, has ended.
 var errEnded = errors.New("conference: the call has ended")
 
+var errClosed = fmt.Errorf("conference: the room: %w", os.ErrClosed)
+
 // ErrNoAudio is returned for a call in which nothing can be said.
 var ErrNoAudio = errors.New("conference: the call has no audio")
 
@@ -131,7 +141,7 @@ func (r *Room) mix() {
 	for n := int64(0); ; {
 		select {
 		case <-clock.C:
-		case <-r.closed:
+		case <-r.open.Done():
 			return
 		}
 		n = r.advance(n, int64(time.Since(r.began)/tick))

@@ -3,6 +3,7 @@ package conference
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +44,45 @@ func TestLeave(t *testing.T) {
 		if members(first) != 0 || members(second) != 1 {
 			t.Errorf("%d and %d members", members(first), members(second))
 		}
+		c.Close()
+		if err := <-joined; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Who is in a room when it is closed, and who comes later, is told, and may go on with
+// the call elsewhere.
+func TestClosedRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, other := NewRoom(), NewRoom()
+		defer other.Close()
+		c := newCall(t)
+		joined := make(chan error, 1)
+		go func() { joined <- r.Join(t.Context(), c) }()
+		time.Sleep(time.Second)
+		r.Close()
+		synctest.Wait()
+		select {
+		case err := <-joined:
+			if !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		default:
+			t.Error("still in a room that is closed")
+			c.Close()
+			<-joined
+		}
+		late, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Join(late, c); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("joined a room that is closed: %v", err)
+		}
+		if c.Err() != nil {
+			t.Errorf("the call has ended with %v", c.Err())
+		}
+		go func() { joined <- other.Join(t.Context(), c) }()
+		time.Sleep(time.Second)
 		c.Close()
 		if err := <-joined; err != nil {
 			t.Error(err)
