@@ -128,7 +128,7 @@ func (r *Recorder) copy(s *recorderSource, step func() error) {
 			s.owned.Close()
 		}
 		close(s.done)
-		quiet := over || source.error == io.EOF
+		quiet := over || source.error == io.EOF || errors.Is(source.error, os.ErrClosed) // by this program
 		r.mu.Unlock()
 		if !quiet && r.report != nil {
 			r.report(fmt.Errorf("%s: the source of track %d: %w", r.name, s.of.index, source.error))

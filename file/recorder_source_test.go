@@ -76,6 +76,24 @@ func (m *microphone) SetReadDeadline(t time.Time) {
 	}
 }
 
+// A source that the program itself closes, to go over to another one, is no error.
+func TestRecorderSourceIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := recorder(t, "call.wav", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+		a := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+		relay := audio.NewRelay(newMicrophone(100, nil), audio.RelayConfig{})
+		source := relay.Subscribe()
+		if err := a.Record(source); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		source.Close()
+		relay.Close()
+		relay.Wait()
+		closed(t, r)
+	})
+}
+
 func TestRecorderReadsSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []error
