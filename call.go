@@ -166,8 +166,10 @@ func (c *Call) Connected() {
 	}
 }
 
-// WaitConnected blocks until the call is connected. It returns the reason if
-// the call ends before that, or the error of ctx.
+// WaitConnected blocks until the call is connected: what is written can leave. It
+// returns the reason if the call ends before that, or the error of ctx. A session is
+// connected at once, also while it has no address to send to, as without Remote: what
+// leaves then is lost, and the event [FirstMedia] tells that the far end is there.
 func (c *Call) WaitConnected(ctx context.Context) error {
 	defer c.watch(ctx)()
 	c.mu.Lock()

@@ -45,8 +45,12 @@ import (
 // for PCMU and digits from anybody. The addresses are those of the audio; a call
 // of video alone has those in Video.
 type Config struct {
-	Local      netip.AddrPort   // zero address: all of this machine; port 0: any even port
-	Remote     netip.AddrPort   // of RTP; zero: whoever sends first
+	Local netip.AddrPort // zero address: all of this machine; port 0: any even port
+
+	// Remote is where RTP goes; zero: to whoever sends first. Until somebody does, what
+	// is written is lost, though the call is connected: the event [parley.FirstMedia]
+	// tells when a prompt would be heard.
+	Remote     netip.AddrPort
 	RemoteRTCP netip.AddrPort   // zero: the port after that of Remote, or the same with Mux
 	Mux        bool             // RTCP uses the port of RTP (RFC 5761)
 	Ports      *transport.Ports // where the local port is from; nil: wherever one is free
