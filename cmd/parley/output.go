@@ -22,7 +22,8 @@ type output struct {
 	isTerm bool // stderr shows progress that is overwritten
 
 	mu       sync.Mutex
-	progress int // length of the progress line on the screen
+	progress int  // length of the progress line on the screen
+	ended    bool // the event "end" was written
 }
 
 func newOutput(json bool, stdout, stderr io.Writer) *output {
@@ -191,6 +192,9 @@ func (o *output) emit(e any, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.json {
+		if e, ok := e.(event); ok && e.Event == "end" {
+			o.ended = true
+		}
 		json.NewEncoder(o.stdout).Encode(e) //nolint:errcheck // nobody is left to tell
 	}
 	if text == "" {
@@ -209,11 +213,15 @@ func (o *output) warn(message string) {
 	o.emit(event{Event: "warning", Message: message}, "parley: "+message)
 }
 
-// failed reports what stopped the work.
+// failed reports what stopped the work. To programs that is the end, if they have
+// not been told of one.
 func (o *output) failed(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.clearProgress()
+	if o.json && !o.ended {
+		json.NewEncoder(o.stdout).Encode(event{Event: "end", Reason: "failed", Message: err.Error()}) //nolint:errcheck // nobody is left to tell
+	}
 	fmt.Fprintf(o.stderr, "parley: %v\n", err)
 }
 

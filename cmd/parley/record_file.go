@@ -13,19 +13,11 @@ import (
 	"github.com/parley-media/parley/file"
 )
 
-// writeSamples writes a frame with its place in the recording.
+// writeSamples writes a frame with its place in the recording, in the format of the
+// first one.
 func (r *recording) writeSamples(f *audio.Frame, at time.Duration) error {
-	switch {
-	case r.name == "":
+	if r.name == "" {
 		return nil
-	case !r.tracks:
-		if r.wav == nil {
-			var err error
-			if r.wav, err = file.CreateWAV(r.name, f.Format); err != nil {
-				return err
-			}
-		}
-		return r.wav.WriteFrame(f)
 	}
 	r.mu.Lock()
 	if r.shape.Rate == 0 {
@@ -43,6 +35,15 @@ func (r *recording) writeSamples(f *audio.Frame, at time.Duration) error {
 		if samples, err = r.adapter.Append(nil, f); err != nil {
 			return err
 		}
+	}
+	if !r.tracks {
+		if r.wav == nil {
+			var err error
+			if r.wav, err = file.CreateWAV(r.name, r.shape); err != nil {
+				return err
+			}
+		}
+		return r.wav.WriteFrame(&audio.Frame{Format: r.shape, Samples: samples})
 	}
 	if len(samples) == 0 {
 		return nil
@@ -151,6 +152,9 @@ func (r *recording) close() error {
 		err = r.film.Close()
 	}
 	if r.wav != nil {
+		if r.adapter != nil { // the last milliseconds
+			err = r.wav.WriteFrame(&audio.Frame{Format: r.shape, Samples: r.adapter.Flush(nil)})
+		}
 		err = cmp.Or(err, r.wav.Close())
 	}
 	return err

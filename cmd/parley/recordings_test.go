@@ -112,19 +112,17 @@ func TestClockedRecordings(t *testing.T) {
 	}
 }
 
-// --timeout ends a call whose far end has gone without a word.
-func TestTimeout(t *testing.T) {
-	const timeout = 300 * time.Millisecond
-	out := filepath.Join(t.TempDir(), "out.wav")
-	recv := begin("recv", "--listen", "127.0.0.1:0", "--out", out, "--timeout", timeout.String())
-	far, err := net.Dial("udp", recv.until(t, "listening").Address)
+// sendPackets sends packets of 20 ms, of formats with 160 octets in each.
+func sendPackets(t *testing.T, to string, payloadTypes ...uint8) {
+	t.Helper()
+	far, err := net.Dial("udp", to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer far.Close()
-	for i := range 10 {
+	for i, pt := range payloadTypes {
 		p := rtp.Packet{
-			Header:  rtp.Header{Version: 2, SSRC: 1, SequenceNumber: uint16(i), Timestamp: uint32(160 * i)},
+			Header:  rtp.Header{Version: 2, PayloadType: pt, SSRC: 1, SequenceNumber: uint16(i), Timestamp: uint32(160 * i)},
 			Payload: bytes.Repeat([]byte{0x2a}, 160),
 		}
 		b, err := p.Marshal()
@@ -135,6 +133,56 @@ func TestTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A far end that changes to a codec of another rate is recorded on, at the rate that
+// the file began with.
+func TestRecordingKeepsItsRate(t *testing.T) {
+	for _, name := range []string{"out.wav", "out.mkv"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), name)
+			recv := begin("recv", "--listen", "127.0.0.1:0", "--out", out, "--timeout", "200ms")
+			sendPackets(t, recv.until(t, "listening").Address, 0, 0, 0, 9, 9, 9, 0, 0) // PCMU, G.722
+			recv.until(t, "started")
+			if e := recv.end(t); e.Reason != "timeout" || e.PacketsReceived != 8 {
+				t.Errorf("recv ends with %s", e.line)
+			}
+			if name != "out.wav" {
+				return
+			}
+			if s := readSound(t, out); s.format != mono8k || s.duration() != 160*time.Millisecond {
+				t.Errorf("%v of %v", s.duration(), s.format)
+			}
+		})
+	}
+}
+
+// A program that reads the events is told when recording fails.
+func TestFailedEnd(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "calls")
+	if err := os.Mkdir(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--out", filepath.Join(folder, "out.wav"))
+	to := recv.until(t, "listening").Address
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	sendPackets(t, to, 0, 0, 0)
+	recv.until(t, "started")
+	if e := recv.until(t, "end"); e.Reason != "failed" || !strings.Contains(e.line, "out.wav") {
+		t.Errorf("recv ends with %s", e.line)
+	}
+	recv.exit(t, statusFailed)
+}
+
+// --timeout ends a call whose far end has gone without a word.
+func TestTimeout(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	out := filepath.Join(t.TempDir(), "out.wav")
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--out", out, "--timeout", timeout.String())
+	sendPackets(t, recv.until(t, "listening").Address, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	last := time.Now()
 	recv.until(t, "started")
 	e := recv.end(t)
