@@ -107,6 +107,7 @@ func TestWrongUse(t *testing.T) {
 		{"recv: samples into MP4", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu,h264", "--out", "x.mp4"}, statusUse, "not samples"},
 		{"recv: samples into Ogg", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu", "--out", "x.ogg"}, statusUse, "Opus"},
 		{"recv: what was heard into Ogg", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "opus", "--out", "x.ogg", "--playout", "fixed"}, statusUse, "Opus"},
+		{"recv: a file of another kind", []string{"recv", "--listen", "127.0.0.1:0", "--out", "x.mp3"}, statusUse, ".wav"},
 		{"recv: port in use", []string{"recv", "--listen", ":" + port}, statusFailed, "address already in use"},
 		{"recv: --out into a file", []string{"recv", "--listen", "127.0.0.1:0", "--out", filepath.Join(wav, "x.wav")}, statusFailed, "x.wav"},
 		{"recv: --out is a directory", []string{"recv", "--listen", "127.0.0.1:0", "--out", dir}, statusFailed, dir},

@@ -88,6 +88,9 @@ func (r *recording) check(playout string) error {
 		if pictures != "" {
 			return refuse("video goes into a file named .webm, .mkv, .mp4, .ivf or .h264")
 		}
+		if ext != "" && ext != ".wav" && ext != ".wave" && !strings.HasPrefix(r.name, "/dev/") {
+			return refuse("audio goes into a file named .wav, .webm, .mkv, .mp4, .m4a, .ogg or .opus")
+		}
 		return nil // a WAV file
 	}
 	r.tracks, r.coded = true, packets

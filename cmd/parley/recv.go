@@ -24,7 +24,7 @@ type recvCommand struct {
 	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
 	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or 97 if the audio has that." default:"-1" placeholder:"N"`
 	networkFlags
-	Out      string        `placeholder:"FILE" help:"Record to a file, by its name: .wav; .webm or .mkv; .mp4 (H.264, Opus); .ogg (Opus); .ivf (VP8, VP9); .h264. Video and Opus go into it as they come, other audio as samples."`
+	Out      string        `placeholder:"FILE" help:"Record to a file, by its name: .wav, also without an extension; .webm or .mkv; .mp4 (H.264, Opus); .ogg (Opus); .ivf (VP8, VP9); .h264. Video and Opus go into it as they come, other audio as samples."`
 	Playout  string        `enum:",in-order,adaptive,fixed" default:"" placeholder:"WAY" help:"in-order: what was sent, with gaps filled (default with --out); adaptive or fixed: what a listener would have heard."`
 	MinDelay time.Duration `placeholder:"D" help:"Least delay of the playout (default 20ms), and that of fixed (default 60ms)."`
 	MaxDelay time.Duration `default:"500ms" placeholder:"D" help:"Greatest delay of the playout; with in-order, how long to wait for a missing packet."`
