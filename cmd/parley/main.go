@@ -64,6 +64,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends what the first one cannot
 	out := newOutput(c.JSON, stdout, stderr)
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(out); err != nil {

@@ -21,7 +21,8 @@ import (
 // A recording reads a call to its end, and writes what comes to a file: samples to
 // a WAV file, or packets and samples to one with tracks.
 type recording struct {
-	name   string // "": no file
+	name   string    // "": no file
+	pipe   io.Writer // in place of a file of that name; nil: none
 	limit  time.Duration
 	out    *output
 	config *session.Config

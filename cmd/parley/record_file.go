@@ -39,7 +39,12 @@ func (r *recording) writeSamples(f *audio.Frame, at time.Duration) error {
 	if !r.tracks {
 		if r.wav == nil {
 			var err error
-			if r.wav, err = file.CreateWAV(r.name, r.shape); err != nil {
+			if r.pipe != nil {
+				r.wav, err = file.NewWAVWriter(r.pipe, r.shape)
+			} else {
+				r.wav, err = file.CreateWAV(r.name, r.shape)
+			}
+			if err != nil {
 				return err
 			}
 		}

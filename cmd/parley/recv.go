@@ -24,7 +24,7 @@ type recvCommand struct {
 	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
 	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or 97 if the audio has that." default:"-1" placeholder:"N"`
 	networkFlags
-	Out      string        `placeholder:"FILE" help:"Record to a file, by its name: .wav, also without an extension; .webm or .mkv; .mp4 (H.264, Opus); .ogg (Opus); .ivf (VP8, VP9); .h264. Video and Opus go into it as they come, other audio as samples."`
+	Out      string        `placeholder:"FILE" help:"Record to a file, by its name: .wav, also without an extension, and - for standard output; .webm or .mkv; .mp4 (H.264, Opus); .ogg (Opus); .ivf (VP8, VP9); .h264. Video and Opus go into it as they come, other audio as samples."`
 	Playout  string        `enum:",in-order,adaptive,fixed" default:"" placeholder:"WAY" help:"in-order: what was sent, with gaps filled (default with --out); adaptive or fixed: what a listener would have heard."`
 	MinDelay time.Duration `placeholder:"D" help:"Least delay of the playout (default 20ms), and that of fixed (default 60ms)."`
 	MaxDelay time.Duration `default:"500ms" placeholder:"D" help:"Greatest delay of the playout; with in-order, how long to wait for a missing packet."`
@@ -38,11 +38,19 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	r := &recording{name: c.Out, limit: c.Duration, out: out, config: config}
+	if c.Out == "-" || c.Out == "/dev/stdout" {
+		if out.json {
+			return useError{fmt.Errorf("--out %s and --json both want standard output", c.Out)}
+		}
+		r.pipe, out.stdout = out.stdout, out.stderr
+	}
 	if err := r.check(c.Playout); err != nil {
 		return err
 	}
-	if err := writable(c.Out); err != nil {
-		return err
+	if r.pipe == nil {
+		if err := writable(c.Out); err != nil {
+			return err
+		}
 	}
 	done, err := c.apply(config)
 	if err != nil {
@@ -213,9 +221,10 @@ func (c *recvCommand) named(config *session.Config) (err error) {
 }
 
 // writable returns why the named file cannot be written, which is better known
-// before the first audio comes. It leaves what is there as it is.
+// before the first audio comes. It leaves what is there as it is. Who reads a pipe
+// would take its opening and closing for all that comes.
 func writable(name string) error {
-	if name == "" {
+	if name == "" || !seekable(name) {
 		return nil
 	}
 	_, missing := os.Stat(name)

@@ -20,7 +20,7 @@ import (
 )
 
 type sendCommand struct {
-	File             string `arg:"" help:"File to send: WAV, Ogg, WebM, Matroska, IVF, a byte stream of H.264, or what the ffmpeg program can take apart, such as MP4." placeholder:"FILE"`
+	File             string `arg:"" help:"File to send: WAV, Ogg, WebM, Matroska, IVF, a byte stream of H.264, or what the ffmpeg program can take apart, such as MP4. A pipe, or - for standard input, has to be WAV." placeholder:"FILE"`
 	To               string `required:"" placeholder:"HOST:PORT" help:"Where to send RTP, of the video if there is no audio; RTCP goes to the next port."`
 	VideoTo          string `placeholder:"HOST:PORT" help:"Where to send RTP of the video. The default is the port after RTCP of the audio."`
 	Codec            string `help:"Codec of the audio: pcmu, pcma, g722, opus or l16; for l16 rate and channels may follow, as in l16/16000/2. The default is opus for files that have it, which then goes as it is, and pcmu for others. Video always goes as it is." placeholder:"NAME"`
@@ -51,6 +51,9 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	defer src.Close()
+	if c.Loop && src.pipe != nil {
+		return useError{fmt.Errorf("--loop: %s can be read only once", c.File)}
+	}
 	if err := src.drop(c.NoAudio, c.NoVideo); err != nil {
 		return err
 	}
@@ -81,7 +84,12 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 		return c.finish(out, s.Call, config, "interrupted")
 	}
 	out.emit(c.started(src, config))
-	stop := context.AfterFunc(ctx, func() { s.EndWith(&parley.EndError{Reason: parley.Canceled}) }) // unblocks a write
+	stop := context.AfterFunc(ctx, func() {
+		s.EndWith(&parley.EndError{Reason: parley.Canceled}) // unblocks a write
+		if src.pipe != nil {
+			src.pipe.Close() // and this a read
+		}
+	})
 	defer stop()
 	digits := make(chan error, 1)
 	go func() { digits <- c.dial(ctx, s.Call, out) }()

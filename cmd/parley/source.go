@@ -24,6 +24,7 @@ type source struct {
 	name string
 	fps  float64 // of a byte stream of H.264; 0: as it tells
 	wav  *file.WAVReader
+	pipe *os.File          // what wav reads if it can be read only once; closing it ends that
 	in   file.PacketReader // nil for a WAV file
 	done func() error      // closes in
 
@@ -36,9 +37,13 @@ type sourceTrack struct {
 	index int
 }
 
-// openSource opens the named file. WAV files are read without another program.
+// openSource opens the named file. WAV files are read without another program. A
+// pipe, or "-" for standard input, has to be one, since it cannot be looked into first.
 func openSource(ctx context.Context, name string, fps float64) (*source, error) {
 	s := &source{name: name, fps: fps}
+	if name == "-" || !seekable(name) {
+		return s, s.openPipe(ctx)
+	}
 	if isWAV(name) {
 		wav, err := file.OpenWAV(name)
 		s.wav = wav
@@ -61,6 +66,44 @@ func openSource(ctx context.Context, name string, fps float64) (*source, error) 
 	}
 	return s, nil
 }
+
+// seekable reports whether a name is that of a regular file, as far as there is one.
+func seekable(name string) bool {
+	info, err := os.Stat(name)
+	return err != nil || info.Mode().IsRegular() || info.IsDir()
+}
+
+// openPipe waits for whoever writes to the pipe, unless ctx ends before.
+func (s *source) openPipe(ctx context.Context) error {
+	var err error
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		if s.pipe = os.Stdin; s.name != "-" {
+			s.pipe, err = os.Open(s.name)
+		}
+	}()
+	select {
+	case <-opened:
+	case <-ctx.Done():
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { s.pipe.Close() })
+	defer stop()
+	if s.wav, err = file.NewWAVReader(s.pipe); err == nil {
+		return nil
+	}
+	s.pipe.Close()
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return fmt.Errorf("%s: %w", s.name, err)
+}
+
+var errInterrupted = errors.New("interrupted")
 
 // isWAV goes by the name and, if that tells nothing, by what is in the file.
 func isWAV(name string) bool {
@@ -117,6 +160,9 @@ func (s *source) open(ctx context.Context) error {
 }
 
 func (s *source) Close() error {
+	if s.pipe != nil {
+		return s.pipe.Close()
+	}
 	if s.wav != nil {
 		return s.wav.Close()
 	}
