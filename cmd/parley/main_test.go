@@ -130,6 +130,16 @@ func TestWrongUse(t *testing.T) {
 		{"serve: --udp 70000", []string{"serve", "--udp", "70000"}, statusUse, "--udp 70000"},
 		{"serve: --tls-cert alone", []string{"serve", "--tls-cert", "x"}, statusUse, "--tls-key"},
 		{"serve: --public-ip x", []string{"serve", "--public-ip", "x"}, statusUse, "--public-ip"},
+		{"serve: --stun without a host", []string{"serve", "--http", "127.0.0.1:0", "--stun", ":3478"}, statusUse, "--stun"},
+		{"serve: --turn to a port that is none", []string{"serve", "--http", "127.0.0.1:0", "--turn", "a:b", "--turn-secret", "x"}, statusUse, "turn:a:b is not"},
+		{"serve: --turn-ttl -1h", []string{"serve", "--http", "127.0.0.1:0", "--turn", "a", "--turn-secret", "x", "--turn-ttl=-1h"}, statusUse, "--turn-ttl"},
+		{"serve: --turn-ttl alone", []string{"serve", "--http", "127.0.0.1:0", "--turn-ttl", "2h"}, statusUse, "--turn"},
+		{"serve: --turn-secret alone", []string{"serve", "--http", "127.0.0.1:0", "--turn-secret", "x"}, statusUse, "--turn"},
+		{"serve: --recordings into a file", []string{"serve", "--http", "127.0.0.1:0", "--recordings", filepath.Join(wav, "x")}, statusFailed, "--recordings"},
+		{"serve: --record-to in a missing folder", []string{"serve", "--http", "127.0.0.1:0", "--record-to", filepath.Join(dir, "missing", "call.mkv")}, statusFailed, "--record-to"},
+		{"serve: --record-to of no format", []string{"serve", "--http", "127.0.0.1:0", "--record-to", filepath.Join(dir, "call.mp3")}, statusUse, ".mp3"},
+		{"serve: --play of no film", []string{"serve", "--http", "127.0.0.1:0", "--play", noWAV}, statusFailed, "--play"},
+		{"serve: --tls-cert that is none", []string{"serve", "--http", "127.0.0.1:0", "--tls-cert", noWAV, "--tls-key", noWAV}, statusFailed, "--tls-cert"},
 		{"serve: unknown --log-level", []string{"serve", "--log-level", "loud"}, statusUse, "--log-level"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,13 +12,17 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/pion/stun/v4"
+
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/codec/opus/libopus"
+	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
@@ -75,8 +80,16 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	if err := libopus.Available(); err != nil {
-		out.warn(fmt.Sprintf("%v. Opus is passed on and decoded, but not encoded.", err))
+	var certificates []tls.Certificate
+	if c.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return fmt.Errorf("--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
+		}
+		certificates = append(certificates, pair)
+	}
+	if err := c.checkFiles(ctx); err != nil {
+		return err
 	}
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
@@ -112,11 +125,15 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 		ReadHeaderTimeout: requestTime,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
+		TLSConfig:         &tls.Config{Certificates: certificates},
+	}
+	if err := libopus.Available(); err != nil {
+		out.warn(fmt.Sprintf("%v. Opus is passed on and decoded, but not encoded.", err))
 	}
 	failed := make(chan error, 1)
 	go func() {
-		if c.TLSCert != "" {
-			failed <- web.ServeTLS(listener, c.TLSCert, c.TLSKey)
+		if len(certificates) > 0 {
+			failed <- web.ServeTLS(listener, "", "")
 		} else {
 			failed <- web.Serve(listener)
 		}
@@ -214,6 +231,31 @@ func (c *serveCommand) config(out *output) (*server.Config, error) {
 	return config, c.helpers(config)
 }
 
+// checkFiles finds out what each call would fail at.
+func (c *serveCommand) checkFiles(ctx context.Context) error {
+	if c.Play != "" {
+		player, err := file.OpenPlayer(ctx, c.Play, file.PlayerConfig{Paused: true})
+		if err != nil {
+			return fmt.Errorf("--play: %w", err)
+		}
+		player.Close()
+	}
+	if c.Recordings == "" {
+		return nil
+	}
+	err := os.MkdirAll(c.Recordings, 0o755)
+	if err == nil {
+		var folder string
+		if folder, err = os.MkdirTemp(c.Recordings, ".parley"); err == nil {
+			err = os.Remove(folder)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("--recordings %s: %w", c.Recordings, err)
+	}
+	return nil
+}
+
 // address puts --host and --port in the place of those of --http.
 func (c *serveCommand) address() error {
 	if c.Host == "" && c.Port < 0 {
@@ -230,8 +272,18 @@ func (c *serveCommand) address() error {
 	return nil
 }
 
+// turnSecret is the variable of the environment for --turn-secret, which may be there
+// for other programs.
+const turnSecret = "PARLEY_TURN_SECRET"
+
 // helpers are the servers by which two ends reach each other.
 func (c *serveCommand) helpers(config *server.Config) error {
+	if c.TURNTTL < time.Second {
+		return useError{fmt.Errorf("--turn-ttl %v is less than a second", c.TURNTTL)}
+	}
+	if len(c.TURN) == 0 && (c.TURNTTL != time.Hour || c.TURNSecret != os.Getenv(turnSecret)) {
+		return useError{errors.New("--turn-secret and --turn-ttl are for --turn")}
+	}
 	if len(c.TURN) > 0 && c.TURNSecret == "" {
 		return useError{errors.New("--turn needs --turn-secret")}
 	}
@@ -249,6 +301,11 @@ func (c *serveCommand) helpers(config *server.Config) error {
 		config.Peer.Servers = []peer.Server{{URLs: slices.Clone(urls)}}
 	}
 	add("turn", c.TURN)
+	for _, url := range urls {
+		if _, err := stun.ParseURI(url); err != nil {
+			return useError{fmt.Errorf("--stun and --turn: %s is not the address of a server: %w", url, err)}
+		}
+	}
 	if len(urls) > 0 {
 		config.ICEServers = server.TURNCredentials(c.TURNSecret, c.TURNTTL, urls...)
 	}

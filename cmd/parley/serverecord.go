@@ -35,24 +35,25 @@ func newRecordings(to string) (*recordings, error) {
 	if ext == "" {
 		return nil, useError{fmt.Errorf("--record-to %s: a file needs the extension of its format, as in call.mkv, and a folder a slash", to)}
 	}
-	return &recordings{base: strings.TrimSuffix(to, ext), ext: ext}, known(ext)
+	return &recordings{base: strings.TrimSuffix(to, ext), ext: ext}, tried(to)
 }
 
-// known reports whether there is a format of that extension, before a call needs it.
-func known(ext string) error {
-	folder, err := os.MkdirTemp("", "parley")
+// tried returns why no call could be recorded beside that file, before one needs it.
+func tried(to string) error {
+	folder, err := os.MkdirTemp(filepath.Dir(to), ".parley")
 	if err != nil {
-		return err
+		return fmt.Errorf("--record-to: %w", err)
 	}
 	defer os.RemoveAll(folder)
-	rec, err := file.CreateRecorder(filepath.Join(folder, "call"+ext), file.RecorderConfig{})
+	rec, err := file.CreateRecorder(filepath.Join(folder, filepath.Base(to)), file.RecorderConfig{})
 	if errors.Is(err, errors.ErrUnsupported) {
-		return useError{fmt.Errorf("--record-to: %w", err)}
+		return useError{fmt.Errorf("--record-to %s: there is no format for files named %s", to, filepath.Ext(to))}
 	}
-	if err == nil {
-		rec.Close() // an error, since nothing was recorded
+	if err != nil {
+		return fmt.Errorf("--record-to: %w", err)
 	}
-	return err
+	rec.Close() // an error, since nothing was recorded
+	return nil
 }
 
 // create makes the next file: "call.mkv", then "call-2.mkv" and so on. What is
