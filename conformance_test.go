@@ -168,10 +168,13 @@ func TestRemoteReports(t *testing.T) {
 				b = rtcpctl.AppendSR(nil, 9, rtcpctl.SenderInfo{}, blocks)
 			}
 			talk(c, 9, 0, 3, 0xff)
-			c.Audio().DeliverRTCP(time.Now(), far, b)
 			var s Stats
+			if c.Stats(&s); !s.Audio.Reported.IsZero() {
+				t.Errorf("reported at %v, before a report", s.Audio.Reported)
+			}
+			c.Audio().DeliverRTCP(time.Now(), far, b)
 			c.Stats(&s)
-			if s.Audio.RemoteLoss != 0.25 || s.Audio.RemoteLost != 3 || s.Audio.RemoteJitter != 10*ms {
+			if !s.Audio.Reported.Equal(time.Now()) || s.Audio.RemoteLoss != 0.25 || s.Audio.RemoteLost != 3 || s.Audio.RemoteJitter != 10*ms {
 				t.Errorf("in a sender report %v: %+v", sender, s.Audio)
 			}
 			c.Close()

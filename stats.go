@@ -32,6 +32,7 @@ type LineStats struct {
 	Outrun     int64  // of these, the ones that came when their source had long gone on
 	Collisions int64  // of our SSRC with that of the far end
 
+	Reported     time.Time // when the far end's last report on what we send came; zero: none so far
 	RoundTrip    time.Duration
 	RemoteLoss   float64       // 0..1, of what we sent, in the far end's last report interval
 	RemoteLost   int64         // packets of ours that the far end misses
@@ -141,6 +142,7 @@ func (l *line) statsLocked(s *LineStats, clockRate int) {
 	s.Malformed = l.malformed + control.Malformed
 	s.Collisions = control.Collisions
 	remote := &control.Remote
+	s.Reported = remote.At
 	s.RoundTrip = remote.RTT
 	s.RemoteLoss = remote.FractionLost()
 	s.RemoteLost = int64(remote.Block.Lost)

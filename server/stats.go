@@ -91,7 +91,7 @@ type remoteInboundRTP struct {
 	PacketsLost   int64   `json:"packetsLost"`
 	FractionLost  float64 `json:"fractionLost"`
 	Jitter        float64 `json:"jitter"`
-	RoundTripTime float64 `json:"roundTripTime"`
+	RoundTripTime float64 `json:"roundTripTime,omitempty"`
 }
 
 // stats tells how a call does.
@@ -116,7 +116,7 @@ func (c *session) report(now time.Time) report {
 		out.rtpStatistic = rtpStatistic{head("outbound-rtp", id), kind, mid, ssrc, format.ID}
 		out.PacketsSent, out.BytesSent, out.Retransmitted = l.PacketsSent+l.Retransmitted, l.OctetsSent, l.Retransmitted
 		all[format.ID], all[in.ID], all[out.ID] = format, in, out
-		if l.RoundTrip > 0 || l.RemoteJitter > 0 || l.RemoteLost != 0 {
+		if l.RoundTrip > 0 || !l.Reported.IsZero() {
 			remote := remoteInboundRTP{
 				rtpStatistic{head("remote-inbound-rtp", id), kind, mid, ssrc, format.ID},
 				out.ID,

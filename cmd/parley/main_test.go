@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -184,10 +185,11 @@ func TestHelp(t *testing.T) {
 
 // The measures of calls are those that the help names.
 func TestMeasures(t *testing.T) {
+	some := new(float64)
 	b, err := json.Marshal(struct {
 		*statistics
 		*videoStatistics
-	}{&statistics{}, &videoStatistics{}})
+	}{&statistics{RoundTripMS: some, RemoteLossPct: some}, &videoStatistics{RoundTripMS: some, RemoteLossPct: some}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,6 +272,11 @@ func TestEvents(t *testing.T) {
 			if !ok {
 				want = keys[command+" "+e.Event]
 			}
+			for _, reported := range []string{"remote_loss_pct", "round_trip_ms"} { // or not, within so short a time
+				if slices.Contains(want, reported) && fields[reported] == nil {
+					fields[reported] = 0
+				}
+			}
 			if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, want) {
 				t.Errorf("%s: %q has %q, want %q", command, e.Event, got, want)
 			}
@@ -304,6 +311,24 @@ func TestEvents(t *testing.T) {
 		t.Errorf("started with\n%s\n%s", sent[1].line, heard[1].line)
 	}
 	readSound(t, out).check(t, mono8k, d, 0)
+}
+
+// Where nobody reports, nothing is said of what the far end gets.
+func TestNoReport(t *testing.T) {
+	sink, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	send := begin("send", toneWAV(t, mono8k, 40*time.Millisecond), "--to", sink.LocalAddr().String())
+	send.until(t, "listening")
+	send.until(t, "started")
+	if e := send.end(t); strings.Contains(e.line, "remote_loss_pct") || strings.Contains(e.line, "round_trip_ms") {
+		t.Errorf("send ends with %s", e.line)
+	}
+	if s := send.stderr.String(); !strings.Contains(s, "no report from the far end") {
+		t.Errorf("send says %q", s)
+	}
 }
 
 // A program whose packets all go nowhere says so, and that it has failed.

@@ -75,9 +75,11 @@ type statistics struct {
 	DelayTargetMS     float64 `json:"delay_target_ms"`
 	ConcealedMS       float64 `json:"concealed_ms"`
 	StalledMS         float64 `json:"stalled_ms"`
-	RoundTripMS       float64 `json:"round_trip_ms"`
-	RemoteLossPct     float64 `json:"remote_loss_pct"`
 	MOS               float64 `json:"mos"`
+
+	// What the far end reports; nil if it has not.
+	RoundTripMS   *float64 `json:"round_trip_ms,omitempty"`
+	RemoteLossPct *float64 `json:"remote_loss_pct,omitempty"`
 }
 
 // videoStatistics are part of the events "stats" and "end" of what has video.
@@ -99,8 +101,9 @@ type videoStatistics struct {
 	FramesLost       int64   `json:"video_frames_lost"`
 	KeyFramesAsked   int64   `json:"video_key_frames_requested"`
 	JitterMS         float64 `json:"video_jitter_ms"`
-	RoundTripMS      float64 `json:"video_round_trip_ms"`
-	RemoteLossPct    float64 `json:"video_remote_loss_pct"`
+
+	RoundTripMS   *float64 `json:"video_round_trip_ms,omitempty"`
+	RemoteLossPct *float64 `json:"video_remote_loss_pct,omitempty"`
 }
 
 // callMeasures are those of one call.
@@ -138,6 +141,7 @@ func measuresOf(c *parley.Call, audio, video bool) callMeasures {
 }
 
 func audioMeasures(a *parley.AudioStats) *statistics {
+	trip, loss := reported(&a.LineStats)
 	return &statistics{
 		PacketsSent:       a.PacketsSent,
 		OctetsSent:        a.OctetsSent,
@@ -152,13 +156,14 @@ func audioMeasures(a *parley.AudioStats) *statistics {
 		DelayTargetMS:     milliseconds(a.Target),
 		ConcealedMS:       milliseconds(a.Concealed),
 		StalledMS:         milliseconds(a.Stalled),
-		RoundTripMS:       milliseconds(a.RoundTrip),
 		MOS:               math.Round(a.MOS*100) / 100,
-		RemoteLossPct:     math.Round(a.RemoteLoss*10000) / 100,
+		RoundTripMS:       trip,
+		RemoteLossPct:     loss,
 	}
 }
 
 func videoMeasures(v *parley.VideoStats) *videoStatistics {
+	trip, loss := reported(&v.LineStats)
 	return &videoStatistics{
 		PacketsSent:      v.PacketsSent,
 		OctetsSent:       v.OctetsSent,
@@ -177,9 +182,35 @@ func videoMeasures(v *parley.VideoStats) *videoStatistics {
 		FramesLost:       v.Broken + v.Skipped + v.Dropped,
 		KeyFramesAsked:   v.KeyframesAsked,
 		JitterMS:         milliseconds(v.Jitter),
-		RoundTripMS:      milliseconds(v.RoundTrip),
-		RemoteLossPct:    math.Round(v.RemoteLoss*10000) / 100,
+		RoundTripMS:      trip,
+		RemoteLossPct:    loss,
 	}
+}
+
+// reported returns the round trip in milliseconds and the loss in percent that the
+// far end reports, or nil where it has not.
+func reported(s *parley.LineStats) (trip, loss *float64) {
+	if s.RoundTrip > 0 {
+		ms := milliseconds(s.RoundTrip)
+		trip = &ms
+	}
+	if !s.Reported.IsZero() {
+		percent := math.Round(s.RemoteLoss*10000) / 100
+		loss = &percent
+	}
+	return trip, loss
+}
+
+// farEnd says it in words.
+func farEnd(trip, loss *float64) string {
+	if loss == nil {
+		return "no report from the far end"
+	}
+	text := fmt.Sprintf("the far end lost %.1f %%", *loss)
+	if trip != nil {
+		text += fmt.Sprintf(", round trip %.1f ms", *trip)
+	}
+	return text
 }
 
 // milliseconds returns d with three decimals.
@@ -261,7 +292,7 @@ func summary(reason string, m callMeasures) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ended: %s\n", reason)
 	if s := m.audio; s != nil && s.PacketsSent > 0 {
-		fmt.Fprintf(&b, "  sent      %d packets, %d bytes; the far end lost %.1f %%, round trip %.1f ms\n", s.PacketsSent, s.OctetsSent, s.RemoteLossPct, s.RoundTripMS)
+		fmt.Fprintf(&b, "  sent      %d packets, %d bytes; %s\n", s.PacketsSent, s.OctetsSent, farEnd(s.RoundTripMS, s.RemoteLossPct))
 	}
 	if s := m.audio; s != nil && s.StalledMS > 0 {
 		fmt.Fprintf(&b, "  stalled   for %.0f ms, a pause at the far end: this machine was too busy\n", s.StalledMS)
@@ -279,8 +310,8 @@ func summary(reason string, m callMeasures) string {
 
 func (v *videoStatistics) describe(b *strings.Builder) {
 	if v.PacketsSent > 0 {
-		fmt.Fprintf(b, "  video     sent %d frames (%d key frames) in %d packets, %d bytes; the far end lost %.1f %%, round trip %.1f ms\n",
-			v.FramesSent, v.KeyFramesSent, v.PacketsSent, v.OctetsSent, v.RemoteLossPct, v.RoundTripMS)
+		fmt.Fprintf(b, "  video     sent %d frames (%d key frames) in %d packets, %d bytes; %s\n",
+			v.FramesSent, v.KeyFramesSent, v.PacketsSent, v.OctetsSent, farEnd(v.RoundTripMS, v.RemoteLossPct))
 	}
 	if v.KeyFramesWanted > 0 {
 		fmt.Fprintf(b, "  keyframe requests: %d; a file cannot make one\n", v.KeyFramesWanted)

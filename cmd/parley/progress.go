@@ -86,6 +86,9 @@ func (p *progress) note(s *parley.Stats) string {
 	if a := &s.Audio; p.config.Audio != nil {
 		note := fmt.Sprintf("lost %d, jitter %.1f ms", a.Lost, milliseconds(a.Jitter))
 		if a.PacketsSent > 0 {
+			note = "no report from the far end"
+		}
+		if !a.Reported.IsZero() {
 			note = fmt.Sprintf("far end: loss %.1f %%, jitter %.1f ms", a.RemoteLoss*100, milliseconds(a.RemoteJitter))
 		}
 		parts = append(parts, note)
@@ -104,7 +107,10 @@ func (p *progress) note(s *parley.Stats) string {
 		}
 		note := fmt.Sprintf("%d frames, %d key, %d lost", v.Frames, v.KeyFrames, v.Broken+v.Skipped+v.Dropped)
 		if sent {
-			note = fmt.Sprintf("%d frames, loss %.1f %%", v.FramesSent, v.RemoteLoss*100)
+			note = fmt.Sprintf("%d frames", v.FramesSent)
+			if _, loss := reported(&v.LineStats); loss != nil {
+				note += fmt.Sprintf(", loss %.1f %%", *loss)
+			}
 		}
 		if p.rate != "" {
 			note = p.rate + ", " + note
