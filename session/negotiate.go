@@ -187,7 +187,10 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 		a.Send.FMTP = opusToSend(preferred.FMTP, a.Send.FMTP)
 	}
 	a.Remote, a.RemoteRTCP = theirs.destinations(a.Mux)
-	var err error
+	err := ofHosts(a.Remote, a.RemoteRTCP)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
 	if a.LocalKey, a.RemoteKey, err = keys(ours.Crypto, theirs.Crypto, answer.Crypto); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
 	}

@@ -392,6 +392,30 @@ func TestNegotiationErrors(t *testing.T) {
 			func() error { _, _, err := Answer(d(nil, pcmu, events101), d(nil, g722, events101)); return err },
 			ErrNoCommonCodec, "theirs [PCMU/8000 telephone-event/8000], ours [G722/8000 telephone-event/8000]",
 		},
+		"an offer to a group": {
+			func() error {
+				_, _, err := Answer(&Description{Addr: addr("239.255.12.42:5004"), Codecs: []codec.Params{pcmu}}, d(nil, pcmu))
+				return err
+			},
+			ErrDescription, "239.255.12.42:5004 is a multicast or broadcast address, and a call has one far end",
+		},
+		"an answer from everywhere": {
+			func() error {
+				_, err := Agree(d(nil, pcmu), &Description{Addr: addr("255.255.255.255:4000"), Codecs: []codec.Params{pcmu}})
+				return err
+			},
+			ErrDescription, "255.255.255.255:4000 is a multicast or broadcast address, and a call has one far end",
+		},
+		"video to a group": {
+			func() error {
+				video := func(a string) *Description {
+					return &Description{Video: &VideoDescription{Addr: addr(a), Codecs: []codec.Params{vp8}}}
+				}
+				_, _, err := Answer(video("[ff02::1]:4000"), video("[::1]:4000"))
+				return err
+			},
+			ErrDescription, "video: [ff02::1]:4000 is a multicast or broadcast address, and a call has one far end",
+		},
 		"no codec in the answer": {
 			func() error { _, err := Agree(d(nil, pcmu, events101), d(nil, g722, events101)); return err },
 			ErrNoCommonCodec, "theirs [G722/8000 telephone-event/8000], ours [PCMU/8000 telephone-event/8000]",

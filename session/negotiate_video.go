@@ -92,7 +92,10 @@ func agreeVideo(ours, theirs, answer *VideoDescription) (*AgreedVideo, error) {
 		return nil, noCommonVideo(theirs, ours)
 	}
 	a.Remote, a.RemoteRTCP = t.destinations(a.Mux)
-	err := checkTaken(ours.Crypto, answer.Crypto)
+	err := ofHosts(a.Remote, a.RemoteRTCP)
+	if err == nil {
+		err = checkTaken(ours.Crypto, answer.Crypto)
+	}
 	if err == nil {
 		a.LocalKey, a.RemoteKey, err = keys(ours.Crypto, theirs.Crypto, answer.Crypto)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,26 @@ func TestOpenErrorFreesThePorts(t *testing.T) {
 		}
 	}
 	open(t, Config{Local: address})
+}
+
+// A call has one far end, and receives at an address of this machine.
+func TestNoCallWithGroup(t *testing.T) {
+	group := netip.MustParseAddrPort("239.255.12.42:5004")
+	film := &VideoConfig{Codecs: []codec.Params{vp8}, Remote: group}
+	for name, c := range map[string]Config{
+		"to a group":       {Remote: group},
+		"video to a group": {Video: film},
+		"from a group":     {Local: group},
+		"to all":           {Remote: netip.MustParseAddrPort("[::ffff:255.255.255.255]:5004")},
+	} {
+		s, err := Open(t.Context(), &c)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "multicast") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // Nobody to send to is no reason to fail: what is written goes by on the clock.

@@ -208,7 +208,20 @@ func (s *Session) start() {
 	s.Connected()
 }
 
+// ofHosts returns an error if an address is that of many hosts.
+func ofHosts(addrs ...netip.AddrPort) error {
+	for _, a := range addrs {
+		if ip := a.Addr().Unmap(); ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+			return fmt.Errorf("%v is a multicast or broadcast address, and a call has one far end", a)
+		}
+	}
+	return nil
+}
+
 func (c *Config) check() error {
+	if err := ofHosts(c.Local, c.Remote, c.RemoteRTCP); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
 	for _, remote := range []netip.AddrPort{c.Remote, c.RemoteRTCP} {
 		if remote.IsValid() && (remote.Port() == 0 || remote.Addr().IsUnspecified()) {
 			return fmt.Errorf("session: nothing can be sent to %v", remote)

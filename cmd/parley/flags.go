@@ -27,7 +27,10 @@ func parseAddr(flag, s string) (netip.AddrPort, error) {
 	if !ok {
 		addr = netip.IPv4Unspecified()
 	}
-	return netip.AddrPortFrom(addr.Unmap().WithZone(a.Zone), uint16(a.Port)), nil
+	if addr = addr.Unmap(); addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return netip.AddrPort{}, useError{fmt.Errorf("--%s %s is a multicast or broadcast address, and a call has one far end", flag, s)}
+	}
+	return netip.AddrPortFrom(addr.WithZone(a.Zone), uint16(a.Port)), nil
 }
 
 // codecFlags choose a payload format of audio.

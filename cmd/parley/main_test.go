@@ -61,6 +61,8 @@ func TestWrongUse(t *testing.T) {
 		{"send: --to port 0", []string{"send", wav, "--to", "127.0.0.1:0"}, statusUse, "--to 127.0.0.1:0"},
 		{"send: --to the last port", []string{"send", wav, "--to", "127.0.0.1:65535"}, statusUse, "--to 127.0.0.1:65535"},
 		{"send: --to nobody", []string{"send", wav, "--to", ":4000"}, statusUse, "--to :4000"},
+		{"send: --to a group", []string{"send", wav, "--to", "239.1.1.1:4000"}, statusUse, "multicast"},
+		{"send: --to all", []string{"send", wav, "--to", "255.255.255.255:4000"}, statusUse, "broadcast"},
 		{"send: --local without port", []string{"send", wav, "--to", "127.0.0.1:4000", "--local", "x"}, statusUse, "--local x"},
 		{"send: --ptime is no duration", []string{"send", wav, "--to", "127.0.0.1:4000", "--ptime", "20"}, statusUse, "--ptime"},
 		{"send: --ptime 0", []string{"send", wav, "--to", "127.0.0.1:4000", "--ptime", "0s"}, statusUse, "--ptime 0s"},
@@ -127,6 +129,8 @@ func TestWrongUse(t *testing.T) {
 		{"recv: SDP of another codec", sdp("codec.sdp", audioSDP("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 MP4A-LATM/90000\r\n")), statusFailed, "MP4A-LATM"},
 		{"recv: SDP with encryption", sdp("savp.sdp", audioSDP("m=audio 4000 RTP/SAVP 0\r\n")), statusFailed, "RTP/SAVP"},
 		{"recv: SDP of a far address", sdp("far.sdp", strings.ReplaceAll(audioSDP("m=audio 4000 RTP/AVP 0\r\n"), "127.0.0.1", "192.0.2.1")), statusFailed, "192.0.2.1"},
+
+		{"recv: SDP of a group", sdp("group.sdp", strings.ReplaceAll(audioSDP("m=audio 4000 RTP/AVP 0\r\n"), "127.0.0.1", "239.1.1.1/64")), statusFailed, "multicast"},
 
 		{"serve: --udp 70000", []string{"serve", "--udp", "70000"}, statusUse, "--udp 70000"},
 		{"serve: --tls-cert alone", []string{"serve", "--tls-cert", "x"}, statusUse, "--tls-key"},
