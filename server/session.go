@@ -104,6 +104,15 @@ func (s *Server) begin(o *Offer, path string, gather time.Duration, choose choos
 	return c, answer, nil
 }
 
+type callID struct{} // key of a context
+
+// CallID returns the id of the call for whose handler ctx is, as the log and the
+// Location of the call have it; "" for any other.
+func CallID(ctx context.Context) string {
+	id, _ := ctx.Value(callID{}).(string)
+	return id
+}
+
 // serve serves a call until nothing is left of it.
 func (s *Server) serve(c *session, h parley.Handler) {
 	var watching sync.WaitGroup
@@ -114,7 +123,7 @@ func (s *Server) serve(c *session, h parley.Handler) {
 		})
 		defer limit.Stop()
 	}
-	err := parley.Serve(s.ctx, c.peer.Call, h)
+	err := parley.Serve(context.WithValue(s.ctx, callID{}, c.id), c.peer.Call, h)
 	watching.Wait()
 	s.leave(c, err)
 }

@@ -21,13 +21,15 @@ type output struct {
 	stderr io.Writer
 	isTerm bool // stderr shows progress that is overwritten
 
+	last string // event with which the program ends
+
 	mu       sync.Mutex
 	progress int  // length of the progress line on the screen
-	ended    bool // the event "end" was written
+	ended    bool // that event was written
 }
 
 func newOutput(json bool, stdout, stderr io.Writer) *output {
-	o := &output{json: json, stdout: stdout, stderr: stderr}
+	o := &output{json: json, stdout: stdout, stderr: stderr, last: "end"}
 	if f, ok := stderr.(*os.File); ok {
 		info, err := f.Stat()
 		o.isTerm = err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -38,6 +40,7 @@ func newOutput(json bool, stdout, stderr io.Writer) *output {
 // An event is a line of --json output.
 type event struct {
 	Event string `json:"event"`
+	Call  string `json:"call,omitempty"` // its id, where there are many
 
 	Address string `json:"address,omitempty"`
 	URL     string `json:"url,omitempty"`
@@ -223,7 +226,7 @@ func (o *output) emit(e any, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.json {
-		if e, ok := e.(event); ok && e.Event == "end" {
+		if e, ok := e.(event); ok && e.Event == o.last {
 			o.ended = true
 		}
 		json.NewEncoder(o.stdout).Encode(e) //nolint:errcheck // nobody is left to tell
@@ -251,7 +254,7 @@ func (o *output) failed(err error) {
 	defer o.mu.Unlock()
 	o.clearProgress()
 	if o.json && !o.ended {
-		json.NewEncoder(o.stdout).Encode(event{Event: "end", Reason: "failed", Message: err.Error()}) //nolint:errcheck // nobody is left to tell
+		json.NewEncoder(o.stdout).Encode(event{Event: o.last, Reason: "failed", Message: err.Error()}) //nolint:errcheck // nobody is left to tell
 	}
 	fmt.Fprintf(o.stderr, "parley: %v\n", err)
 }

@@ -30,6 +30,7 @@ const patience = 30 * time.Second
 // A said is a line of --json output.
 type said struct {
 	Event      string   `json:"event"`
+	Call       string   `json:"call"`
 	Address    string   `json:"address"`
 	Codec      string   `json:"codec"`
 	Format     string   `json:"format"`

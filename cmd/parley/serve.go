@@ -76,6 +76,7 @@ func mount(s *server.Server, c *serveCommand, out *output) error {
 }
 
 func (c *serveCommand) Run(ctx context.Context, out *output) error {
+	out.last = "stopped"
 	config, err := c.config(out)
 	if err != nil {
 		return err
@@ -156,7 +157,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	out.emit(event{Event: "end", Reason: reason}, "ended: "+reason)
+	out.emit(event{Event: "stopped", Reason: reason}, "ended: "+reason)
 	return nil
 }
 
@@ -337,9 +338,13 @@ type announced struct {
 }
 
 func (a announced) ServeCall(ctx context.Context, c *parley.Call) error {
-	started := event{Event: "started"}
+	id := server.CallID(ctx)
+	started := event{Event: "started", Call: id}
 	if sound := c.Audio(); sound != nil {
 		started.Codec = sound.Codec().String()
+	}
+	if pictures := c.Video(); pictures != nil {
+		started.VideoCodec = pictures.Codec().String()
 	}
 	a.out.emit(started, "")
 	go func() { // the reason is known when the call has ended, which is after this returns
@@ -348,7 +353,8 @@ func (a announced) ServeCall(ctx context.Context, c *parley.Call) error {
 		if end, ok := errors.AsType[*parley.EndError](c.Err()); ok {
 			reason = string(end.Reason)
 		}
-		a.out.emit(event{Event: "end", Reason: reason, statistics: measuresOf(c, true, false).audio}, "")
+		m := measuresOf(c, c.Audio() != nil, c.Video() != nil)
+		a.out.emit(event{Event: "end", Call: id, Reason: reason, statistics: m.audio, videoStatistics: m.video}, "")
 	}()
 	return a.Handler.ServeCall(ctx, c)
 }

@@ -105,7 +105,7 @@ func TestServe(t *testing.T) {
 				if !ok {
 					t.Fatalf("the output ends before %q\n%s", name, log)
 				}
-				if s.Event == name {
+				if name == "" || s.Event == name {
 					return s
 				}
 			case <-time.After(patience):
@@ -155,8 +155,20 @@ func TestServe(t *testing.T) {
 
 	for _, name := range []string{"call.mkv", "call-2.mkv"} {
 		recordCall(t, client, page)
-		if got := next("recorded"); !strings.Contains(got.line, `/`+name+`"`) {
-			t.Errorf("recorded %s, want %s", got.line, name)
+		id := next("started").Call
+		about := map[string]said{}
+		for len(about) < 2 { // in any order
+			s := next("")
+			about[s.Event] = s
+		}
+		if end := about["end"]; id == "" || end.Call != id || !strings.Contains(end.line, `"packets_received"`) || strings.Contains(end.line, "video_") {
+			t.Errorf("call %q ends with %s", id, end.line)
+		}
+		if !strings.Contains(log.String(), "call="+id) {
+			t.Errorf("the log does not know call %s", id)
+		}
+		if got := about["recorded"]; got.Call != id || !strings.Contains(got.line, `/`+name+`"`) {
+			t.Errorf("recorded %s, want %s of call %s", got.line, name, id)
 		}
 		info, err := os.Stat(filepath.Join(folder, "calls", name))
 		if err != nil || info.Size() < 1000 {
@@ -165,7 +177,7 @@ func TestServe(t *testing.T) {
 	}
 	client.CloseIdleConnections()
 	stop()
-	next("end")
+	next("stopped")
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/server"
 )
 
 // recordings give each call a file that nobody has yet.
@@ -94,6 +95,6 @@ func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
 	if rec.Duration() == 0 { // the call never connected, or was silent and dark
 		return errors.Join(err, os.Remove(name))
 	}
-	h.out.emit(event{Event: "recorded", File: name}, "recorded "+name)
+	h.out.emit(event{Event: "recorded", Call: server.CallID(ctx), File: name}, "recorded "+name)
 	return err
 }
