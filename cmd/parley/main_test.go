@@ -89,8 +89,8 @@ func TestWrongUse(t *testing.T) {
 		{"send: --video-to nobody", []string{"send", ivf, "--to", "127.0.0.1:4000", "--video-to", ":1"}, statusUse, "--video-to :1"},
 		{"send: --write-sdp into a file", []string{"send", wav, "--to", "127.0.0.1:4000", "--write-sdp", filepath.Join(wav, "x.sdp")}, statusFailed, "x.sdp"},
 
-		{"recv: no address", []string{"recv"}, statusUse, "one of --listen and --sdp"},
-		{"recv: --listen and --sdp", []string{"recv", "--listen", ":0", "--sdp", "x.sdp"}, statusUse, "one of --listen and --sdp"},
+		{"recv: no address", []string{"recv"}, statusUse, "--listen or --sdp"},
+		{"recv: --video-listen and --sdp", []string{"recv", "--video-listen", ":0", "--sdp", "x.sdp"}, statusUse, "--video-listen"},
 		{"recv: --codec and --sdp", []string{"recv", "--codec", "pcma", "--sdp", "x.sdp"}, statusUse, "--codec"},
 		{"recv: --listen without port", []string{"recv", "--listen", "127.0.0.1"}, statusUse, "--listen 127.0.0.1"},
 		{"recv: unknown codec", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "mp3"}, statusUse, "l16, pcma, pcmu"},
@@ -332,6 +332,23 @@ func TestNoReport(t *testing.T) {
 	}
 	if s := send.stderr.String(); !strings.Contains(s, "no report from the far end") {
 		t.Errorf("send says %q", s)
+	}
+}
+
+// A description with an address of the far end is of use with --listen.
+func TestListenBesideDescription(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "far.sdp")
+	text := "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\nm=audio 4000 RTP/AVP 8\nm=video 4002 RTP/AVP 96\na=rtpmap:96 VP8/90000\n"
+	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := recvCommand{SDP: name, Listen: "127.0.0.1:5000", PayloadType: -1, VideoPayloadType: -1}
+	config, err := c.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Local.String() != "127.0.0.1:5000" || config.Video.Local.String() != "127.0.0.1:5002" || config.Audio.Codecs[0].Name != "PCMA" {
+		t.Errorf("%v %v, video %v", config.Local, config.Audio.Codecs, config.Video.Local)
 	}
 }
 

@@ -17,9 +17,9 @@ import (
 )
 
 type recvCommand struct {
-	Listen           string   `placeholder:"HOST:PORT" help:"Where to receive RTP, of the video if there is no audio; RTCP comes to the next port."`
+	Listen           string   `placeholder:"HOST:PORT" help:"Where to receive RTP, of the video if there is no audio; RTCP comes to the next port. Without a HOST it is all addresses of IPv4, and [::] is all there are."`
 	VideoListen      string   `placeholder:"HOST:PORT" help:"Where to receive RTP of the video. The default is the port after RTCP of the audio."`
-	SDP              string   `name:"sdp" placeholder:"FILE" help:"Take address and codecs from a session description instead."`
+	SDP              string   `name:"sdp" placeholder:"FILE" help:"Take codecs from a session description, and the address without --listen."`
 	Codec            []string `help:"Codec: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2; h264, vp8 or vp9; or one of each, as in opus,vp8. The default is audio in any of the formats with a static payload type." placeholder:"NAME"`
 	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
 	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or 97 if the audio has that." default:"-1" placeholder:"N"`
@@ -136,16 +136,19 @@ func (c *recvCommand) config() (*session.Config, error) {
 	}
 	var err error
 	switch {
-	case (c.SDP == "") == (c.Listen == ""):
-		return nil, useError{errors.New("one of --listen and --sdp is needed")}
+	case c.SDP == "" && c.Listen == "":
+		return nil, useError{errors.New("--listen or --sdp is needed")}
 	case c.SDP != "" && (len(c.Codec) > 0 || c.PayloadType >= 0 || c.VideoPayloadType >= 0):
 		return nil, useError{errors.New("--codec and --payload-type do not go with --sdp, which names them")}
-	case c.SDP != "" && c.VideoListen != "":
-		return nil, useError{errors.New("--video-listen does not go with --sdp, which has it")}
+	case c.Listen == "" && c.VideoListen != "":
+		return nil, useError{errors.New("--video-listen goes with --listen")}
 	case c.SDP != "":
 		err = c.described(config)
 	default:
 		err = c.named(config)
+	}
+	if err == nil && c.Listen != "" {
+		err = c.places(config)
 	}
 	if err != nil {
 		return nil, err
@@ -164,9 +167,6 @@ func (c *recvCommand) config() (*session.Config, error) {
 
 // named takes from the flags what is to be received.
 func (c *recvCommand) named(config *session.Config) (err error) {
-	if config.Local, err = parseAddr("listen", c.Listen); err != nil {
-		return err
-	}
 	var sound, pictures []string
 	for _, name := range c.Codec {
 		if isVideo(name) {
@@ -201,7 +201,23 @@ func (c *recvCommand) named(config *session.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	v := &session.VideoConfig{Codecs: []codec.Params{p}, Local: config.Local}
+	config.Video = &session.VideoConfig{Codecs: []codec.Params{p}}
+	return nil
+}
+
+// places takes from the flags where it is to be received.
+func (c *recvCommand) places(config *session.Config) (err error) {
+	if config.Local, err = parseAddr("listen", c.Listen); err != nil {
+		return err
+	}
+	v := config.Video
+	if v == nil {
+		if c.VideoListen != "" {
+			return useError{errors.New("--video-listen is for video, and there is none")}
+		}
+		return nil
+	}
+	v.Local = config.Local
 	switch {
 	case c.VideoListen != "":
 		if v.Local, err = parseAddr("video-listen", c.VideoListen); err != nil {
@@ -216,12 +232,11 @@ func (c *recvCommand) named(config *session.Config) (err error) {
 	if config.Audio == nil {
 		config.Local = netip.AddrPortFrom(v.Local.Addr(), 0)
 	}
-	config.Video = v
 	return nil
 }
 
 // writable returns why the named file cannot be written, which is better known
-// before the first audio comes. It leaves what is there as it is. Who reads a pipe
+// before there is something to write. It leaves what is there as it is. Who reads a pipe
 // would take its opening and closing for all that comes.
 func writable(name string) error {
 	if name == "" || !seekable(name) {
