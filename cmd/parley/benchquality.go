@@ -51,6 +51,11 @@ func (c *benchQualityCommand) Run(ctx context.Context, out *output) error {
 	if c.Cost {
 		return c.cost(ctx, out, config, traces)
 	}
+	for _, name := range []string{c.Out, c.HTML} {
+		if err := writable(name); err != nil {
+			return err
+		}
+	}
 	if !out.json {
 		out.emit(event{}, quality.Header())
 	}

@@ -132,6 +132,8 @@ func TestWrongUse(t *testing.T) {
 
 		{"recv: SDP of a group", sdp("group.sdp", strings.ReplaceAll(audioSDP("m=audio 4000 RTP/AVP 0\r\n"), "127.0.0.1", "239.1.1.1/64")), statusFailed, "multicast"},
 
+		{"bench quality: --html into a file", []string{"bench", "quality", "--html", filepath.Join(wav, "x.html")}, statusFailed, "x.html"},
+
 		{"serve: --udp 70000", []string{"serve", "--udp", "70000"}, statusUse, "--udp 70000"},
 		{"serve: --tls-cert alone", []string{"serve", "--tls-cert", "x"}, statusUse, "--tls-key"},
 		{"serve: --public-ip x", []string{"serve", "--public-ip", "x"}, statusUse, "--public-ip"},
