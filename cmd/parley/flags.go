@@ -48,9 +48,15 @@ func (f codecFlags) params(like audio.Format) (codec.Params, error) {
 	if f.PayloadType < -1 || f.PayloadType > 127 {
 		return codec.Params{}, useError{fmt.Errorf("--payload-type %d is not in 0..127", f.PayloadType)}
 	}
+	unknown := func(flag string, err error) error {
+		return useError{fmt.Errorf("%s: %w; this build has %s", flag, err, strings.ToLower(strings.Join(codec.Names(), ", ")))}
+	}
 	name, rest, _ := strings.Cut(f.Codec, "/")
 	if name == "" {
 		if p, ok := codec.Static(uint8(f.PayloadType)); ok && f.PayloadType >= 0 {
+			if _, err := codec.Lookup(p); err != nil {
+				return p, unknown(fmt.Sprintf("--payload-type %d", f.PayloadType), err)
+			}
 			return p, nil
 		}
 		name = "pcmu"
@@ -83,7 +89,7 @@ func (f codecFlags) params(like audio.Format) (codec.Params, error) {
 		}
 	}
 	if _, err := codec.Lookup(p); err != nil {
-		return p, useError{fmt.Errorf("--codec %s: %w; this build has %s", f.Codec, err, strings.ToLower(strings.Join(codec.Names(), ", ")))}
+		return p, unknown("--codec "+f.Codec, err)
 	}
 	p.PayloadType = payloadType(p)
 	if f.PayloadType >= 0 {

@@ -47,7 +47,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Name("parley"),
 		kong.Description("Real-time voice and video for Go back ends: telephones over RTP, browsers over WebRTC."),
 		kong.ValueFormatter(withDefault),
-		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited, status = true, code }),
 	)

@@ -69,6 +69,11 @@ func TestWrongUse(t *testing.T) {
 		{"send: --ptime 1s", []string{"send", wav, "--to", "127.0.0.1:4000", "--ptime", "1s"}, statusUse, "--ptime 1s"},
 		{"send: --payload-type 128", []string{"send", wav, "--to", "127.0.0.1:4000", "--payload-type", "128"}, statusUse, "--payload-type 128"},
 		{"send: --payload-type x", []string{"send", wav, "--to", "127.0.0.1:4000", "--payload-type", "x"}, statusUse, "--payload-type"},
+		{"send: --payload-type of another codec", []string{"send", wav, "--to", "127.0.0.1:4000", "--payload-type", "14"}, statusUse, "MPA"},
+		{"send: --dtmf without events", []string{"send", wav, "--to", "127.0.0.1:4000", "--dtmf", "1", "--dtmf-payload-type=-1"}, statusUse, "--dtmf"},
+		{"send: --fps without video", []string{"send", wav, "--to", "127.0.0.1:4000", "--fps", "25"}, statusUse, "--fps"},
+		{"send: --video-to without video", []string{"send", wav, "--to", "127.0.0.1:4000", "--video-to", "127.0.0.1:5000"}, statusUse, "--video-to"},
+		{"send: --fir without video", []string{"send", wav, "--to", "127.0.0.1:4000", "--fir"}, statusUse, "--fir"},
 		{"send: unknown codec", []string{"send", wav, "--to", "127.0.0.1:4000", "--codec", "mp3"}, statusUse, "l16, pcma, pcmu"},
 		{"send: a rate that is none", []string{"send", wav, "--to", "127.0.0.1:4000", "--codec", "l16/fast"}, statusUse, `"fast" is not a rate`},
 		{"send: channels that are none", []string{"send", wav, "--to", "127.0.0.1:4000", "--codec", "l16/8000/x"}, statusUse, `"x" is not a number of channels`},
@@ -91,6 +96,7 @@ func TestWrongUse(t *testing.T) {
 
 		{"recv: no address", []string{"recv"}, statusUse, "--listen or --sdp"},
 		{"recv: --video-listen and --sdp", []string{"recv", "--video-listen", ":0", "--sdp", "x.sdp"}, statusUse, "--video-listen"},
+		{"recv: --fir without video", []string{"recv", "--listen", "127.0.0.1:0", "--fir"}, statusUse, "--fir"},
 		{"recv: --codec and --sdp", []string{"recv", "--codec", "pcma", "--sdp", "x.sdp"}, statusUse, "--codec"},
 		{"recv: --listen without port", []string{"recv", "--listen", "127.0.0.1"}, statusUse, "--listen 127.0.0.1"},
 		{"recv: unknown codec", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "mp3"}, statusUse, "l16, pcma, pcmu"},
@@ -351,6 +357,34 @@ func TestListenBesideDescription(t *testing.T) {
 	}
 	if config.Local.String() != "127.0.0.1:5000" || config.Video.Local.String() != "127.0.0.1:5002" || config.Audio.Codecs[0].Name != "PCMA" {
 		t.Errorf("%v %v, video %v", config.Local, config.Audio.Codecs, config.Video.Local)
+	}
+}
+
+// Where a codec has the payload type of telephone events, these have another one,
+// which is told.
+func TestEventsGiveWay(t *testing.T) {
+	sink, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	send := begin("send", toneWAV(t, mono8k, 40*ms), "--to", sink.LocalAddr().String(), "--payload-type", "101", "--dtmf", "1")
+	if e := send.until(t, "warning"); !strings.Contains(e.line, "102") {
+		t.Errorf("it warns of %s", e.line)
+	}
+	send.until(t, "listening")
+	send.until(t, "started")
+	send.until(t, "digits")
+	send.end(t)
+	b := make([]byte, 2000)
+	for {
+		sink.SetReadDeadline(time.Now().Add(patience))
+		if _, err := sink.Read(b); err != nil {
+			t.Fatalf("no event: %v", err)
+		}
+		if b[1]&0x7f == 102 {
+			return
+		}
 	}
 }
 

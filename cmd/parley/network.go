@@ -14,7 +14,7 @@ import (
 
 // networkFlags are what send and recv have in common beside codecs.
 type networkFlags struct {
-	DTMFPayloadType int    `name:"dtmf-payload-type" default:"101" placeholder:"N" help:"Payload type of telephone events; -1 for none."`
+	DTMFPayloadType int    `name:"dtmf-payload-type" default:"101" placeholder:"N" help:"Payload type of telephone events, or the next one that is free if a codec has 101; --dtmf-payload-type=-1 for none."`
 	SRTP            string `name:"srtp" placeholder:"KEY" help:"Encrypt and authenticate. KEY is in base64 as in a=crypto, with SUITE: before it unless its length tells: 30 bytes for AES_CM_128_HMAC_SHA1_80, 28 and 44 for AEAD_AES_128_GCM and AEAD_AES_256_GCM."`
 	NACK            bool   `name:"nack" help:"Ask for lost packets, and send again those that the far end asks for."`
 	FIR             bool   `name:"fir" help:"Ask for key frames by full intra request too, and not by picture loss indication alone."`
@@ -28,6 +28,9 @@ type networkFlags struct {
 func (f *networkFlags) apply(c *session.Config) (done func() error, err error) {
 	if f.DTMFPayloadType < -1 || f.DTMFPayloadType > 127 {
 		return nil, useError{fmt.Errorf("--dtmf-payload-type %d is not in -1..127", f.DTMFPayloadType)}
+	}
+	if f.FIR && c.Video == nil {
+		return nil, useError{errors.New("--fir is for video, and there is none")}
 	}
 	if c.Audio != nil {
 		c.Audio.RTCP.NACK = f.NACK

@@ -30,7 +30,7 @@ type sendCommand struct {
 	NoVideo          bool   `help:"Send the audio alone."`
 	networkFlags
 	DTMF       string        `name:"dtmf" placeholder:"DIGITS" help:"Send these digits as telephone events, once half a second of the file has been sent."`
-	PTime      time.Duration `name:"ptime" default:"20ms" placeholder:"D" help:"Audio in one packet, if it is encoded."`
+	PTime      time.Duration `name:"ptime" default:"20ms" placeholder:"D" help:"Audio in one packet, if it is encoded; less where l16 is more than fits."`
 	FPS        float64       `name:"fps" placeholder:"N" help:"Pictures per second of a byte stream of H.264. The default is what it tells, or 25."`
 	Local      string        `placeholder:"HOST:PORT" help:"Address to send from. The default is any."`
 	SSRC       uint32        `name:"ssrc" placeholder:"N" help:"Synchronisation source of the audio, or of the video if there is no audio. The default is random."`
@@ -74,6 +74,9 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	defer s.Close()
+	if p := config.Audio; p != nil && c.DTMF != "" && p.DTMF == 0 && p.Codecs[0].PayloadType == 101 {
+		out.warn("the codec has the payload type 101, and telephone events the next one, 102")
+	}
 	if c.WriteSDP != "" {
 		if err := c.describe(s, config); err != nil {
 			return err
@@ -129,6 +132,9 @@ func (c *sendCommand) check() error {
 	if c.NoAudio && c.NoVideo {
 		return useError{errors.New("--no-audio and --no-video leave nothing to send")}
 	}
+	if c.DTMF != "" && c.DTMFPayloadType < 0 {
+		return useError{errors.New("--dtmf needs a payload type of telephone events")}
+	}
 	for _, digit := range c.DTMF {
 		if _, err := dtmf.ParseDigit(digit); err != nil {
 			return useError{fmt.Errorf("--dtmf %s: %w", c.DTMF, err)}
@@ -173,6 +179,9 @@ func (c *sendCommand) config(src *source) (*session.Config, error) {
 		return nil, useError{fmt.Errorf("--dtmf needs audio, and %s has none to send", c.File)}
 	}
 	if src.picture == nil {
+		if c.FPS != 0 || c.VideoTo != "" || c.VideoPayloadType >= 0 {
+			return nil, useError{fmt.Errorf("--fps, --video-to and --video-payload-type are for video, and %s has none to send", c.File)}
+		}
 		return config, nil
 	}
 	p, err := videoParams(string(src.picture.Codec), c.VideoPayloadType, sound...)
