@@ -117,11 +117,10 @@ func packetTime(ours, theirs *Description, send codec.Params) time.Duration {
 	if !strings.EqualFold(send.Name, "opus") {
 		return max(min(t, most), time.Millisecond)
 	}
-	if f, err := opus.ParseFMTP(send.FMTP); err == nil {
-		t = max(t, time.Duration(f.MinPTime)*time.Millisecond)
-		if f.MaxPTime > 0 {
-			most = min(most, time.Duration(f.MaxPTime)*time.Millisecond)
-		}
+	f := opus.ParseFMTP(send.FMTP)
+	t = max(t, time.Duration(f.MinPTime)*time.Millisecond)
+	if f.MaxPTime > 0 {
+		most = min(most, time.Duration(f.MaxPTime)*time.Millisecond)
 	}
 	t = min(t, most)
 	for _, ms := range []time.Duration{60, 40, 20, 10, 5} { // frames of Opus (RFC 6716, section 2.1.4)
@@ -134,15 +133,12 @@ func packetTime(ours, theirs *Description, send codec.Params) time.Duration {
 
 // opusToSend returns the parameters to encode with: what the far end wants to
 // receive (RFC 7587, section 7). Two channels also need that we said to have
-// them. Parameters that cannot be understood are as good as none.
+// them.
 func opusToSend(ours, theirs string) string {
-	f, err := opus.ParseFMTP(theirs)
-	if err != nil {
-		return ""
-	}
+	f := opus.ParseFMTP(theirs)
 	if f.Stereo {
-		o, err := opus.ParseFMTP(ours)
-		f.Stereo = err == nil && (o.Stereo || o.SpropStereo)
+		o := opus.ParseFMTP(ours)
+		f.Stereo = o.Stereo || o.SpropStereo
 	}
 	f.SpropStereo, f.SpropMaxRate = false, 0
 	return f.String()

@@ -202,10 +202,10 @@ func TestOfferAnswer(t *testing.T) {
 		},
 		{
 			"stereo if both have it, nonsense left out",
-			d{Codecs: list(with(opus96, 96, "stereo=1;sprop-stereo=1;usedtx=1"))},
+			d{Codecs: list(with(opus96, 96, "stereo=1;sprop-stereo=1;usedtx=1;maxaveragebitrate=512000"))},
 			d{Codecs: list(with(opus96, 120, "sprop-stereo=1;maxplaybackrate=99"))},
-			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 usedtx=1] receive [96 opus/48000/2 sprop-stereo=1;maxplaybackrate=99] 20ms",
-			"sendrecv to 192.0.2.2:5000 192.0.2.2:5001 send [96 opus/48000/2 ] receive [96 opus/48000/2 stereo=1;sprop-stereo=1;usedtx=1] 20ms",
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [96 opus/48000/2 stereo=1;usedtx=1] receive [96 opus/48000/2 sprop-stereo=1;maxplaybackrate=99] 20ms",
+			"sendrecv to 192.0.2.2:5000 192.0.2.2:5001 send [96 opus/48000/2 ] receive [96 opus/48000/2 stereo=1;sprop-stereo=1;usedtx=1;maxaveragebitrate=512000] 20ms",
 		},
 		{
 			"stereo",

@@ -1,15 +1,10 @@
 package opus
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 )
-
-// ErrFMTP is returned, wrapped with what was wrong, for format parameters that
-// RFC 7587 does not allow.
-var ErrFMTP = errors.New("opus: format parameters")
 
 // FMTP are the format parameters of Opus in SDP (RFC 7587, section 6.1): what
 // the end that states them wants to receive, and with the sprop ones what it is
@@ -28,55 +23,46 @@ type FMTP struct {
 }
 
 // ParseFMTP reads the parameters of an fmtp attribute, "minptime=10;stereo=1".
-// Unknown ones are passed over, as RFC 7587 wants.
-func ParseFMTP(s string) (FMTP, error) {
+// Unknown ones are passed over, as RFC 7587 wants, and so are values that are out
+// of range or cannot be read: one wrong hint is no reason to have no Opus.
+func ParseFMTP(s string) FMTP {
 	var f FMTP
 	for part := range strings.SplitSeq(s, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-		var err error
 		switch name {
 		case "maxplaybackrate":
-			f.MaxPlaybackRate, err = number(name, value, 8000, 48000)
+			f.MaxPlaybackRate = number(value, 8000, 48000)
 		case "sprop-maxcapturerate":
-			f.SpropMaxRate, err = number(name, value, 8000, 48000)
+			f.SpropMaxRate = number(value, 8000, 48000)
 		case "minptime":
-			f.MinPTime, err = number(name, value, 3, 120)
+			f.MinPTime = number(value, 3, 120)
 		case "maxptime":
-			f.MaxPTime, err = number(name, value, 3, 120)
+			f.MaxPTime = number(value, 3, 120)
 		case "maxaveragebitrate":
-			f.MaxAverageBitrate, err = number(name, value, 6000, 510000)
+			f.MaxAverageBitrate = number(value, 6000, 510000)
 		case "stereo":
-			f.Stereo, err = flag(name, value)
+			f.Stereo = value == "1"
 		case "sprop-stereo":
-			f.SpropStereo, err = flag(name, value)
+			f.SpropStereo = value == "1"
 		case "cbr":
-			f.CBR, err = flag(name, value)
+			f.CBR = value == "1"
 		case "useinbandfec":
-			f.UseInbandFEC, err = flag(name, value)
+			f.UseInbandFEC = value == "1"
 		case "usedtx":
-			f.UseDTX, err = flag(name, value)
-		}
-		if err != nil {
-			return FMTP{}, err
+			f.UseDTX = value == "1"
 		}
 	}
-	return f, nil
+	return f
 }
 
-func number(name, value string, low, high int) (int, error) {
+// number returns a value from low to high, or 0.
+func number(value string, low, high int) int {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%w: %s=%s is not in %d..%d", ErrFMTP, name, value, low, high)
+		return 0
 	}
-	return n, nil
-}
-
-func flag(name, value string) (bool, error) {
-	if value != "0" && value != "1" {
-		return false, fmt.Errorf("%w: %s=%s is neither 0 nor 1", ErrFMTP, name, value)
-	}
-	return value == "1", nil
+	return n
 }
 
 // String returns the parameters that are stated as in an fmtp attribute.

@@ -35,11 +35,7 @@ func Format(p codec.Params) (audio.Format, error) {
 	if p.ClockRate != 48000 || p.Channels != 2 {
 		return audio.Format{}, fmt.Errorf("%w: %s, opus is always 48000/2 in RTP (RFC 7587, section 7)", audio.ErrFormat, p)
 	}
-	f, err := ParseFMTP(p.FMTP)
-	if err != nil {
-		return audio.Format{}, err
-	}
-	if f.Stereo {
+	if ParseFMTP(p.FMTP).Stereo {
 		return audio.Format{Rate: 48000, Channels: 2}, nil
 	}
 	return audio.Format{Rate: 48000, Channels: 1}, nil

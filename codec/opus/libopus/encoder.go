@@ -59,10 +59,7 @@ func configFor(p codec.Params) (EncoderConfig, error) {
 	if err != nil {
 		return EncoderConfig{}, err
 	}
-	f, err := opus.ParseFMTP(p.FMTP)
-	if err != nil {
-		return EncoderConfig{}, err
-	}
+	f := opus.ParseFMTP(p.FMTP)
 	return EncoderConfig{
 		Format: format, Bitrate: f.MaxAverageBitrate,
 		FEC: f.UseInbandFEC, DTX: f.UseDTX, CBR: f.CBR,
