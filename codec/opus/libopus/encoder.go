@@ -52,18 +52,41 @@ type EncoderConfig struct {
 	CBR          bool // packets of equal size, instead of a variable bit rate
 }
 
-// configFor returns the settings that the far end asks for by its format
-// parameters.
-func configFor(p codec.Params) (EncoderConfig, error) {
+// encoderFor returns an encoder with the settings that the far end asks for by
+// its format parameters.
+func encoderFor(p codec.Params) (*Encoder, error) {
 	format, err := opus.Format(p)
 	if err != nil {
-		return EncoderConfig{}, err
+		return nil, err
 	}
 	f := opus.ParseFMTP(p.FMTP)
-	return EncoderConfig{
+	e, err := NewEncoder(EncoderConfig{
 		Format: format, Bitrate: f.MaxAverageBitrate,
 		FEC: f.UseInbandFEC, DTX: f.UseDTX, CBR: f.CBR,
-	}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.control(setMaxBandwidth, int(heard(f.MaxPlaybackRate))); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// heard returns the bandwidth that is played out whole at a rate; zero is any.
+func heard(rate int) Bandwidth {
+	switch {
+	case rate == 0 || rate > 24000:
+		return Fullband
+	case rate > 16000:
+		return Superwideband
+	case rate > 12000:
+		return Wideband
+	case rate > 8000:
+		return Mediumband
+	}
+	return Narrowband
 }
 
 // An Encoder is a [codec.Encoder] for one stream. It is not safe for concurrent
@@ -184,14 +207,15 @@ func frameLength(n int, f audio.Format) bool {
 
 // Requests of opus_encoder_ctl.
 const (
-	setBitrate    = 4002
-	setVBR        = 4006
-	setBandwidth  = 4008
-	setComplexity = 4010
-	setInbandFEC  = 4012
-	setPacketLoss = 4014
-	setDTX        = 4016
-	resetState    = 4028
+	setBitrate      = 4002
+	setMaxBandwidth = 4004
+	setVBR          = 4006
+	setBandwidth    = 4008
+	setComplexity   = 4010
+	setInbandFEC    = 4012
+	setPacketLoss   = 4014
+	setDTX          = 4016
+	resetState      = 4028
 )
 
 // SetBitrate sets the bit rate in bits per second, 6000 to 510000 (libopus takes

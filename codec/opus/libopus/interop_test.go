@@ -347,6 +347,38 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// Nothing is coded that the far end does not play out (RFC 7587, section 6.1).
+func TestMaxPlaybackRate(t *testing.T) {
+	need(t)
+	p := codec.Params{Name: "opus", ClockRate: 48000, Channels: 2}
+	c, err := codec.Lookup(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm := voice(mono48, 200*time.Millisecond)
+	for fmtp, want := range map[string]int{
+		"":                      20000,
+		"maxplaybackrate=48000": 20000,
+		"maxplaybackrate=44100": 20000,
+		"maxplaybackrate=24000": 12000,
+		"maxplaybackrate=16000": 8000,
+		"maxplaybackrate=12000": 6000,
+		"maxplaybackrate=8000":  4000,
+	} {
+		p.FMTP = "maxaveragebitrate=64000;" + fmtp
+		e, err := c.NewEncoder(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at+960 <= len(pcm); at += 960 {
+			packet, err := e.Encode(nil, pcm[at:at+960])
+			if info, _ := opus.Inspect(packet); err != nil || info.Bandwidth != want {
+				t.Errorf("%q: %d Hz coded, want %d, %v", fmtp, info.Bandwidth, want, err)
+			}
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	need(t)
 	if _, err := NewEncoder(EncoderConfig{Format: audio.Format{Rate: 44100, Channels: 1}}); !errors.Is(err, audio.ErrFormat) {

@@ -34,15 +34,9 @@ func init() {
 		return
 	}
 	codec.Register(codec.Codec{
-		Name:   "opus",
-		Format: opus.Format,
-		NewEncoder: func(p codec.Params) (codec.Encoder, error) {
-			c, err := configFor(p)
-			if err != nil {
-				return nil, err
-			}
-			return NewEncoder(c)
-		},
+		Name:       "opus",
+		Format:     opus.Format,
+		NewEncoder: func(p codec.Params) (codec.Encoder, error) { return encoderFor(p) },
 		NewDecoder: func(p codec.Params) (codec.Decoder, error) {
 			f, err := opus.Format(p)
 			if err != nil {
