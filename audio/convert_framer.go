@@ -37,6 +37,10 @@ const (
 	// milliseconds.
 	gapTolerance = time.Millisecond
 
+	// A smaller step back is mostly the end of one forward, which was filled
+	// with silence: the output stays ahead by that, or it would grow with each.
+	jitterLimit = 200 * time.Millisecond
+
 	// What is longer is a clock that was set.
 	gapLimit = time.Hour
 
@@ -70,8 +74,8 @@ func (r *framer) admit(f *Frame) error {
 		r.silent.Format = f.Format
 		r.gap = int(gap.Seconds()*float64(f.Format.Rate) + 0.5)
 		r.expect = f.Time
-	case gap < -gapTolerance || gap > gapLimit:
-		// Also a source that leaves all times zero.
+	case gap < -jitterLimit || gap > gapLimit:
+		// Also, now and then, a source that leaves all times zero.
 		r.expect = f.Time
 	}
 	r.expect += f.Duration()

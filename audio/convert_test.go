@@ -158,6 +158,22 @@ func TestConvertChangingFormat(t *testing.T) {
 	}
 }
 
+// jittery puts every third frame off by d.
+func jittery(frames []audio.Frame, d time.Duration) []audio.Frame {
+	for i := 1; i < len(frames); i += 3 {
+		frames[i].Time += d
+	}
+	return frames
+}
+
+// late gives every fourth frame the time of the next one.
+func late(frames []audio.Frame) []audio.Frame {
+	for i := 3; i+1 < len(frames); i += 4 {
+		frames[i].Time = frames[i+1].Time
+	}
+	return frames
+}
+
 func TestConvertGaps(t *testing.T) {
 	format, out := audio.Format{Rate: 8000, Channels: 1}, audio.Format{Rate: 16000, Channels: 1}
 	at := func(from time.Duration, n int) []audio.Frame {
@@ -174,6 +190,9 @@ func TestConvertGaps(t *testing.T) {
 		{"a minute", slices.Concat(at(0, 10), at(time.Minute, 10)), time.Minute + 200*time.Millisecond},
 		{"two hours", slices.Concat(at(0, 10), at(2*time.Hour, 10)), 400 * time.Millisecond},
 		{"jitter", slices.Concat(at(0, 10), at(200*time.Millisecond+900*time.Microsecond, 1), at(220*time.Millisecond, 9)), 400 * time.Millisecond},
+		{"jitter of 15 ms, again and again", jittery(at(0, 500), 15*time.Millisecond), 10*time.Second + 15*time.Millisecond},
+		{"jitter, and then a gap", slices.Concat(jittery(at(0, 10), 15*time.Millisecond), at(400*time.Millisecond, 10)), 600 * time.Millisecond},
+		{"two that came at once, again and again", late(at(0, 500)), 10*time.Second + 20*time.Millisecond},
 		{"back, and then a gap", slices.Concat(at(time.Second, 10), at(0, 10), at(300*time.Millisecond, 10)), 700 * time.Millisecond},
 		{"no times", slices.Concat(at(0, 1), at(0, 1), at(0, 1)), 60 * time.Millisecond},
 		{"another format after it", slices.Concat(at(0, 10), sine(audio.Format{Rate: 48000, Channels: 2}, 300*time.Millisecond, 10*time.Millisecond, 10)), 400 * time.Millisecond},
