@@ -35,8 +35,9 @@ type clock struct {
 	sinceStretch int           // frames
 	futile       time.Duration // for how long too little could be left out
 	started      bool
-	paused       bool // a part of what is missing was a pause
-	concealing   bool // the last part given out was concealment
+	paused       bool  // a part of what is missing was a pause
+	concealing   bool  // the last part given out was concealment
+	rest         int32 // billionths of a sample by which the last frame was too short
 
 	origin time.Time     // in order: arrival of the first packet
 	gaps   time.Duration // in order: all gaps given out
@@ -146,7 +147,11 @@ func (r *AudioReceiver) fill(f *audio.Frame) {
 	if r.current != nil {
 		format = r.current.format
 	}
-	total := format.Samples(r.config.PTime)
+	// Where a frame is no whole number of samples (20 ms at 11025 Hz), what is left
+	// belongs to the next one: the clock goes on by PTime all the same.
+	billionths := r.config.PTime*time.Duration(format.Rate) + time.Duration(r.clock.rest)
+	total := int(billionths/time.Second) * format.Channels
+	r.clock.rest = int32(billionths % time.Second)
 	f.Grow(total)
 	f.Format, f.Time, f.Captured, f.Kind = format, r.given, time.Time{}, audio.Media
 	if r.clock.missing < r.config.PauseAfter { // in a pause the position waits

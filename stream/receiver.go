@@ -53,7 +53,7 @@ type ReceiverConfig struct {
 	// 4733), which [AudioReceiver.PullDigit] gives out, and "red" is redundancy
 	// (RFC 2198) for others of the list.
 	Codecs  []codec.Params
-	PTime   time.Duration // length of the frames that are given out, 1 ms to 1 s; 0: 20 ms
+	PTime   time.Duration // length of the frames that are given out, to a sample, 1 ms to 1 s; 0: 20 ms
 	Playout Playout
 
 	// MinDelay is the depth of Fixed (0: 60 ms) and the least one of Adaptive (0:

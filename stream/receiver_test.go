@@ -122,6 +122,31 @@ func TestClockedPlayout(t *testing.T) {
 	}
 }
 
+// At 11025 Hz there is no frame of 20 ms: neither the clock nor the times of frames
+// drift away from the media.
+func TestClockOfPartsOfSamples(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{{Name: "L16", PayloadType: 96, ClockRate: 11025, Channels: 1}}})
+	var frame audio.Frame
+	var heard time.Duration
+	for n := range 2500 { // 100 s
+		at := time.Duration(n) * 40 * ms
+		f.push(at, f.packet(n, 441))
+		for next := f.r.Next(); !next.IsZero() && !next.After(f.begin.Add(at)); next = f.r.Next() {
+			if !f.r.Pull(next, &frame) {
+				t.Fatalf("no frame at its time, %v", next.Sub(f.begin))
+			}
+			if off := frame.Time - heard; off < -time.Millisecond || off > time.Millisecond {
+				t.Fatalf("frame of %d samples at %v, after %v", len(frame.Samples), frame.Time, heard)
+			}
+			heard += 20 * ms
+		}
+	}
+	// From the depth that playout begins with it comes down once.
+	if s := f.stats(); s.Stretched != 0 || s.Compressed > 20*ms || s.Concealed != 0 || s.Media < 99*time.Second {
+		t.Errorf("stats %+v", s)
+	}
+}
+
 // The sums of delays tell the mean of any time, whatever became of it later.
 func TestSumsOfDelays(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: Fixed, MinDelay: 60 * ms})
