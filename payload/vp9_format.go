@@ -98,8 +98,44 @@ func appendVP9Index(dst []byte, sizes []int) []byte {
 
 // Info implements [VideoFormat].
 func (VP9) Info(frame []byte) VideoInfo {
-	h := parseVP9Header(frame)
+	h := parseVP9Picture(frame)
 	return VideoInfo{Key: h.key, Width: h.width, Height: h.height}
+}
+
+// parseVP9Picture returns the header of the lowest layer of a picture, with the
+// size of the highest one.
+func parseVP9Picture(frame []byte) vp9Header {
+	h := parseVP9Header(frame)
+	if !h.key || h.width == 0 {
+		return h
+	}
+	marker := frame[len(frame)-1]
+	layers, width := int(marker&7)+1, int(marker>>3&3)+1
+	index := len(frame) - 2 - layers*width
+	if marker&0xe0 != 0xc0 || index < 0 || frame[index] != marker {
+		return h
+	}
+	for rest, sizes := frame[:index], frame[index+1:]; len(sizes) > width; sizes = sizes[width:] {
+		size := 0
+		for i := range width {
+			size |= int(sizes[i]) << (8 * i)
+		}
+		if size > len(rest) {
+			break
+		}
+		r := bits.Reader{Data: rest[:size]}
+		upper := readVP9Header(&r)
+		if upper.predicted {
+			upper.readNewSize(&r)
+		}
+		// One that does not tell has the size of the layer below: after a key frame
+		// there is no other picture that it could have it from.
+		if upper.width > 0 {
+			h.width, h.height = upper.width, upper.height
+		}
+		rest = rest[size:]
+	}
+	return h
 }
 
 // isVP9Key reports whether the layer frame that begins here is a key frame. Not
@@ -115,12 +151,18 @@ type vp9Header struct {
 	valid         bool // as far as it was read
 	key           bool
 	intra         bool // key or intra-only
+	predicted     bool
+	resilient     bool // error_resilient_mode of a predicted frame
 	width, height int  // of a key frame, 0 if data ends before
 }
 
 // parseVP9Header reads the beginning of a frame, or of a superframe.
 func parseVP9Header(data []byte) vp9Header {
-	r := bits.Reader{Data: data}
+	return readVP9Header(&bits.Reader{Data: data})
+}
+
+// readVP9Header leaves the reader of a predicted frame before reset_frame_context.
+func readVP9Header(r *bits.Reader) vp9Header {
 	const marker = 2
 	if r.Read(2) != marker {
 		return vp9Header{}
@@ -134,12 +176,13 @@ func parseVP9Header(data []byte) vp9Header {
 	}
 	key := r.Read(1) == 0
 	shown := r.Read(1) != 0
-	r.Read(1) // error_resilient_mode
+	resilient := r.Read(1) != 0
 	if r.Short {
 		return vp9Header{}
 	}
 	if !key {
-		return vp9Header{valid: true, intra: !shown && r.Read(1) != 0}
+		intra := !shown && r.Read(1) != 0
+		return vp9Header{valid: true, intra: intra, predicted: !intra, resilient: resilient}
 	}
 	h := vp9Header{valid: true, key: true, intra: true}
 	const sync = 0x498342
@@ -161,9 +204,29 @@ func parseVP9Header(data []byte) vp9Header {
 	} else if profile&1 != 0 {
 		r.Read(1) // reserved_zero
 	}
+	h.readSize(r)
+	return h
+}
+
+// readNewSize reads the size of a predicted frame, unless it has that of a frame
+// it is predicted from.
+func (h *vp9Header) readNewSize(r *bits.Reader) {
+	if !h.resilient {
+		r.Read(2) // reset_frame_context
+	}
+	r.Read(8)           // refresh_frame_flags
+	r.Read(3 * (3 + 1)) // ref_frame_idx, ref_frame_sign_bias
+	for range 3 {
+		if r.Read(1) != 0 { // found_ref
+			return
+		}
+	}
+	h.readSize(r)
+}
+
+func (h *vp9Header) readSize(r *bits.Reader) {
 	width, height := int(r.Read(16))+1, int(r.Read(16))+1
 	if !r.Short {
 		h.width, h.height = width, height
 	}
-	return h
 }

@@ -51,7 +51,7 @@ func (p *VP9Packetizer) Begin(frame []byte) error {
 	case len(frame) == 0:
 		return unsendable("VP9 frame without content")
 	}
-	h := parseVP9Header(frame)
+	h := parseVP9Picture(frame)
 	d.Begin, d.End = true, false
 	if h.valid {
 		d.Inter = !h.intra

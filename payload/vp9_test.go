@@ -194,6 +194,64 @@ func TestVP9Size(t *testing.T) {
 	}
 }
 
+// A picture of several layers is as large as the highest, whose header is that of a
+// predicted frame.
+func TestVP9LayeredSize(t *testing.T) {
+	upper := func(found uint32, bits int, width, height uint32, resilient bool) []byte {
+		var w bitString
+		w.put(2, 2).put(0, 2).put(0, 1).put(1, 1).put(1, 1)
+		if resilient {
+			w.put(1, 1)
+		} else {
+			w.put(0, 1).put(0, 2)
+		}
+		w.put(0x02, 8).put(0, 12).put(found, bits)
+		w.put(width-1, 16).put(height-1, 16).put(0, 20)
+		return w.bytes
+	}
+	super := func(frames ...[]byte) []byte {
+		marker := byte(0xc8 | len(frames) - 1)
+		index := []byte{marker}
+		for _, f := range frames {
+			index = append(index, byte(len(f)), byte(len(f)>>8))
+		}
+		return concat(concat(frames...), index, []byte{marker})
+	}
+	key, inter := vp9Frame(true, 300), vp9Frame(false, 60)
+	hd := upper(0, 3, 1280, 720, false)
+	for _, tt := range []struct {
+		name          string
+		frame         []byte
+		width, height int
+	}{
+		{"one layer", key, 640, 480},
+		{"two", super(key, hd), 1280, 720},
+		{"three", super(key, hd, upper(0, 3, 2560, 1440, true)), 2560, 1440},
+		{"two of a size", super(key, upper(1, 1, 9, 9, false)), 640, 480},
+		{"the highest as large as the one below", super(key, hd, upper(0b01, 2, 9, 9, true)), 1280, 720},
+		{"cut short", super(key, hd[:6]), 640, 480},
+		{"an index past the end", super(key, hd)[301:], 0, 0},
+		{"sizes past the end", concat(key, []byte{0xc9, 0xff, 0xff, 1, 0, 0xc9}), 640, 480},
+	} {
+		if info := (payload.VP9{}).Info(tt.frame); info.Width != tt.width || info.Height != tt.height {
+			t.Errorf("%s: %dx%d, want %dx%d", tt.name, info.Width, info.Height, tt.width, tt.height)
+		}
+	}
+	if info := (payload.VP9{}).Info(super(inter, hd)); info != (payload.VideoInfo{}) {
+		t.Errorf("no key frame: %+v", info)
+	}
+
+	all := payloads(t, &payload.VP9Packetizer{}, super(key, hd))
+	part, err := payload.VP9{}.ParsePacket(all[0])
+	if err != nil || !part.Key || part.Width != 1280 || part.Height != 720 {
+		t.Errorf("packet of a superframe: %+v, %v", part, err)
+	}
+	_, info, err := payload.VP9{}.AppendFrame(nil, all)
+	if err != nil || !info.Key || info.Width != 1280 || info.Height != 720 {
+		t.Errorf("packets of a superframe: %+v, %v", info, err)
+	}
+}
+
 func TestVP9AppendFrame(t *testing.T) {
 	key := vp9Frame(true, 14)
 	for _, tt := range []struct {
