@@ -95,9 +95,10 @@ func ConvertWriter(w Writer, f Format, frame time.Duration) *WriteConverter {
 	return c
 }
 
-// WriteFrame takes f, and writes the frames that have become complete. When the
-// writer returns an error, the frame that it was for is lost, with what is left
-// of a gap before f, and the rest are kept for the next call.
+// WriteFrame takes f, and writes the frames that have become complete, so that
+// less than one is kept. When the writer returns an error, the frame that it was
+// for is lost, with what is left of a gap before f; the others are written all the
+// same, and the first error is returned.
 func (c *WriteConverter) WriteFrame(f *Frame) error {
 	if c.err != nil {
 		return c.err
@@ -111,19 +112,21 @@ func (c *WriteConverter) WriteFrame(f *Frame) error {
 	}
 	c.framer.gap = 0
 	c.framer.push(f)
-	if err != nil {
-		return err
+	if err2 := c.write(false); err == nil {
+		err = err2
 	}
-	return c.write(false)
+	return err
 }
 
-func (c *WriteConverter) write(last bool) error {
+// write returns the first error, but tries all: what was kept for a writer that
+// fails for good would grow without end.
+func (c *WriteConverter) write(last bool) (first error) {
 	for c.framer.pop(&c.out, last) {
-		if err := c.to.WriteFrame(&c.out); err != nil {
-			return err
+		if err := c.to.WriteFrame(&c.out); first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 // Flush writes all that is left, in a last frame that may be shorter. What is

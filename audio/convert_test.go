@@ -333,6 +333,30 @@ func TestConvertWriter(t *testing.T) {
 	}
 }
 
+// TestConvertWriterFailing: nothing piles up while the writer fails.
+func TestConvertWriterFailing(t *testing.T) {
+	format := audio.Format{Rate: 8000, Channels: 1}
+	frames := sine(format, 0, 110*time.Millisecond, 20)
+	frames[10].Time += time.Hour // a gap that is given up at once
+	to := collector{fail: 1 << 30}
+	w := audio.ConvertWriter(&to, format, 20*time.Millisecond)
+	for i := range frames {
+		if err := w.WriteFrame(&frames[i]); !errors.Is(err, errLate) {
+			t.Fatalf("error %v, want that of the writer", err)
+		}
+	}
+	if tried := 1<<30 - to.fail; tried != 20*110/20+1 {
+		t.Errorf("%d frames tried", tried)
+	}
+	to.fail = 0
+	if err := w.Flush(); err != nil || len(to.frames) != 0 {
+		t.Errorf("%d frames kept, %v", len(to.frames), err)
+	}
+	if err := w.WriteFrame(&frames[0]); err != nil || len(to.frames) != 5 {
+		t.Errorf("%d frames afterwards, %v", len(to.frames), err)
+	}
+}
+
 func TestAdapterFlush(t *testing.T) {
 	for _, in := range formats {
 		for _, out := range formats {
