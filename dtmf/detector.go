@@ -61,6 +61,7 @@ type Detector struct {
 	hops   int64 // windows that were analysed since start
 	start  time.Duration
 	begun  bool
+	last   time.Duration // Time of the frame before
 	expect time.Duration // where the next frame should begin
 
 	// The digit that is being heard, or may be.
@@ -86,18 +87,23 @@ func NewDetector(f audio.Format) (*Detector, error) {
 }
 
 // Push takes the next frame; it does not keep it. A gap between two frames of more
-// than 1 ms is a pause. The error wraps [audio.ErrFormat] if the frame is not of
-// the detector's format, and [ErrFull] if too many tones wait to be pulled, which
-// is after a frame of more than 200 ms at the earliest: what follows in it is not
-// analysed.
+// than 1 ms is a pause; a frame with the same Time as the one before follows it,
+// as those of a source that has no times. The error wraps [audio.ErrFormat] if the
+// frame is not of the detector's format, and [ErrFull] if too many tones wait to be
+// pulled, which is after a frame of more than 200 ms at the earliest: what follows
+// in it is not analysed.
 func (d *Detector) Push(f *audio.Frame) error {
 	if f.Format != d.format {
 		return fmt.Errorf("dtmf: %w: frame is %v, the detector's %v", audio.ErrFormat, f.Format, d.format)
 	}
-	if gap := f.Time - d.expect; !d.begun || gap > time.Millisecond || gap < -time.Millisecond {
-		d.restart(f.Time)
+	at := f.Time
+	if at == d.last && at < d.expect { // the source has no times
+		at = d.expect
 	}
-	d.expect = f.Time + f.Duration()
+	if gap := at - d.expect; !d.begun || gap > time.Millisecond || gap < -time.Millisecond {
+		d.restart(at)
+	}
+	d.last, d.expect = f.Time, at+f.Duration()
 	for samples := f.Samples; len(samples) > 0; {
 		n := min(len(samples), len(d.buf)-d.fill)
 		for i, v := range samples[:n] {
@@ -195,7 +201,7 @@ func (d *Detector) Pull() (Tone, bool) {
 // Flush ends the digit that is being heard, at the end of the audio.
 func (d *Detector) Flush() {
 	d.finish()
-	d.begun = false
+	d.begun, d.expect = false, 0
 }
 
 // minPower is the power of the weakest tone, in squared sample values.

@@ -314,6 +314,32 @@ func TestDetectorTimeline(t *testing.T) {
 	}
 }
 
+// Frames that all have one time follow each other.
+func TestDetectorWithoutTimes(t *testing.T) {
+	format := audio.Format{Rate: 8000, Channels: 1}
+	d, err := dtmf.NewDetector(format)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := pair{key: 5, low: -10, high: -8}.samples(rand.New(rand.NewPCG(1, 1)), 8000, 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond)
+	for range 2 {
+		for at := 0; at < len(samples); at += 160 {
+			if err := d.Push(&audio.Frame{Format: format, Samples: samples[at : at+160]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begin, _ := d.Pull()
+		end, _ := d.Pull()
+		if begin.Digit != '5' || end.Digit != '5' || !end.End {
+			t.Fatalf("heard %+v and %+v, want 5", begin, end)
+		}
+		if off := end.Begin - 100*time.Millisecond; off < -5*time.Millisecond || off > 5*time.Millisecond {
+			t.Errorf("heard at %v, want 100 ms", end.Begin)
+		}
+		d.Flush() // the next time begins anew
+	}
+}
+
 func TestDetectorFull(t *testing.T) {
 	format := audio.Format{Rate: 8000, Channels: 1}
 	d, err := dtmf.NewDetector(format)
