@@ -119,8 +119,8 @@ func (s *Stretcher) find(pcm []int16, most int, fast bool) (middle, lag int, ali
 	least := s.rate / highest
 	w := windows.Get().(*window)
 	defer windows.Put(w)
-	w.fill(pcm[(middle-half)*s.channels:(middle+half)*s.channels], s.channels, max(1, s.rate/coarse))
-	calm := s.calm(w, half == s.Window()/2)
+	power := w.fill(pcm[(middle-half)*s.channels:(middle+half)*s.channels], s.channels, max(1, s.rate/coarse))
+	calm := s.calm(power, half == s.Window()/2)
 	if longest < least {
 		return middle, 0, 0
 	}
@@ -147,10 +147,9 @@ func (s *Stretcher) find(pcm []int16, most int, fast bool) (middle, lag int, ali
 	return middle, lag, max(0, alike)
 }
 
-// calm reports whether there is only background in w, and takes it into account if
-// it is whole.
-func (s *Stretcher) calm(w *window, whole bool) bool {
-	power := float64(energy(w.mix)) / float64(max(1, len(w.mix)))
+// calm reports whether there is only background in a window of the given power, and
+// takes it into account if it is whole.
+func (s *Stretcher) calm(power float64, whole bool) bool {
 	if whole {
 		s.loudest = max(power, s.loudest*fading)
 		s.least = min(s.least, power)

@@ -155,23 +155,27 @@ func TestSpeech(t *testing.T) {
 }
 
 // TestStereo: both channels get the same edit.
+// TestStereo: what one channel has, and two that are alike or each other's opposite,
+// is cut at the same places.
 func TestStereo(t *testing.T) {
 	in := spoken(t, 16000)
-	mono, stereo := newStretcher(t, 16000, 1), newStretcher(t, 16000, 2)
-	for at := 0; at+mono.Window() <= len(in); at += mono.Window() {
-		one := append([]int16(nil), in[at:at+mono.Window()]...)
-		two := make([]int16, 0, 2*len(one))
-		for _, v := range one {
-			two = append(two, v, v)
-		}
-		a, n := mono.Compress(one, 200, false)
-		b, m := stereo.Compress(two, 200, false)
-		if n != m || n > 200 || len(b) != 2*len(a) {
-			t.Fatalf("%d removed from mono, %d from stereo", n, m)
-		}
-		for i, v := range a {
-			if b[2*i] != v || b[2*i+1] != v {
-				t.Fatalf("sample %d is %d in mono, %d and %d in stereo", i, v, b[2*i], b[2*i+1])
+	for _, sign := range []int16{1, -1} {
+		mono, stereo := newStretcher(t, 16000, 1), newStretcher(t, 16000, 2)
+		for at := 0; at+mono.Window() <= len(in); at += mono.Window() {
+			one := append([]int16(nil), in[at:at+mono.Window()]...)
+			two := make([]int16, 0, 2*len(one))
+			for _, v := range one {
+				two = append(two, v, sign*v)
+			}
+			a, n := mono.Compress(one, 200, false)
+			b, m := stereo.Compress(two, 200, false)
+			if n != m || n > 200 || len(b) != 2*len(a) {
+				t.Fatalf("%d removed from mono, %d from stereo of sign %d", n, m, sign)
+			}
+			for i, v := range a {
+				if b[2*i] != v || b[2*i+1] != sign*v {
+					t.Fatalf("sample %d is %d in mono, %d and %d in stereo", i, v, b[2*i], b[2*i+1])
+				}
 			}
 		}
 	}

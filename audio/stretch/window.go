@@ -6,11 +6,14 @@ import (
 	"sync"
 )
 
-const coarse = 4000 // Hz at which a pitch is looked for first
+const (
+	coarse    = 4000 // Hz at which a pitch is looked for first
+	cancelled = 10   // power of two channels that cancel each other out, to that of their mean
+)
 
 // A window is what a stretcher looks at while it is looked at.
 type window struct {
-	mix    []float32 // the mean of the channels
+	mix    []float32 // the mean of the channels, or the louder one where that is nearly nothing
 	low    []float32 // mix at about coarse Hz, behind it in the same memory
 	factor int       // samples for one of low
 }
@@ -19,28 +22,21 @@ type window struct {
 // the memory of a few.
 var windows = sync.Pool{New: func() any { return new(window) }}
 
-// fill sets w from pcm, with so many samples for one of low. What is constant is no
-// sound.
-func (w *window) fill(pcm []int16, channels, factor int) {
+// fill sets w from pcm, with so many samples for one of low, and returns the power
+// of the channels. What is constant is no sound.
+func (w *window) fill(pcm []int16, channels, factor int) (power float64) {
 	n := len(pcm) / channels
 	w.factor = factor
 	both := slices.Grow(w.mix[:0], n+n/factor)[:n+n/factor]
 	w.mix, w.low = both[:n], both[n:]
-	var sum float32
 	if channels == 1 {
 		for i := range w.mix {
 			w.mix[i] = float32(pcm[i])
-			sum += w.mix[i]
 		}
+		w.center()
+		power = w.power()
 	} else {
-		for i := range w.mix {
-			w.mix[i] = (float32(pcm[2*i]) + float32(pcm[2*i+1])) / 2
-			sum += w.mix[i]
-		}
-	}
-	mean := sum / float32(max(1, n))
-	for i := range w.mix {
-		w.mix[i] -= mean
+		power = w.fillStereo(pcm)
 	}
 	for i := range w.low {
 		var v float32
@@ -48,6 +44,52 @@ func (w *window) fill(pcm []int16, channels, factor int) {
 			v += x
 		}
 		w.low[i] = v
+	}
+	return power
+}
+
+// fillStereo sets the mix of two channels. Where they cancel each other out, as
+// those of a balanced source do, the louder one stands for both.
+func (w *window) fillStereo(pcm []int16) (power float64) {
+	var sums, squares [2]int64
+	for i := range w.mix {
+		left, right := int64(pcm[2*i]), int64(pcm[2*i+1])
+		w.mix[i] = float32(left+right) / 2
+		sums[0] += left
+		sums[1] += right
+		squares[0] += left * left
+		squares[1] += right * right
+	}
+	w.center()
+	n := float64(max(1, len(w.mix)))
+	var powers [2]float64
+	for c := range powers {
+		mean := float64(sums[c]) / n
+		powers[c] = float64(squares[c])/n - mean*mean
+	}
+	power = (powers[0] + powers[1]) / 2
+	if cancelled*w.power() < power {
+		louder := 0
+		if powers[1] > powers[0] {
+			louder = 1
+		}
+		for i := range w.mix {
+			w.mix[i] = float32(pcm[2*i+louder])
+		}
+		w.center()
+	}
+	return power
+}
+
+// center takes what is constant out of the mix.
+func (w *window) center() {
+	var sum float32
+	for _, x := range w.mix {
+		sum += x
+	}
+	mean := sum / float32(max(1, len(w.mix)))
+	for i := range w.mix {
+		w.mix[i] -= mean
 	}
 }
 
@@ -106,10 +148,11 @@ func normal(a, b []float32) float32 {
 	return ab / float32(math.Sqrt(float64(aa)*float64(bb)+1e-9))
 }
 
-func energy(a []float32) float32 {
+// power returns that of the mix.
+func (w *window) power() float64 {
 	var sum float32
-	for _, x := range a {
+	for _, x := range w.mix {
 		sum += x * x
 	}
-	return sum
+	return float64(sum) / float64(max(1, len(w.mix)))
 }
