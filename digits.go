@@ -80,7 +80,8 @@ func (c *Call) readDigit(ctx context.Context, line func() *Audio, over func() *E
 // [dtmf.ParseDigit] for the characters; a nil o is the zero options. When ctx is
 // cancelled, digits that have not begun are dropped.
 //
-// The error is [stream.ErrNoEvents] if the line has no payload format for them,
+// The error wraps [stream.ErrNoEvents] if the line has no payload format for them,
+// or the far end does not take one of them, most likely [dtmf.Flash]; it is
 // [stream.ErrHeld] if it does not send, an [*EndError] after its end, or one of
 // [dtmf.Sender.Queue].
 func (a *Audio) SendDigits(ctx context.Context, digits string, o *dtmf.Options) error {

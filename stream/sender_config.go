@@ -67,6 +67,7 @@ type setup struct {
 	encoder codec.Encoder
 	frame   int    // samples in one packet, all channels
 	units   uint32 // RTP timestamp units in one packet
+	events  uint32 // telephone events that the far end takes, by bits
 	sample  int    // bytes of a sample of all channels in a payload, if that is fixed
 	cut     int    // payload bytes after which a frame is cut, or 0
 	digits  *dtmf.Sender
@@ -175,6 +176,7 @@ func (n *setup) encode(old *setup) error {
 // signal prepares telephone events and comfort noise.
 func (n *setup) signal(old *setup) error {
 	c := &n.config
+	n.events = eventSet(c.Event.FMTP)
 	switch {
 	case c.Event.Name == "":
 	case old != nil && old.digits != nil && old.config.Event.ClockRate == c.Event.ClockRate && old.config.Codec.ClockRate == c.Codec.ClockRate:

@@ -1,14 +1,19 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley/dtmf"
 )
 
 var (
-	// ErrNoEvents is returned for digits if the stream has no telephone events.
+	// ErrNoEvents is returned for digits if the stream has no telephone events, and
+	// wrapped for a digit that is not among those that the far end takes.
 	ErrNoEvents = errors.New("stream: no telephone events in this stream")
 
 	// ErrHeld is returned for digits on hold.
@@ -43,14 +48,20 @@ func (e *eventClock) at(now time.Time, c *mediaClock) uint32 {
 // without blocking; see [dtmf.Sender.Queue] for their characters, their limits
 // and the errors. The first one begins where the frame under way ends. Audio is
 // muted until the last one has been sent, with the gaps between them, and goes on
-// with the marker. It returns [ErrNoEvents] if the stream has no events, and
-// [ErrHeld] on hold.
+// with the marker. The error wraps [ErrNoEvents] if the stream has no events, or
+// the format parameters of Event do not name one of these; it is [ErrHeld] on hold.
 func (s *AudioSender) QueueDigits(now time.Time, digits string, o *dtmf.Options) error {
 	switch {
 	case s.digits == nil:
 		return ErrNoEvents
 	case s.held:
 		return ErrHeld
+	}
+	for _, c := range digits {
+		d, _ := dtmf.ParseDigit(c) // what is none is told by Queue
+		if code, ok := d.Code(); ok && s.events>>code&1 == 0 {
+			return fmt.Errorf("%w for %q: it is number %d, the far end takes %s", ErrNoEvents, c, code, cmp.Or(s.config.Event.FMTP, "0-15"))
+		}
 	}
 	begin := now
 	switch {
@@ -65,6 +76,33 @@ func (s *AudioSender) QueueDigits(now time.Time, digits string, o *dtmf.Options)
 		begin = s.clock.next
 	}
 	return s.digits.Queue(begin, digits, o)
+}
+
+// eventSet returns the events of format parameters, "0-11,16", of which those of
+// digits are bits. If they are not stated, or cannot be read, they are those that
+// have tones (RFC 4733, section 2.4.1).
+func eventSet(fmtp string) uint32 {
+	var set uint32
+	stated := false
+	for part := range strings.SplitSeq(fmtp, ",") {
+		first, last, several := strings.Cut(part, "-")
+		if !several {
+			last = first
+		}
+		from, err := strconv.ParseUint(strings.TrimSpace(first), 10, 8)
+		to, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 8)
+		if err != nil || err2 != nil {
+			continue
+		}
+		stated = true
+		for ; from <= min(to, 31); from++ {
+			set |= 1 << from
+		}
+	}
+	if !stated {
+		return 1<<16 - 1
+	}
+	return set
 }
 
 // PendingDigits returns how many digits have not been sent to their end.

@@ -102,6 +102,38 @@ func TestDigitsOfAnotherClockRate(t *testing.T) {
 	n.wantAll(n.run(time.Second), "101: 40ms 660 M 160 E", "101: 60ms 660 160 E", "101: 80ms 660 160 E")
 }
 
+// Only events are sent that the far end takes, all or none (RFC 4733, section 2.4.1).
+func TestEventsOfTheFarEnd(t *testing.T) {
+	for _, tt := range []struct{ fmtp, taken, refused string }{
+		{"", "0123456789*#ABCD", "!"},
+		{"0-15", "0123456789*#ABCD", "!"},
+		{"0-16", "0123456789*#ABCD!", ""},
+		{"0-11,16,66,70", "0123456789*#!", "ABCD"},
+		{"16,0-3, 5", "01235!", "4*A"},
+		{"32-49", "", "05#!"},
+		{"5-3", "", "345"},
+		{"DTMF", "0123456789*#ABCD", "!"},
+	} {
+		n := newNear(t, SenderConfig{Event: dial})
+		event := dial
+		event.FMTP = tt.fmtp
+		if err := n.s.Reconfigure(n.begin, SenderConfig{Codec: n.s.config.Codec, Event: event}); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.s.QueueDigits(n.begin, tt.taken, nil); err != nil {
+			t.Errorf("%q: %v", tt.fmtp, err)
+		}
+		for _, c := range tt.refused {
+			if err := n.s.QueueDigits(n.begin, tt.taken+string(c), nil); !errors.Is(err, ErrNoEvents) {
+				t.Errorf("%q: %c: %v, want ErrNoEvents", tt.fmtp, c, err)
+			}
+		}
+		if got := n.s.PendingDigits(); got != len(tt.taken) {
+			t.Errorf("%q: %d digits wait, want %d", tt.fmtp, got, len(tt.taken))
+		}
+	}
+}
+
 func TestDigitErrors(t *testing.T) {
 	n := newNear(t, SenderConfig{})
 	if err := n.s.QueueDigits(n.begin, "1", nil); !errors.Is(err, ErrNoEvents) {
