@@ -9,6 +9,9 @@
 // stereo where the format parameters say stereo=1. For encoding, and for
 // decoding with concealment and in-band FEC at twice the speed, import
 // codec/opus/libopus, which uses the system's libopus if it is there.
+//
+// Known limit: after a switch from SILK to narrow-band CELT, the next two to five
+// packets are decoded badly (by pion/opus v0.1.0; libopus has no such limit).
 package opus
 
 import (
