@@ -1,6 +1,10 @@
 package payload
 
-import "time"
+import (
+	"time"
+
+	"github.com/parley-media/parley/internal/bits"
+)
 
 // An H264Sequence is what a sequence parameter set tells of its pictures
 // (ITU-T H.264, 7.3.2.1.1).
@@ -30,16 +34,16 @@ func ParseH264SPS(unit []byte) (H264Sequence, error) {
 		return s, malformed("no H.264 sequence parameter set")
 	}
 	s.Profile, s.Constraints, s.Level = unit[1], unit[2], unit[3]
-	r := rbsp{data: unit[4:]}
-	r.unsigned() // seq_parameter_set_id
+	r := rbspOf(unit[4:])
+	r.Golomb() // seq_parameter_set_id
 	chroma, planes := uint32(1), false
 	s.LumaDepth, s.ChromaDepth = 8, 8
 	if hasChromaFormat(s.Profile) {
-		if chroma = r.unsigned(); chroma > 3 {
+		if chroma = r.Golomb(); chroma > 3 {
 			return s, malformed("H.264 chroma format %d", chroma)
 		}
 		planes = chroma == 3 && r.flag()
-		luma, chromatic := r.unsigned(), r.unsigned() // bit_depth_luma_minus8, bit_depth_chroma_minus8
+		luma, chromatic := r.Golomb(), r.Golomb() // bit_depth_luma_minus8, bit_depth_chroma_minus8
 		if luma > 6 || chromatic > 6 {
 			return s, malformed("H.264 samples of %d and %d more bits than 8", luma, chromatic)
 		}
@@ -49,24 +53,24 @@ func ParseH264SPS(unit []byte) (H264Sequence, error) {
 			r.skipScaling(chroma)
 		}
 	}
-	r.unsigned() // log2_max_frame_num_minus4
-	switch r.unsigned() {
+	r.Golomb() // log2_max_frame_num_minus4
+	switch r.Golomb() {
 	case 0:
-		r.unsigned() // log2_max_pic_order_cnt_lsb_minus4
+		r.Golomb() // log2_max_pic_order_cnt_lsb_minus4
 	case 1:
-		r.flag()     // delta_pic_order_always_zero_flag
-		r.unsigned() // offset_for_non_ref_pic, signed, as is the next
-		r.unsigned() // offset_for_top_to_bottom_field
-		n := r.unsigned()
+		r.flag()   // delta_pic_order_always_zero_flag
+		r.Golomb() // offset_for_non_ref_pic, signed, as is the next
+		r.Golomb() // offset_for_top_to_bottom_field
+		n := r.Golomb()
 		if n > 255 {
 			return s, malformed("H.264 picture order cycle of %d", n)
 		}
 		for range n {
-			r.unsigned()
+			r.Golomb()
 		}
 	}
-	r.unsigned() // max_num_ref_frames
-	r.flag()     // gaps_in_frame_num_value_allowed_flag
+	r.Golomb() // max_num_ref_frames
+	r.flag()   // gaps_in_frame_num_value_allowed_flag
 	columns, rows := r.size()+1, r.size()+1
 	fields := 2
 	if r.flag() {
@@ -79,7 +83,7 @@ func ParseH264SPS(unit []byte) (H264Sequence, error) {
 	if r.flag() {
 		left, right, top, bottom = r.size(), r.size(), r.size(), r.size()
 	}
-	if r.short {
+	if r.Short {
 		return s, malformed("H.264 sequence parameter set cut short")
 	}
 	const macroblock = 16
@@ -112,27 +116,27 @@ func ParseH264SPS(unit []byte) (H264Sequence, error) {
 // timing. It is 0 if there is none, or none that makes sense.
 func (r *rbsp) frameDuration() time.Duration {
 	const extended = 255
-	if r.flag() && r.bits(8) == extended { // aspect_ratio_info_present_flag
-		r.bits(32)
+	if r.flag() && r.Read(8) == extended { // aspect_ratio_info_present_flag
+		r.Read(32)
 	}
 	if r.flag() { // overscan_info_present_flag
 		r.flag()
 	}
 	if r.flag() { // video_signal_type_present_flag
-		r.bits(4)
+		r.Read(4)
 		if r.flag() {
-			r.bits(24)
+			r.Read(24)
 		}
 	}
 	if r.flag() { // chroma_loc_info_present_flag
-		r.unsigned()
-		r.unsigned()
+		r.Golomb()
+		r.Golomb()
 	}
 	if !r.flag() { // timing_info_present_flag
 		return 0
 	}
-	ticks, scale := r.bits(32), r.bits(32)
-	if r.short || ticks == 0 || scale == 0 {
+	ticks, scale := r.Read(32), r.Read(32)
+	if r.Short || ticks == 0 || scale == 0 {
 		return 0
 	}
 	// A tick is the time of a field.
@@ -185,18 +189,18 @@ func hasRecoveryPoint(unit []byte) bool {
 	if len(unit) == 0 {
 		return false
 	}
-	r := rbsp{data: unit[1:]}
-	for !r.short {
+	r := rbspOf(unit[1:])
+	for !r.Short {
 		kind, size := r.seiNumber(), r.seiNumber()
-		if r.short {
+		if r.Short {
 			return false
 		}
 		if kind == recoveryPoint {
 			return true
 		}
 		for range size {
-			r.octet()
-			if r.short {
+			r.Read(8)
+			if r.Short {
 				return false
 			}
 		}
@@ -207,83 +211,27 @@ func hasRecoveryPoint(unit []byte) bool {
 // seiNumber reads a type or a size: each byte 255 adds to it and another follows.
 func (r *rbsp) seiNumber() (n int) {
 	for {
-		b := r.octet()
+		b := r.Read(8)
 		n += int(b)
-		if b != 0xff || r.short {
+		if b != 0xff || r.Short {
 			return n
 		}
 	}
 }
 
-// An rbsp reads the bits of a NAL unit without its emulation prevention bytes
-// (ITU-T H.264, 7.3.1). Past the end it reads zeros, and short is set.
-type rbsp struct {
-	data  []byte
-	zeros int  // bytes that were 0 just before
-	left  uint // bits of current that were not read
-	short bool
+// An rbsp reads a NAL unit (ITU-T H.264, 7.3.1).
+type rbsp struct{ bits.Reader }
 
-	current byte
-}
+func rbspOf(data []byte) rbsp { return rbsp{bits.Reader{Data: data, Escaped: true}} }
 
-// octet reads a byte. It is used where the position is at a byte's start.
-func (r *rbsp) octet() byte {
-	if r.zeros >= 2 && len(r.data) > 0 && r.data[0] == 3 {
-		r.data, r.zeros = r.data[1:], 0
-	}
-	if len(r.data) == 0 {
-		r.short = true
-		return 0
-	}
-	b := r.data[0]
-	if r.data = r.data[1:]; b == 0 {
-		r.zeros++
-	} else {
-		r.zeros = 0
-	}
-	return b
-}
-
-func (r *rbsp) bit() uint32 {
-	if r.left == 0 {
-		r.current, r.left = r.octet(), 8
-	}
-	r.left--
-	return uint32(r.current>>r.left) & 1
-}
-
-func (r *rbsp) bits(n int) (v uint32) {
-	for range n {
-		v = v<<1 | r.bit()
-	}
-	return v
-}
-
-func (r *rbsp) flag() bool { return r.bit() != 0 }
-
-// unsigned reads an Exp-Golomb code (9.1), at most 1<<32-2. A longer one is as
-// if cut short.
-func (r *rbsp) unsigned() uint32 {
-	var zeros uint
-	for r.bit() == 0 {
-		if zeros++; zeros > 31 || r.short {
-			r.short = true
-			return 0
-		}
-	}
-	n := uint32(1)
-	for range zeros {
-		n = n<<1 | r.bit()
-	}
-	return n - 1
-}
+func (r *rbsp) flag() bool { return r.Read(1) != 0 }
 
 // size reads a code for a length, which it limits to far more than is allowed.
-func (r *rbsp) size() int { return int(min(r.unsigned(), 4*maxH264Size)) }
+func (r *rbsp) size() int { return int(min(r.Golomb(), 4*maxH264Size)) }
 
 // signed reads a signed Exp-Golomb code (9.1.1).
 func (r *rbsp) signed() int32 {
-	n := r.unsigned()
+	n := r.Golomb()
 	if n&1 != 0 {
 		return int32(n/2) + 1
 	}

@@ -4,22 +4,31 @@ package bits
 // A Reader reads Data, the high bits of each byte first. Past its end it reads zeros,
 // and Short is set.
 type Reader struct {
-	Data  []byte
-	Short bool
+	Data    []byte
+	Escaped bool // leave out emulation prevention bytes (ITU-T H.264, 7.3.1)
+	Short   bool
 
 	at int
 }
 
 // Read returns the number that the next n bits are, 0 to 32.
 func (r *Reader) Read(n int) (v uint32) {
-	for range n {
-		v <<= 1
-		if i := r.at / 8; i < len(r.Data) {
-			v |= uint32(r.Data[i]>>(7-r.at%8)) & 1
+	for n > 0 {
+		i, used := r.at/8, r.at%8
+		if r.Escaped && used == 0 && i >= 2 && i < len(r.Data) && r.Data[i] == 3 && r.Data[i-1]|r.Data[i-2] == 0 {
+			r.at += 8
+			i++
+		}
+		var b byte
+		if i < len(r.Data) {
+			b = r.Data[i]
 		} else {
 			r.Short = true
 		}
-		r.at++
+		take := min(n, 8-used)
+		v = v<<take | uint32(b<<used>>(8-take))
+		r.at += take
+		n -= take
 	}
 	return v
 }

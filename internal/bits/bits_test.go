@@ -25,6 +25,22 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// A byte 3 after two zeros is left out, one that was left out begins anew.
+func TestReadEscaped(t *testing.T) {
+	r := bits.Reader{Data: []byte{0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3, 3, 0, 0, 3}, Escaped: true}
+	for i, step := range []struct {
+		n    int
+		want uint32
+	}{{4, 0}, {32, 0x00001000}, {32, 0x30}, {20, 0x30000}} {
+		if got := r.Read(step.n); got != step.want || r.Short {
+			t.Errorf("step %d: %#x, want %#x, short %v", i, got, step.want, r.Short)
+		}
+	}
+	if r.Read(1); !r.Short {
+		t.Error("the last byte is read")
+	}
+}
+
 // The first codes are those of table 9-2 of ITU-T H.264.
 func TestGolomb(t *testing.T) {
 	r := bits.Reader{Data: []byte{0b1_010_011_0, 0b0100_0010, 0b1_0011000}}
