@@ -34,7 +34,7 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.unwanted++
 		return
 	}
-	if l.repair != nil && l.repair.outdated(l.in.Reception(), &l.packet) {
+	if l.repair != nil && !l.repair.admits(arrival, l.in.Reception(), &l.packet) {
 		return
 	}
 	settled := l.settledLocked()
@@ -68,19 +68,21 @@ func (l *line) followLocked(now time.Time, v stream.Verdict) {
 		}
 		l.heard = ssrc
 		if l.repair != nil {
-			l.repair.requester.Reset()
-			l.repair.newest = 0
+			l.repair.requester.Reset(now)
 		}
 		l.emitLocked(e)
 	}
-	if l.repair == nil || v != stream.Accepted {
+	if l.repair == nil || v == stream.WrongType {
 		return
 	}
-	l.repair.newest = max(l.repair.newest, r.Seq())
-	if n := r.Skipped(); n > 0 {
+	switch r.Order() {
+	case rtcpctl.Gap:
+		n := r.Skipped()
 		l.repair.requester.Missing(now, l.rtcp.RTT(), l.of.hole(now, n, r))
-	} else {
-		l.repair.requester.Arrived(r.Seq())
+	case rtcpctl.Reordered:
+		l.repair.requester.Arrived(now, r.Seq())
+	case rtcpctl.Restarted:
+		l.repair.requester.Reset(now)
 	}
 }
 

@@ -15,7 +15,6 @@ type repair struct {
 	history   *rtcpctl.History
 	lost      []uint16
 	again     ring[[]byte] // packets to send again
-	newest    int64        // highest number that was received
 	outrun    int64
 }
 
@@ -40,21 +39,22 @@ func (p *repair) resend(now time.Time, rtt time.Duration, m rtcpctl.Member) {
 	}
 }
 
-// stray is how far behind the newest packet one has to be to look like another
-// sequence to a [rtcpctl.Reception].
-const stray = 100
-
-// outdated reports whether a packet that was asked for comes when its source has
-// gone on so far that it would be taken for the beginning of another sequence.
-func (p *repair) outdated(r *rtcpctl.Reception, packet *rtp.Packet) bool {
-	if r == nil || r.SSRC() != packet.SSRC {
+// admits prepares what is known of the source for a packet that may be one that was
+// asked for. It reports false if the packet is a copy of one, or comes when it was
+// given up, and the source has gone on so far that it would be taken for the
+// beginning of another sequence.
+func (p *repair) admits(now time.Time, r *rtcpctl.Reception, packet *rtp.Packet) bool {
+	if r == nil || r.SSRC() != packet.SSRC || int16(packet.SequenceNumber-uint16(r.Highest())) > 0 {
+		return true
+	}
+	if seq, ok := p.requester.Asked(packet.SequenceNumber); ok {
+		r.Expect(seq)
+		return true
+	}
+	if seq, ok := p.requester.Past(now, packet.SequenceNumber); ok && !r.Near(seq) {
+		p.outrun++
 		return false
 	}
-	seq, ok := p.requester.Asked(packet.SequenceNumber)
-	if !ok || p.newest-seq < stray {
-		return false
-	}
-	p.outrun++
 	return true
 }
 

@@ -29,7 +29,7 @@ type LineStats struct {
 	Malformed  int64  // datagrams that were no RTP packet, and broken parts of RTCP
 	Unwanted   int64  // packets that came on hold
 	Requested  int64  // packets that the far end was asked for
-	Outrun     int64  // of these, the ones that came when their source had long gone on
+	Outrun     int64  // of these, the ones that came twice, or when they had been given up, and their source had long gone on
 	Collisions int64  // of our SSRC with that of the far end
 
 	Reported     time.Time // when the far end's last report on what we send came; zero: none so far

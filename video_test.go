@@ -2,6 +2,7 @@ package parley
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -27,9 +28,10 @@ import (
 
 var vp8 = codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
 
-// cable is a leg that delivers to a line of another call, in order, 10 ms later.
+// cable is a leg that delivers to a line of another call, in order, a while later.
 type cable struct {
-	lose func(rtp []byte) bool // nil: nothing
+	lose  func(rtp []byte) bool // nil: nothing
+	delay time.Duration         // 0: 10 ms
 
 	mu      sync.Mutex
 	packets chan flight // nil: closed
@@ -48,7 +50,7 @@ func (c *cable) carry(b []byte, deliver func(time.Time, netip.AddrPort, []byte))
 	if c.packets == nil {
 		return net.ErrClosed
 	}
-	c.packets <- flight{time.Now().Add(10 * ms), bytes.Clone(b), deliver}
+	c.packets <- flight{time.Now().Add(cmp.Or(c.delay, 10*ms)), bytes.Clone(b), deliver}
 	return nil
 }
 
@@ -253,6 +255,64 @@ func TestVideoRetransmission(t *testing.T) {
 			t.Errorf("%+v", sy.Video)
 		}
 	})
+}
+
+// What is sent again comes when the source has gone on by 100 packets and more. It is
+// in time all the same, is asked for once and not taken for a new sequence.
+func TestVideoRetransmissionFarBehind(t *testing.T) {
+	for _, c := range []struct {
+		roundTrip  time.Duration
+		key, other int // bytes in a frame
+	}{
+		{100 * ms, 33000, 33000},
+		{60 * ms, 240000, 10000},
+		{120 * ms, 50000, 50000},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
+			var lost, all int64
+			var newest uint16
+			x, y := videoPair(t, VideoConfig{RTCP: RTCPConfig{NACK: true, ReducedSize: true}}, nil, func(b []byte) bool {
+				seq := binary.BigEndian.Uint16(b[2:])
+				if all > 0 && int16(seq-newest) <= 0 { // sent again
+					return false
+				}
+				newest = seq
+				all++
+				lose := random.IntN(100) == 0
+				if lose {
+					lost++
+				}
+				return lose
+			})
+			for _, call := range []*Call{x, y} {
+				cable := call.Video().leg.(*plug).cable
+				cable.mu.Lock()
+				cable.delay = c.roundTrip / 2
+				cable.mu.Unlock()
+			}
+			const frames = 150
+			for n := range frames {
+				size := c.other
+				key := n == 0 || x.Video().KeyframeRequested()
+				if key {
+					size = c.key
+				}
+				if err := x.Video().WriteFrame(picture(n, key, size)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second / 30)
+			}
+			time.Sleep(time.Second)
+			var s Stats
+			y.Stats(&s)
+			v := s.Video
+			r := y.Video().in.Reception()
+			if v.Frames < frames || v.Requested > lost*12/10 || v.Lost != 0 || r.Expected() != all {
+				t.Errorf("%v, %d bytes: %d frames seen; %d packets lost, %d asked for, %d expected, %d missing at last", c.roundTrip, c.key, v.Frames, lost, v.Requested, r.Expected(), v.Lost)
+			}
+		})
+	}
 }
 
 // Without NACK, the far end is asked for a key frame, and the picture comes back.

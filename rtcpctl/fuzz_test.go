@@ -146,7 +146,7 @@ func FuzzRequester(f *testing.F) {
 				r.Missing(now, d, Hole{First: seq, Count: int(n) * 16, Wait: d, Deadline: now.Add(2 * d), Spacing: d / 8})
 				seq += 16 * n
 			case 1:
-				r.Arrived(seq - n)
+				r.Arrived(now, seq-n)
 			case 2:
 				now = now.Add(d)
 				if got := r.Append(nil, now, d); len(got) > 256 || !r.Next().IsZero() && !r.Next().After(now) {

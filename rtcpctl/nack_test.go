@@ -243,7 +243,7 @@ func TestFeedbackAllocs(t *testing.T) {
 			if lost = r.Append(lost[:0], now, 0); len(lost) > 0 {
 				b, _ := far.AppendFeedback(buf, now, Feedback{Media: 1, Lost: lost})
 				s.Receive(now, b, handle)
-				r.Arrived(seq - 2)
+				r.Arrived(now, seq-2)
 			}
 		}
 	}); a != 0 {

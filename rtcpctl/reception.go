@@ -72,6 +72,9 @@ const (
 	maxMisorder = 100  // nor a step backward of this or more
 )
 
+// maxAge is how long ago what comes late was sent, at the most.
+const maxAge = 2 // seconds
+
 // window is how many numbers up to the highest are remembered. It covers
 // maxMisorder.
 const window = 128
@@ -86,14 +89,17 @@ const none = -1
 //
 // It differs from A.1 where that loses audio: two first packets that the network
 // swapped are valid too; the packets of probation count as received; a restart
-// by less than 100 numbers is told from duplicates by the timestamps; and a
-// number that is out of range is forgotten when the old sequence goes on, so
-// that single rogue packets never add up to a restart.
+// by less than 100 numbers is told from duplicates by the timestamps; what
+// was asked for again is no restart, however late it comes, and neither is anything
+// else whose number and timestamp both are a little behind; and a number that is out
+// of range is forgotten when the old sequence goes on, so that single rogue packets
+// never add up to a restart.
 type Reception struct {
 	ssrc      uint32
 	clockRate int
 	seen      bool // there has been a packet
 	valid     bool
+	ordered   Order // what the last Update returned
 
 	max     int64 // highest number
 	base    int64 // lowest number of this run
@@ -104,6 +110,7 @@ type Reception struct {
 
 	suspect     int64 // number of a stray packet, if the next one may prove it right
 	suspectMark uint16
+	awaited     int64 // see Expect
 
 	// The last numbers that were seen, by number modulo window, with the lower
 	// bits of their timestamps.
@@ -125,7 +132,7 @@ type Reception struct {
 // Init makes r ready for a source that has not been heard, and forgets all else.
 // The clock rate is that of the timestamps, in Hz.
 func (r *Reception) Init(ssrc uint32, clockRate int) {
-	*r = Reception{ssrc: ssrc, clockRate: clockRate, suspect: none}
+	*r = Reception{ssrc: ssrc, clockRate: clockRate, suspect: none, awaited: none}
 }
 
 // SSRC returns the source.
@@ -135,6 +142,7 @@ func (r *Reception) SSRC() uint32 { return r.ssrc }
 // the given time, and returns what the number means. It does not allocate.
 func (r *Reception) Update(seq uint16, timestamp uint32, arrival time.Time) Order {
 	order := r.order(seq, timestamp)
+	r.ordered, r.awaited = order, none
 	switch order {
 	case Stray:
 		return order
@@ -157,6 +165,21 @@ func (r *Reception) Update(seq uint16, timestamp uint32, arrival time.Time) Orde
 // the source lives. The number of a [Stray] packet holds only if the next packet
 // turns out to be [Restarted].
 func (r *Reception) Seq() int64 { return r.seq }
+
+// Order returns what the last [Reception.Update] returned.
+func (r *Reception) Order() Order { return r.ordered }
+
+// Expect says that the packet of the next [Reception.Update], if it has this number on
+// the wire, is the one with this extended number, which was missing and was asked
+// for: then it is [Reordered], however far the source has gone on meanwhile.
+func (r *Reception) Expect(seq int64) { r.awaited = seq }
+
+// Highest returns the highest extended sequence number so far.
+func (r *Reception) Highest() int64 { return r.max }
+
+// Near reports whether a number is so little behind the highest one that
+// [Reception.Update] can tell a copy of its packet from a packet of another sequence.
+func (r *Reception) Near(seq int64) bool { return r.max-seq < maxMisorder }
 
 // Skipped returns how many numbers the last [Reception.Update] left out if it
 // returned [Gap], and 0 otherwise.
@@ -203,7 +226,14 @@ func (r *Reception) order(seq uint16, timestamp uint32) Order {
 			return Duplicate
 		}
 	}
-	return r.stray(seq, step, mark)
+	if r.awaited >= r.base && seq == uint16(r.awaited) {
+		r.suspect = none
+		r.received++
+		r.reordered++
+		r.seq = r.awaited
+		return Reordered
+	}
+	return r.stray(seq, step, timestamp)
 }
 
 // probe handles a packet of a source that is not yet valid.
@@ -237,7 +267,13 @@ func (r *Reception) probe(seq, step, mark uint16) Order {
 }
 
 // stray handles a number that does not fit into the sequence.
-func (r *Reception) stray(seq, step, mark uint16) Order {
+func (r *Reception) stray(seq, step uint16, timestamp uint32) Order {
+	mark := uint16(timestamp)
+	if r.old(step, timestamp) {
+		r.strays++
+		r.seq = r.above(step)
+		return Stray
+	}
 	if r.suspect != none {
 		next := seq == uint16(r.suspect+1)
 		if next || seq == uint16(r.suspect-1) {
@@ -249,6 +285,13 @@ func (r *Reception) stray(seq, step, mark uint16) Order {
 	r.suspect, r.suspectMark = r.above(step), mark
 	r.seq = r.suspect
 	return Stray
+}
+
+// old reports whether a packet looks like one of this sequence that comes very late,
+// as a copy that somebody has asked for: however many of them prove no restart.
+func (r *Reception) old(step uint16, timestamp uint32) bool {
+	age := int64(int32(r.timing.timestamp - timestamp))
+	return -step >= maxMisorder && -step < maxDropout && r.timing.based && age >= 0 && age <= maxAge*int64(r.clockRate)
 }
 
 // restart begins a new run with the stray packet of before and another one after

@@ -305,3 +305,47 @@ func TestReceptionHostile(t *testing.T) {
 		}
 	})
 }
+
+// What is asked for and comes when the source has gone on by 100 packets and more is
+// the packet it is, and old packets that nobody waits for are no new sequence.
+func TestFarBehind(t *testing.T) {
+	var r Reception
+	r.Init(7, 90000)
+	lost := func(i int) bool { return i == 500 || i == 501 }
+	for i := range 1000 { // of one millisecond
+		if !lost(i) {
+			r.Update(uint16(65000+i), uint32(i*90), ms(i))
+		}
+	}
+	for i := 500; i < 502; i++ {
+		seq := int64(1<<16 + 65000 + i)
+		r.Expect(seq)
+		if got := r.Update(uint16(seq), uint32(i*90), ms(1000)); got != Reordered || r.Seq() != seq || r.Near(seq) {
+			t.Errorf("packet %d is %v, number %d", i, got, r.Seq())
+		}
+	}
+	if r.Lost() != 0 || r.Reordered() != 2 || r.Received() != 1000 {
+		t.Errorf("%d lost, %d reordered, %d received", r.Lost(), r.Reordered(), r.Received())
+	}
+	for i := 300; i < 310; i++ {
+		if got := r.Update(uint16(65000+i), uint32(i*90), ms(1000)); got != Stray {
+			t.Errorf("old packet %d is %v", i, got)
+		}
+	}
+	if got := r.Update(464, 90*1000, ms(1000)); got != InOrder || r.Strays() != 10 || r.Highest() != r.Seq() {
+		t.Errorf("the next packet is %v, after %d strays", got, r.Strays())
+	}
+	// A sender that begins anew a little further back has other timestamps.
+	r.Update(65300, 1<<31, ms(1001))
+	if got := r.Update(65301, 1<<31+90, ms(1002)); got != Restarted {
+		t.Errorf("two packets of a new sequence: %v", got)
+	}
+	// What is expected may not come.
+	r.Expect(r.Highest() - 200)
+	if got := r.Update(uint16(r.Highest()+1), 1<<31+180, ms(1003)); got != InOrder {
+		t.Errorf("another packet is %v", got)
+	}
+	if got := r.Update(uint16(r.Highest()-200), 1<<31+180, ms(1003)); got != Stray || r.Order() != Stray {
+		t.Errorf("a packet that was expected once is %v", got)
+	}
+}

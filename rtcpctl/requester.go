@@ -31,26 +31,34 @@ type Hole struct {
 // A Requester decides which lost packets to ask for again, and when (RFC 4585):
 // first when they can no longer be only reordered, then each time an answer is
 // overdue by half a round trip, and not at all when an answer could not come
-// before the deadline. It is bounded and does not allocate once it is made. It
-// is not safe for concurrent use.
+// before the deadline. While the round trip is unknown, answers are expected to
+// take as long as those before. It is bounded and does not allocate once it is
+// made. It is not safe for concurrent use.
 //
 // What comes when the source has gone on by 100 packets is a stray to a
-// [Reception]. Either deadlines see to it that nothing is asked for so late, or
-// each packet is looked up with [Requester.Asked] first.
+// [Reception], so each packet is looked up first.
 //
+//	if n, ok := r.Asked(seq); ok {
+//		reception.Expect(n)
+//	} else if n, ok := r.Past(now, seq); ok && !reception.Near(n) {
+//		return // a copy, or too late
+//	}
 //	switch reception.Update(seq, timestamp, now) {
 //	case rtcpctl.Gap:
 //		n := reception.Skipped()
 //		r.Missing(now, session.RTT(), rtcpctl.Hole{First: reception.Seq() - int64(n), Count: n, Deadline: ...})
 //	case rtcpctl.Reordered:
-//		r.Arrived(reception.Seq())
+//		r.Arrived(now, reception.Seq())
 //	case rtcpctl.Restarted:
-//		r.Reset()
+//		r.Reset(now)
 //	}
 type Requester struct {
 	config  RequesterConfig
-	pending []request // ascending
-	next    time.Time // no request is due before
+	pending []request     // ascending
+	next    time.Time     // no request is due before
+	answer  time.Duration // from the first request to the packet, smoothed; 0: none yet
+	past    []past        // a ring of those that were asked for and are not pending any more
+	oldest  int           // in past, once it is full
 	stats   RequesterStats
 }
 
@@ -58,8 +66,17 @@ type request struct {
 	seq      int64
 	due      time.Time
 	deadline time.Time
+	asked    time.Time // first
 	tries    int
 }
+
+type past struct {
+	seq int64
+	at  time.Time // when it came, or was given up
+}
+
+// remembered is for how long a copy of a packet that was asked for may still come.
+const remembered = maxAge * time.Second
 
 // RequesterStats are counted since a requester was made.
 type RequesterStats struct {
@@ -71,7 +88,7 @@ type RequesterStats struct {
 const (
 	defaultWait = 10 * time.Millisecond
 	minRetry    = 20 * time.Millisecond
-	blindRetry  = 40 * time.Millisecond // while the round trip is unknown
+	blindRetry  = 40 * time.Millisecond // at the least, while the round trip is unknown
 )
 
 // NewRequester returns a requester for one source.
@@ -84,7 +101,7 @@ func NewRequester(c RequesterConfig) *Requester {
 	positive(&c.MaxGap, 64)
 	positive(&c.MaxPending, 256)
 	positive(&c.MaxTries, 4)
-	return &Requester{config: c, pending: make([]request, 0, c.MaxPending)}
+	return &Requester{config: c, pending: make([]request, 0, c.MaxPending), past: make([]past, 0, c.MaxPending)}
 }
 
 // Missing notes a hole. Holes have to come in ascending order; what is not above
@@ -113,6 +130,9 @@ func (r *Requester) Missing(now time.Time, rtt time.Duration, g Hole) {
 	}
 	if over := len(r.pending) + g.Count - r.config.MaxPending; over > 0 {
 		r.stats.GivenUp += int64(over)
+		for _, q := range r.pending[:over] {
+			r.remember(now, q)
+		}
 		r.pending = slices.Delete(r.pending, 0, over)
 	}
 	for range g.Count {
@@ -130,14 +150,33 @@ func (r *Requester) Missing(now time.Time, rtt time.Duration, g Hole) {
 	}
 }
 
+// remember notes that a packet is not missing any more, or given up.
+func (r *Requester) remember(now time.Time, q request) {
+	switch {
+	case q.tries == 0:
+	case len(r.past) < cap(r.past):
+		r.past = append(r.past, past{q.seq, now})
+	default:
+		r.past[r.oldest] = past{q.seq, now}
+		r.oldest = (r.oldest + 1) % len(r.past)
+	}
+}
+
 // Arrived notes that a packet came after all.
-func (r *Requester) Arrived(seq int64) {
+func (r *Requester) Arrived(now time.Time, seq int64) {
 	i, ok := r.find(seq)
 	if !ok {
 		return
 	}
-	if r.pending[i].tries > 0 {
+	if q := r.pending[i]; q.tries > 0 {
 		r.stats.Recovered++
+		r.remember(now, q)
+		// Of several requests nobody knows which one was answered: the first at the best.
+		if took := now.Sub(q.asked); r.answer == 0 {
+			r.answer = took
+		} else {
+			r.answer += (took - r.answer) / 8
+		}
 	}
 	r.pending = slices.Delete(r.pending, i, i+1)
 	if len(r.pending) == 0 {
@@ -146,9 +185,7 @@ func (r *Requester) Arrived(seq int64) {
 }
 
 // Asked returns the extended number of a packet by the one on the wire, if it is
-// missing and was asked for. So a packet that comes again when the source has
-// long gone on is told from the beginning of a new sequence, which two such
-// packets look like to a [Reception]: it is best not given to that at all.
+// missing and was asked for: [Reception.Expect] wants to know it.
 func (r *Requester) Asked(seq uint16) (int64, bool) {
 	if len(r.pending) == 0 {
 		return 0, false
@@ -162,15 +199,33 @@ func (r *Requester) Asked(seq uint16) (int64, bool) {
 	return n, true
 }
 
+// Past returns the extended number of a packet by the one on the wire, if it was asked
+// for and has come, or was given up, less than two seconds ago. What has that number
+// is a copy or too late. If it is not [Reception.Near], it is best not given to a
+// Reception, to which several of them look like a new sequence.
+func (r *Requester) Past(now time.Time, seq uint16) (int64, bool) {
+	for _, p := range r.past {
+		if uint16(p.seq) == seq && now.Sub(p.at) < remembered {
+			return p.seq, true
+		}
+	}
+	return 0, false
+}
+
 func (r *Requester) find(seq int64) (int, bool) {
 	return slices.BinarySearchFunc(r.pending, seq, func(q request, seq int64) int { return cmp.Compare(q.seq, seq) })
 }
 
-// Reset forgets all that is missing, as when the source restarts.
-func (r *Requester) Reset() {
+// Reset forgets all that is missing, as when the source restarts. What was asked for
+// before may still come.
+func (r *Requester) Reset(now time.Time) {
+	for _, q := range r.pending {
+		r.remember(now, q)
+	}
 	r.stats.GivenUp += int64(len(r.pending))
 	r.pending = r.pending[:0]
 	r.next = time.Time{}
+	r.answer = 0
 }
 
 // Next returns when Append has something to do, at the earliest; zero if nothing
@@ -186,7 +241,7 @@ func (r *Requester) Append(dst []uint16, now time.Time, rtt time.Duration) []uin
 	}
 	retry := max(rtt*3/2, minRetry)
 	if rtt <= 0 {
-		retry = blindRetry
+		retry = max(r.answer*3/2, blindRetry)
 	}
 	r.next = time.Time{}
 	kept := r.pending[:0]
@@ -195,13 +250,16 @@ func (r *Requester) Append(dst []uint16, now time.Time, rtt time.Duration) []uin
 			// After the last request there is one more wait for its answer.
 			if now.Add(rtt).After(q.deadline) && q.tries == 0 || !now.Before(q.deadline) || q.tries >= r.config.MaxTries {
 				r.stats.GivenUp++
+				r.remember(now, q)
 				continue
 			}
 			if now.Add(rtt).After(q.deadline) {
 				q.due = q.deadline
 			} else {
 				q.due = now.Add(retry)
-				q.tries++
+				if q.tries++; q.tries == 1 {
+					q.asked = now
+				}
 				r.stats.Requests++
 				dst = append(dst, uint16(q.seq))
 			}

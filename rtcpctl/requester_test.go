@@ -102,15 +102,15 @@ func TestRequester(t *testing.T) {
 func TestRequesterReordering(t *testing.T) {
 	r := NewRequester(RequesterConfig{})
 	r.Missing(epoch, 0, Hole{First: 5, Count: 2, Deadline: ms(500)})
-	r.Arrived(5)
-	r.Arrived(99)
+	r.Arrived(ms(5), 5)
+	r.Arrived(ms(5), 99)
 	if got := r.Append(nil, ms(9), 0); got != nil {
 		t.Errorf("asked for %v too early", got)
 	}
 	if got := r.Append(nil, ms(10), 0); !slices.Equal(got, []uint16{6}) {
 		t.Errorf("asked for %v", got)
 	}
-	r.Arrived(6)
+	r.Arrived(ms(30), 6)
 	if !r.Next().IsZero() || r.Stats() != (RequesterStats{Requests: 1, Recovered: 1}) {
 		t.Errorf("next %v, %+v", r.Next(), r.Stats())
 	}
@@ -131,7 +131,7 @@ func TestRequesterBounds(t *testing.T) {
 	if r.pending[255].seq != 5000+1900+89 {
 		t.Errorf("the newest is %d", r.pending[255].seq)
 	}
-	r.Reset()
+	r.Reset(ms(399))
 	if got := r.Append(nil, ms(400), 0); got != nil || !r.Next().IsZero() {
 		t.Errorf("asked for %v after a reset", got)
 	}
@@ -163,7 +163,7 @@ func TestRequesterProperties(t *testing.T) {
 				seq += int64(n) + 1
 			case 1:
 				q := seq - int64(rapid.IntRange(1, 20).Draw(t, "back"))
-				r.Arrived(q)
+				r.Arrived(now, q)
 				delete(deadlines, uint16(q))
 			default:
 				due := !r.Next().IsZero() && !now.Before(r.Next())
@@ -214,9 +214,9 @@ func TestRequesterFollowsReception(t *testing.T) {
 				n := reception.Skipped()
 				r.Missing(ms(i), 0, Hole{First: reception.Seq() - int64(n), Count: n, Deadline: ms(500)})
 			case Reordered:
-				r.Arrived(reception.Seq())
+				r.Arrived(ms(i), reception.Seq())
 			case Restarted:
-				r.Reset()
+				r.Reset(ms(i))
 			}
 		}
 		if got := r.Append(nil, ms(100), 0); !slices.Equal(got, c.want) {
@@ -240,8 +240,52 @@ func TestRequesterAsked(t *testing.T) {
 			t.Errorf("%d: %d, %v", seq, n, ok)
 		}
 	}
-	r.Arrived(1 << 17)
+	r.Arrived(ms(20), 1<<17)
 	if _, ok := r.Asked(0); ok {
 		t.Error("a packet that has arrived")
+	}
+}
+
+// A copy is told from a new sequence for two seconds, whether the packet has come or
+// was given up.
+func TestRequesterPast(t *testing.T) {
+	r := NewRequester(RequesterConfig{MaxPending: 4})
+	r.Missing(epoch, 0, Hole{First: 1<<16 - 1, Count: 3, Deadline: ms(100)})
+	r.Append(nil, ms(10), 0)
+	r.Arrived(ms(60), 1<<16)
+	asks(t, r, 0)
+	for _, c := range []struct {
+		at  int
+		seq uint16
+		ok  bool
+	}{{60, 0, true}, {2059, 0, true}, {2060, 0, false}, {2060, 65535, true}, {2060, 1, true}, {2124, 1, true}, {2125, 1, false}, {100, 2, false}} {
+		n, ok := r.Past(ms(c.at), c.seq)
+		if ok != c.ok || ok && uint16(n) != c.seq {
+			t.Errorf("packet %d at %d ms: %d, %v", c.seq, c.at, n, ok)
+		}
+	}
+	r.Missing(ms(3000), 0, Hole{First: 70000, Count: 4, Deadline: ms(4000)})
+	r.Append(nil, ms(3010), 0)
+	r.Reset(ms(3020))
+	r.Missing(ms(3030), 0, Hole{First: 80000, Count: 1, Deadline: ms(4000)})
+	r.Append(nil, ms(3040), 0)
+	r.Arrived(ms(3050), 80000)
+	for seq, want := range map[int64]bool{70000: false, 70001: true, 70003: true, 80000: true} { // there is room for four
+		if _, ok := r.Past(ms(3050), uint16(seq)); ok != want {
+			t.Errorf("packet %d: %v", seq, ok)
+		}
+	}
+}
+
+// While nobody knows the round trip, the answers tell it.
+func TestRequesterLearns(t *testing.T) {
+	r := NewRequester(RequesterConfig{})
+	r.Missing(epoch, 0, Hole{First: 7, Count: 1, Deadline: ms(1000)})
+	r.Append(nil, ms(10), 0)
+	r.Append(nil, ms(50), 0)
+	r.Arrived(ms(90), 7)
+	r.Missing(ms(100), 0, Hole{First: 9, Count: 1, Deadline: ms(300)})
+	if got := asks(t, r, 0); len(got) != 2 || len(got[110]) != 1 || len(got[230]) != 1 {
+		t.Errorf("asked %v, want at 110 and 230", got)
 	}
 }

@@ -115,7 +115,7 @@ func (r *recording) send(t *testing.T, c netem.Config, receiver *stream.VideoRec
 			} else if n := reception.Skipped(); n > 0 {
 				requester.Missing(now, roundTrip, rtcpctl.Hole{First: reception.Seq() - int64(n), Count: n, Deadline: now.Add(200 * time.Millisecond)})
 			} else {
-				requester.Arrived(reception.Seq())
+				requester.Arrived(now, reception.Seq())
 			}
 		}
 		for receiver.Pull(now, &f) {

@@ -146,7 +146,7 @@ func (b *broadcast) receive(now time.Time, packet []byte) {
 	if n := r.Skipped(); n > 0 {
 		b.requester.Missing(now, 2*b.delay, rtcpctl.Hole{First: r.Seq() - int64(n), Count: n, Deadline: now.Add(200 * time.Millisecond)})
 	} else {
-		b.requester.Arrived(r.Seq())
+		b.requester.Arrived(now, r.Seq())
 	}
 }
 
