@@ -33,6 +33,11 @@ func (a *Audio) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	}
 }
 
+func (a *Audio) resume() {
+	a.receiver.Resume()
+	a.fates.resume()
+}
+
 func (a *Audio) heed(_ time.Time, e rtcpctl.Event) {
 	if e.Kind == rtcpctl.Reported {
 		a.sender.SetLoss(float64(e.Block.FractionLost) / 256)

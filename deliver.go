@@ -32,10 +32,15 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	}
 	if !l.direction.Receives() {
 		l.unwanted++
+		l.passLocked(arrival)
 		return
 	}
 	if l.repair != nil && !l.repair.admits(arrival, l.in.Reception(), &l.packet) {
 		return
+	}
+	if l.passed {
+		l.passed = false
+		l.of.resume()
 	}
 	settled := l.settledLocked()
 	verdict := l.in.Push(arrival, &l.packet)
@@ -53,6 +58,20 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	if forwarder, l.claimed = l.claimed, nil; forwarder == nil || !settled || !l.of.next().IsZero() {
 		c.schedule()
 	}
+}
+
+// passLocked takes notice of a packet that comes on hold and is not heard: it is not
+// lost, and reports tell the far end so.
+func (l *line) passLocked(now time.Time) {
+	r := l.in.Reception()
+	if r == nil || r.SSRC() != l.packet.SSRC {
+		return
+	}
+	if !l.passed && l.repair != nil {
+		l.repair.requester.Reset(now)
+	}
+	l.passed = true
+	r.Update(l.packet.SequenceNumber, l.packet.Timestamp, now)
 }
 
 // followLocked looks at what the packet that was pushed last changes.

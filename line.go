@@ -39,6 +39,7 @@ type line struct {
 	waiting   waiters
 	direction Direction
 	leaving   bool         // a packet taken from the sender is on its way through the leg
+	passed    bool         // packets of the source that is heard went by on hold
 	direct    bool         // from the goroutine that wrote it: no other packet may leave meanwhile
 	known     bool         // the far end has said something on this line
 	muted     bool         // fresh was long ago
@@ -91,6 +92,9 @@ type medium interface {
 
 	// hole says until when n packets that are missing have to come.
 	hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole
+
+	// resume is called before the first packet after a hold in which others went by.
+	resume()
 
 	heed(now time.Time, e rtcpctl.Event)
 	goodbye()                                           // of the source that is heard

@@ -29,7 +29,7 @@ func (f *fates) packet(ssrc uint32, seq int64, v stream.Verdict) {
 		return
 	}
 	if f.next == 0 || f.ssrc != ssrc || seq-f.next > maxRun {
-		f.flush(f.next)
+		f.resume()
 		f.ssrc, f.first, f.next = ssrc, seq, seq
 	}
 	if seq < f.first {
@@ -47,6 +47,12 @@ func (f *fates) packet(ssrc uint32, seq int64, v stream.Verdict) {
 
 // maxRun is the longest run of lost packets that is believed.
 const maxRun = 3000
+
+// resume decides all packets: the next one need not follow them.
+func (f *fates) resume() {
+	f.flush(f.next)
+	f.next = 0
+}
 
 // flush decides the packets below a number.
 func (f *fates) flush(below int64) {

@@ -27,7 +27,7 @@ type LineStats struct {
 
 	Heard      uint32 // the source (SSRC) that is heard, or was last; 0: none so far
 	Malformed  int64  // datagrams that were no RTP packet, and broken parts of RTCP
-	Unwanted   int64  // packets that came on hold
+	Unwanted   int64  // packets that came on hold; those of the source that is heard count as received too
 	Requested  int64  // packets that the far end was asked for
 	Outrun     int64  // of these, the ones that came twice, or when they had been given up, and their source had long gone on
 	Collisions int64  // of our SSRC with that of the far end

@@ -37,8 +37,8 @@ func (r *Room) lookLocked(at time.Duration) {
 		}
 		m.video.Stats(&r.stats)
 		m.codec = cmp.Or(r.stats.Codec, m.codec)
-		if r.stats.Received > m.received {
-			m.received, m.filmed, m.films = r.stats.Received, at, true
+		if seen := r.stats.Received - r.stats.Unwanted; seen != m.received { // what comes on hold shows nothing
+			m.received, m.filmed, m.films = seen, at, true
 		} else if at-m.filmed > dark {
 			m.films = false
 		}

@@ -267,6 +267,7 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 // and into the buffer or the queue.
 func (r *AudioReceiver) accept(p *jitter.Packet, d *decoding) Verdict {
 	if len(p.Payload) == 0 { // padding, as a bandwidth probe
+		r.line.number(p)
 		r.omitted.add(p.Seq, r.line.id)
 		return Malformed
 	}

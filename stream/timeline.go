@@ -16,6 +16,7 @@ type timeline struct {
 	timestamp uint32 // of the packet placed last
 	begun     bool
 	fresh     bool // the next packet begins a new run
+	closes    bool // what is missing before the next packet is no gap
 	waits     bool // a picture has not been given to fastest yet
 
 	// unordered is that timestamps need not ascend with the numbers, as those of
@@ -64,7 +65,7 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if l.fresh || clockRate != l.clockRate {
 		l.restart(p, arrival, clockRate, l.fresh)
 	}
-	p.Seq += l.seqShift
+	l.number(p)
 	step := int64(int32(p.Timestamp - l.timestamp))
 	at := l.base + unitsToTime(l.units+step, l.clockRate)
 	if backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, arrival) {
@@ -82,6 +83,15 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if p.Seq > l.lastSeq {
 		l.lastSeq, l.lastTime, l.lastArrival = p.Seq, at, arrival
 	}
+}
+
+// number sets p.Seq.
+func (l *timeline) number(p *jitter.Packet) {
+	if gap := p.Seq + l.seqShift - l.lastSeq - 1; l.closes && gap >= 0 {
+		l.closes = false
+		l.seqShift -= gap
+	}
+	p.Seq += l.seqShift
 }
 
 // arrived notes when what has media time at has come. A picture that is shown after
@@ -106,7 +116,7 @@ func (l *timeline) follow(p *jitter.Packet, clockRate int) {
 		l.place(p, clockRate)
 		return
 	}
-	p.Seq += l.seqShift
+	l.number(p)
 	p.Time = l.lastTime
 	if ahead := int64(int32(p.Timestamp - l.timestamp)); clockRate == l.clockRate {
 		at := l.base + unitsToTime(l.units+ahead, l.clockRate)
@@ -134,7 +144,7 @@ func (l *timeline) jumps(at, arrival time.Duration) bool {
 // do with those of before. The arrival is from origin.
 func (l *timeline) restart(p *jitter.Packet, arrival time.Duration, clockRate int, newSeq bool) {
 	elapsed := max(0, arrival-l.lastArrival)
-	l.fresh = false
+	l.fresh, l.closes = false, false
 	l.clockRate = clockRate
 	l.base = l.lastTime + elapsed
 	l.units = 0

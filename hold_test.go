@@ -1,0 +1,104 @@
+package parley
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/stream"
+	"github.com/parley-media/parley/video"
+)
+
+// A far end that goes on sending while it may not is not heard, but what it sends then
+// is not lost either: not in what is counted, reported and rated, and not in the audio
+// and the pictures after the hold.
+func TestWhatComesOnHoldIsNotLost(t *testing.T) {
+	for _, c := range []struct {
+		playout stream.Playout
+		hold    time.Duration
+	}{
+		{stream.InOrder, 2 * time.Second},
+		{stream.InOrder, 70 * time.Second}, // more packets than a Reception believes in a gap
+		{stream.Adaptive, 2 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			rtcp := RTCPConfig{NACK: true, ReducedSize: true, Interval: time.Second}
+			x, y := videoPair(t, VideoConfig{RTCP: rtcp}, &AudioConfig{Playout: c.playout, RTCP: rtcp}, nil)
+			var running sync.WaitGroup
+			running.Go(func() {
+				for x.Audio().WriteFrame(ramp(64)) == nil {
+				}
+			})
+			running.Go(func() {
+				for n := 0; ; n++ {
+					if x.Video().WriteFrame(picture(n, n == 0 || x.Video().KeyframeRequested(), 3000)) != nil {
+						return
+					}
+					time.Sleep(time.Second / 30)
+				}
+			})
+			concealed := 0
+			var heard, begin, end time.Duration
+			running.Go(func() {
+				var f audio.Frame
+				for y.Audio().ReadFrame(&f) == nil {
+					if end = f.Time + f.Duration(); heard == 0 {
+						begin = f.Time
+					}
+					heard += f.Duration()
+					if f.Kind == audio.Concealed {
+						concealed++
+					}
+				}
+			})
+			var seen []time.Time
+			running.Go(func() {
+				var f video.Frame
+				for {
+					err := y.Video().ReadFrame(&f)
+					if err != nil {
+						if err != io.EOF && !errors.Is(err, y.Err()) {
+							t.Error(err)
+						}
+						return
+					}
+					seen = append(seen, time.Now())
+				}
+			})
+			time.Sleep(time.Second)
+			if err := y.Update(&AudioUpdate{Direction: SendOnly}, &VideoUpdate{Direction: SendOnly, Feedback: VideoFeedback{NACK: true, PLI: true}}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(c.hold)
+			if err := y.Update(&AudioUpdate{}, &VideoUpdate{Feedback: VideoFeedback{NACK: true, PLI: true}}); err != nil {
+				t.Fatal(err)
+			}
+			resumed := time.Now()
+			time.Sleep(3 * time.Second)
+			var s, far Stats
+			y.Stats(&s)
+			x.Stats(&far)
+			x.Close()
+			y.Close()
+			running.Wait()
+			a, v := &s.Audio, &s.Video
+			if a.Lost != 0 || a.Requested != 0 || a.Unwanted == 0 || far.Audio.RemoteLost != 0 || a.RFactor < 92 {
+				t.Errorf("audio: %d packets lost, %d by the report, %d asked for, R %.1f", a.Lost, far.Audio.RemoteLost, a.Requested, a.RFactor)
+			}
+			if c.playout == stream.InOrder && concealed > 0 || a.Concealed > 0 || a.Interrupted > 0 || end-begin != heard {
+				t.Errorf("%d frames of %v concealed, %d interruptions, %v heard between %v and %v", concealed, a.Concealed, a.Interrupted, heard, begin, end)
+			}
+			if v.Lost != 0 || v.Requested != 0 || v.Broken != 0 || far.Video.RemoteLost != 0 {
+				t.Errorf("video: %d packets lost, %d by the report, %d asked for, %d frames broken", v.Lost, far.Video.RemoteLost, v.Requested, v.Broken)
+			}
+			if i := slices.IndexFunc(seen, resumed.Before); i < 0 || seen[i].Sub(resumed) > 150*ms {
+				t.Error("no picture soon after the hold")
+			}
+		})
+	}
+}
