@@ -88,6 +88,7 @@ type Audio struct {
 	pollAt  time.Time               // when it is, at the latest; zero: when it wakes the call
 	ahead   interface{ Prefetch() } // leg, if it has that; else nil
 	apart   bool                    // packets are read: frames cannot be
+	inOrder bool                    // is the playout
 
 	// For the loop.
 	polls      bool // the leg is asked in this run
@@ -110,6 +111,7 @@ func newAudio(call *Call, c *AudioConfig, cname string) (*Audio, error) {
 		line:     line{call: call, leg: c.Leg, name: "audio", mid: c.Mid, label: c.Label, direction: c.Direction},
 		codecs:   c.Receive,
 		maxDelay: cmp.Or(c.MaxDelay, 500*time.Millisecond),
+		inOrder:  c.Playout == stream.InOrder,
 		digits:   ring[dtmf.Report]{limit: maxDigits},
 	}
 	err := a.receiver.Reset(stream.ReceiverConfig{

@@ -24,13 +24,17 @@ func (a *Audio) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	var s stream.ReceiverStats
 	a.receiver.Stats(&s)
 	ptime := a.sender.PTime()
-	return rtcpctl.Hole{
+	h := rtcpctl.Hole{
 		First:    r.Seq() - int64(n),
 		Count:    n,
 		Wait:     max(ptime/2, 2*r.Jitter()),
 		Deadline: now.Add(max(s.Delay, s.Target) - time.Duration(n)*ptime),
 		Spacing:  ptime,
 	}
+	if a.inOrder { // what came behind them waits for all of them together
+		h.Deadline, h.Spacing = now.Add(a.maxDelay), 0
+	}
+	return h
 }
 
 func (a *Audio) resume() {

@@ -38,6 +38,13 @@ type cable struct {
 	arrived sync.WaitGroup
 }
 
+// lay makes packets take so long, and be lost if lose says so.
+func (c *cable) lay(delay time.Duration, lose func(rtp []byte) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delay, c.lose = delay, lose
+}
+
 type flight struct {
 	at      time.Time
 	packet  []byte
@@ -286,10 +293,8 @@ func TestVideoRetransmissionFarBehind(t *testing.T) {
 				return lose
 			})
 			for _, call := range []*Call{x, y} {
-				cable := call.Video().leg.(*plug).cable
-				cable.mu.Lock()
-				cable.delay = c.roundTrip / 2
-				cable.mu.Unlock()
+				leg := call.Video().leg.(*plug)
+				leg.lay(c.roundTrip/2, leg.lose)
 			}
 			const frames = 150
 			for n := range frames {
