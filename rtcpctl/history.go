@@ -16,8 +16,8 @@ type HistoryConfig struct {
 // A History keeps the packets that were sent last, to send them again when the
 // far end asks for it (RFC 4585, section 6.2.1). Whatever is asked for, no packet
 // is given out twice within a round trip, and all together are no more than a
-// share of what was sent, saved up over no more than a second. Memory is bounded
-// and allocated once. It is not safe for concurrent use.
+// share of what was sent, saved up over no more than a second or, if that is less,
+// to no more than four packets. Memory is bounded and allocated once. It is not safe for concurrent use.
 //
 //	// for each packet sent
 //	h.Sent(now, seq, packet)
@@ -45,10 +45,11 @@ type allowance struct {
 	left   float64
 }
 
-// earn takes notice of what is sent, when a part of a second has passed.
-func (a *allowance) earn(amount, share, passed float64) {
+// earn takes notice of what is sent, when a part of a second has passed. As much as
+// least may be saved up in any case.
+func (a *allowance) earn(amount, share, passed, least float64) {
 	a.recent += amount - a.recent*passed
-	a.left = min(a.left+share*amount, share*a.recent)
+	a.left = min(a.left+share*amount, max(share*a.recent, least))
 }
 
 type kept struct {
@@ -73,6 +74,10 @@ type HistoryStats struct {
 const (
 	minResend   = 20 * time.Millisecond
 	blindResend = 100 * time.Millisecond // while the round trip is unknown
+
+	// What a slow stream may save up.
+	leastPackets = 4
+	leastOctets  = leastPackets * 1500
 )
 
 // NewHistory returns an empty history.
@@ -102,8 +107,8 @@ func (h *History) Sent(now time.Time, seq uint16, packet []byte) {
 	passed := min(1, max(0, now.Sub(h.last).Seconds()))
 	h.last = now
 	share := max(0, h.config.Share)
-	h.octets.earn(float64(size), share, passed)
-	h.packets.earn(1, share, passed)
+	h.octets.earn(float64(size), share, passed, leastOctets)
+	h.packets.earn(1, share, passed, leastPackets)
 	slot := &h.slots[int(seq)%len(h.slots)]
 	slot.size = 0
 	if size > len(h.bytes) {

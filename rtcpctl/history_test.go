@@ -166,6 +166,37 @@ func TestHistoryProperties(t *testing.T) {
 	})
 }
 
+// A stream of few packets in a second saves up for repair all the same, and a share
+// of nothing stays nothing.
+func TestHistoryOfASlowStream(t *testing.T) {
+	for _, c := range []struct {
+		share  float64
+		resent int64
+	}{{0, 25}, {0.5, 50}, {-1, 0}} {
+		h := NewHistory(HistoryConfig{Share: c.share, Age: time.Hour})
+		for i := range 100 {
+			now := ms(500 * i)
+			h.Sent(now, uint16(i), numbered(uint16(i), 1200))
+			h.Again(now.Add(100*msec), 50*msec, uint16(i))
+		}
+		if st := h.Stats(); st.Resent != c.resent {
+			t.Errorf("share %v: %+v", c.share, st)
+		}
+		for i := range 100 {
+			h.Sent(ms(50000+500*i), uint16(100+i), numbered(uint16(100+i), 100))
+		}
+		burst := 0
+		for i := range uint16(100) {
+			if _, ok := h.Again(ms(99600), 0, 100+i); ok {
+				burst++
+			}
+		}
+		if burst > 4 {
+			t.Errorf("share %v: %d packets in one burst", c.share, burst)
+		}
+	}
+}
+
 func BenchmarkHistorySent(b *testing.B) {
 	h := NewHistory(HistoryConfig{})
 	packet := make([]byte, 172)
