@@ -57,7 +57,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 		return err
 	}
 	if sending.Codec.ClockRate != a.sending.Codec.ClockRate {
-		a.rtcp.SetClockRate(sending.Codec.ClockRate)
+		a.rtcp.SetClockRate(now, sending.Codec.ClockRate, a.sender.Timestamp(now))
 	}
 	a.sending = sending
 	a.retapLocked()

@@ -122,7 +122,7 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 		resumes = true
 		v.past = v.sentStats()
 		if rate := sender.Codec().ClockRate; rate != v.sender.Codec().ClockRate {
-			v.rtcp.SetClockRate(rate)
+			v.rtcp.SetClockRate(now, rate, sender.Timestamp(now))
 		}
 		v.sender, v.out = sender, sender
 	}

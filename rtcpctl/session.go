@@ -81,6 +81,7 @@ type Session struct {
 	lastSent  time.Time
 	reference time.Time // when the packet with the newest timestamp was sent
 	timestamp uint32    // that timestamp
+	rerated   bool      // these two are of no packet, but of a change of the clock rate
 	sentSRs   [8]uint32 // middle bits of the last sender reports
 	reports   int64
 	cursor    int // the first of the sources to report on next, if there are too many
@@ -149,11 +150,15 @@ func (s *Session) SSRC() uint32 { return s.config.SSRC }
 func (s *Session) CNAME() string { return s.cname }
 
 // SetClockRate tells the clock rate of the timestamps of the packets that are
-// sent from now on, in Hz.
-func (s *Session) SetClockRate(clockRate int) {
-	if clockRate != s.config.ClockRate {
-		s.config.ClockRate = clockRate
-		s.reference = time.Time{}
+// sent from now on, in Hz, and the timestamp of now at that rate, by which sender
+// reports go until the next packet.
+func (s *Session) SetClockRate(now time.Time, clockRate int, timestamp uint32) {
+	if clockRate == s.config.ClockRate {
+		return
+	}
+	s.config.ClockRate = clockRate
+	if !s.reference.IsZero() {
+		s.reference, s.timestamp, s.rerated = now, timestamp, true
 	}
 }
 
@@ -192,8 +197,8 @@ func (s *Session) Sent(now time.Time, timestamp uint32, payload int) {
 	// The first packet of a timestamp is the one that leaves at its instant. An
 	// older timestamp is a retransmission, unless it is much older.
 	step := int64(int32(timestamp - s.timestamp))
-	if s.reference.IsZero() || step > 0 || step < -5*int64(s.config.ClockRate) {
-		s.reference, s.timestamp = now, timestamp
+	if s.reference.IsZero() || s.rerated || step > 0 || step < -5*int64(s.config.ClockRate) {
+		s.reference, s.timestamp, s.rerated = now, timestamp, false
 	}
 }
 

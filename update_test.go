@@ -1,0 +1,66 @@
+package parley
+
+import (
+	"encoding/binary"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+)
+
+// Sender reports in a pause after a change of the clock rate tell the timestamp of
+// now, as what is sent after the pause shows.
+func TestSenderReportsAfterAClockRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{}, &AudioConfig{RTCP: RTCPConfig{Interval: 500 * ms}}, nil)
+		type stamp struct {
+			at        time.Time
+			timestamp uint32
+		}
+		var reports, packets []stamp
+		x.Audio().leg.(*plug).to = &spy{
+			lineEnd: y.Audio(),
+			rtp:     func(b []byte) { packets = append(packets, stamp{time.Now(), binary.BigEndian.Uint32(b[4:])}) },
+			rtcp: func(b []byte) {
+				if b[1] == 200 {
+					reports = append(reports, stamp{time.Now(), binary.BigEndian.Uint32(b[16:])})
+				}
+			},
+		}
+		write := func(format audio.Format) {
+			for range 100 {
+				f := &audio.Frame{Format: format, Samples: make([]int16, format.Samples(20*ms))}
+				if err := x.Audio().WriteFrame(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := x.Audio().Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(audio.Format{Rate: 8000, Channels: 1})
+		time.Sleep(100 * ms)
+		synctest.Wait()
+		reports, packets = nil, nil
+		if err := x.Audio().Update(&AudioUpdate{Send: codec.Params{Name: "L16", PayloadType: 97, ClockRate: 16000, Channels: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * ms)
+		synctest.Wait()
+		before := len(reports)
+		write(audio.Format{Rate: 16000, Channels: 1})
+		time.Sleep(100 * ms)
+		synctest.Wait()
+		if before == 0 || len(reports) == before || len(packets) != 100 {
+			t.Fatalf("%d reports in the pause, %d after it; %d packets", before, len(reports)-before, len(packets))
+		}
+		for _, r := range reports {
+			want := packets[0].timestamp + uint32(int64(r.at.Sub(packets[0].at))*16000/int64(time.Second))
+			if off := int32(r.timestamp - want); off < -16 || off > 16 {
+				t.Errorf("a report %v before the first packet is off by %d", packets[0].at.Sub(r.at), off)
+			}
+		}
+	})
+}
