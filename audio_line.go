@@ -23,7 +23,7 @@ func (a *Audio) pushed(now time.Time, v stream.Verdict) {
 func (a *Audio) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	var s stream.ReceiverStats
 	a.receiver.Stats(&s)
-	ptime := a.sender.PTime()
+	_, ptime := a.speech()
 	h := rtcpctl.Hole{
 		First:    r.Seq() - int64(n),
 		Count:    n,

@@ -63,23 +63,30 @@ func (f *fates) flush(below int64) {
 
 // rate returns how a listener would rate what is heard, by the E-model.
 func (a *Audio) rate() (r, mos float64) {
-	r = rtcpctl.CodecImpairment(a.heardCodec()).R(a.fates.bursts.Conditions(a.mouthToEar()))
+	name, ptime := a.speech()
+	r = rtcpctl.CodecImpairment(name).R(a.fates.bursts.Conditions(a.mouthToEar(ptime)))
 	return r, rtcpctl.MOS(r)
 }
 
-func (a *Audio) heardCodec() string {
-	if len(a.codecs) == 0 {
-		return ""
+// speech returns the codec of what is heard, and how much is in a packet of it. Until
+// something is decoded, that is the first one that was offered, in packets as long as
+// those that are sent.
+func (a *Audio) speech() (name string, ptime time.Duration) {
+	if p, ptime, ok := a.receiver.Speech(); ok {
+		return p.Name, ptime
 	}
-	return a.codecs[0].Name
+	if len(a.codecs) > 0 {
+		name = a.codecs[0].Name
+	}
+	return name, a.sender.PTime()
 }
 
 // mouthToEar returns the delay of what is heard: half the round trip, the packet
 // and the playout.
-func (a *Audio) mouthToEar() time.Duration {
+func (a *Audio) mouthToEar(ptime time.Duration) time.Duration {
 	var s stream.ReceiverStats
 	a.receiver.Stats(&s)
-	return a.rtcp.RTT()/2 + a.sender.PTime() + s.Delay
+	return a.rtcp.RTT()/2 + ptime + s.Delay
 }
 
 // voip fills in a report on what is heard (RFC 3611, section 4.7).
@@ -91,9 +98,10 @@ func (a *Audio) voip(time.Time) (m rtcpctl.VoIPMetrics, ok bool) {
 	var s stream.ReceiverStats
 	a.receiver.Stats(&s)
 	m = rtcpctl.UnknownVoIPMetrics(ssrc)
-	a.fates.bursts.Fill(&m, a.sender.PTime())
-	m.Rate(rtcpctl.CodecImpairment(a.heardCodec()), a.fates.bursts.Conditions(a.mouthToEar()))
-	m.EndSystem = uint16((a.sender.PTime() + s.Delay).Milliseconds())
+	name, ptime := a.speech()
+	a.fates.bursts.Fill(&m, ptime)
+	m.Rate(rtcpctl.CodecImpairment(name), a.fates.bursts.Conditions(a.mouthToEar(ptime)))
+	m.EndSystem = uint16((ptime + s.Delay).Milliseconds())
 	m.JitterNominal = uint16(s.Target.Milliseconds())
 	m.JitterMaximum, m.JitterAbsolute = uint16(a.maxDelay.Milliseconds()), uint16(a.maxDelay.Milliseconds())
 	return m, true

@@ -365,6 +365,15 @@ func (r *AudioReceiver) Ended() bool {
 	return r.ended && r.buffer.Len() == 0 && len(r.pending) == 0
 }
 
+// Speech returns the codec of the speech that was given out last, and how much of it
+// is in a packet. It reports false before there was any.
+func (r *AudioReceiver) Speech() (p codec.Params, ptime time.Duration, ok bool) {
+	if r.current == nil {
+		return p, 0, false
+	}
+	return r.current.params, r.span, true
+}
+
 // Stats fills in s.
 func (r *AudioReceiver) Stats(s *ReceiverStats) {
 	*s = r.stats

@@ -1,0 +1,51 @@
+package parley
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+)
+
+// What is heard is rated, reported and asked for by its own codec and packets, not by
+// those that are sent.
+func TestWhatIsHeardIsRated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pcma := codec.Params{Name: "PCMA", PayloadType: 8, ClockRate: 8000, Channels: 1}
+		x, y, _, _ := pair(t, AudioConfig{Send: pcma, PTime: 60 * ms, Receive: []codec.Params{pcmu}},
+			AudioConfig{Send: pcmu, Receive: []codec.Params{pcmu, pcma}}, Deadlines{})
+		rated := func(name string, ptime time.Duration) {
+			t.Helper()
+			a := y.Audio()
+			y.mu.Lock()
+			defer y.mu.Unlock()
+			if n, p := a.speech(); n != name || p != ptime {
+				t.Errorf("%s in packets of %v, want %s in %v", n, p, name, ptime)
+			}
+			r := a.receiver.Reception()
+			if r == nil {
+				return
+			}
+			if h := a.hole(time.Now(), 2, r); h.Spacing != ptime || h.Wait < ptime/2 {
+				t.Errorf("a hole of %+v", h)
+			}
+			if m, ok := a.voip(time.Now()); !ok || time.Duration(m.EndSystem)*ms < ptime {
+				t.Errorf("end system %d ms, %v", m.EndSystem, ok)
+			}
+		}
+		rated("PCMU", 20*ms)
+		for range 20 {
+			if err := x.Audio().WriteFrame(ramp(64)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 30 {
+			if err := y.Audio().ReadFrame(new(audio.Frame)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rated("PCMA", 60*ms)
+	})
+}
