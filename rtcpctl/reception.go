@@ -101,15 +101,15 @@ type Reception struct {
 	valid     bool
 	ordered   Order // what the last Update returned
 
-	max     int64 // highest number
-	base    int64 // lowest number of this run
-	origin  int64 // what numbers on the wire are counted from: a multiple of 2^16
-	seq     int64 // number of the packet of the last Update
-	skipped int64
-	last    time.Time // arrival of the last packet that was not stray
+	max    int64     // highest number
+	base   int64     // lowest number of this run
+	origin int64     // what numbers on the wire are counted from: a multiple of 2^16
+	seq    int64     // number of the packet of the last Update
+	last   time.Time // arrival of the last packet that was not stray
 
 	suspect     int64 // number of a stray packet, if the next one may prove it right
 	suspectMark uint16
+	skipped     int32
 	awaited     int64 // see Expect
 
 	// The last numbers that were seen, by number modulo window, with the lower
@@ -205,7 +205,7 @@ func (r *Reception) order(seq uint16, timestamp uint32) Order {
 		if step == 1 {
 			return InOrder
 		}
-		r.skipped = int64(step) - 1
+		r.skipped = int32(step) - 1
 		return Gap
 
 	case -step < maxMisorder:

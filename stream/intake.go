@@ -29,6 +29,7 @@ const (
 type intake struct {
 	sources []*source
 	heard   *source
+	past    *counts // nil: none; of sources that were heard before; see hear
 	line    timeline
 
 	// Memory for the usual case of one source.
@@ -123,7 +124,7 @@ func (in *intake) take(t *taken, arrival time.Time, p *rtp.Packet, clockRate int
 		if order != rtcpctl.First && in.heard != nil && arrival.Sub(in.heard.last) < switchBack {
 			return OtherSource, false
 		}
-		in.heard = s
+		in.hear(s, order)
 		in.line.enter(s.ssrc)
 		packet.Restart = true
 	} else if order == rtcpctl.Restarted {

@@ -80,7 +80,7 @@ type ReceiverConfig struct {
 
 // ReceiverStats are counted since the receiver was made.
 type ReceiverStats struct {
-	Received   int64 // packets of the source that is heard, duplicates included
+	Received   int64 // packets of the source that was heard when they came, duplicates included
 	Octets     int64 // payload bytes of those
 	Lost       int64 // expected but not received; negative with many duplicates (RFC 3550, section 6.4.1)
 	Late       int64 // received after their time, and so not heard
@@ -381,11 +381,11 @@ func (r *AudioReceiver) Stats(s *ReceiverStats) {
 	if r.queue != nil {
 		s.Discarded += r.queue.Dropped
 	}
+	c := r.counted()
+	s.Received, s.Lost = c.received, c.lost
+	s.Duplicated, s.Reordered = c.duplicated, c.reordered
+	s.Discarded += c.strays
 	if r.heard != nil {
-		rec := &r.heard.reception
-		s.Received, s.Lost = rec.Received(), rec.Lost()
-		s.Duplicated, s.Reordered = rec.Duplicates(), rec.Reordered()
-		s.Jitter = rec.Jitter()
-		s.Discarded += rec.Strays()
+		s.Jitter = r.heard.reception.Jitter()
 	}
 }

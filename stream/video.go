@@ -51,7 +51,7 @@ type VideoReceiverConfig struct {
 
 // VideoReceiverStats are counted since the receiver was made.
 type VideoReceiverStats struct {
-	Received   int64 // packets of the source that is heard, duplicates included
+	Received   int64 // packets of the source that was heard when they came, duplicates included
 	Octets     int64 // payload bytes of those
 	Lost       int64 // expected but not received; negative with many duplicates (RFC 3550, section 6.4.1)
 	Late       int64 // received when their frame had been given up
@@ -485,11 +485,11 @@ func (r *VideoReceiver) Ended() bool { return r.ended && r.buffer.Len() == 0 }
 // Stats fills in s.
 func (r *VideoReceiver) Stats(s *VideoReceiverStats) {
 	*s = r.stats
+	c := r.counted()
+	s.Received, s.Lost = c.received, c.lost
+	s.Duplicated, s.Reordered = c.duplicated, c.reordered
+	s.Discarded += c.strays
 	if r.heard != nil {
-		rec := &r.heard.reception
-		s.Received, s.Lost = rec.Received(), rec.Lost()
-		s.Duplicated, s.Reordered = rec.Duplicates(), rec.Reordered()
-		s.Jitter = rec.Jitter()
-		s.Discarded += rec.Strays()
+		s.Jitter = r.heard.reception.Jitter()
 	}
 }

@@ -1,0 +1,44 @@
+package stream
+
+import "github.com/parley-media/parley/rtcpctl"
+
+// counts is what is counted of the packets of the sources that were heard, while each
+// of them was.
+type counts struct{ received, lost, duplicated, reordered, strays int64 }
+
+// add adds what a reception has counted so many times.
+func (c *counts) add(r *rtcpctl.Reception, times int64) {
+	c.received += times * r.Received()
+	c.lost += times * r.Lost()
+	c.duplicated += times * r.Duplicates()
+	c.reordered += times * r.Reordered()
+	c.strays += times * r.Strays()
+}
+
+// hear makes s the source that is heard, by a packet with which it is valid or one of
+// another order.
+func (in *intake) hear(s *source, order rtcpctl.Order) {
+	if in.heard != nil {
+		if in.past == nil {
+			in.past = new(counts)
+		}
+		in.past.add(&in.heard.reception, 1)
+		if order != rtcpctl.First { // it was heard before
+			in.past.add(&s.reception, -1)
+			in.past.received++
+		}
+	}
+	in.heard = s
+}
+
+// counted returns what is counted so far.
+func (in *intake) counted() counts {
+	var c counts
+	if in.past != nil {
+		c = *in.past
+	}
+	if in.heard != nil {
+		c.add(&in.heard.reception, 1)
+	}
+	return c
+}
