@@ -28,7 +28,7 @@ func (f *fates) packet(ssrc uint32, seq int64, v stream.Verdict) {
 	default:
 		return
 	}
-	if f.next == 0 || f.ssrc != ssrc || seq-f.next > maxRun {
+	if f.next == 0 || f.ssrc != ssrc || seq-f.next > rtcpctl.MaxDropout {
 		f.resume()
 		f.ssrc, f.first, f.next = ssrc, seq, seq
 	}
@@ -44,9 +44,6 @@ func (f *fates) packet(ssrc uint32, seq int64, v stream.Verdict) {
 	}
 	f.ring[seq%int64(len(f.ring))] = outcome
 }
-
-// maxRun is the longest run of lost packets that is believed.
-const maxRun = 3000
 
 // resume decides all packets: the next one need not follow them.
 func (f *fates) resume() {

@@ -66,11 +66,13 @@ func (o Order) String() string {
 	return fmt.Sprintf("Order(%d)", uint8(o))
 }
 
-// The constants of RFC 3550, appendix A.1.
-const (
-	maxDropout  = 3000 // a step forward of this or more is not believed
-	maxMisorder = 100  // nor a step backward of this or more
-)
+// MaxDropout is the step forward from which on a [Reception] does not believe that
+// packets were lost (RFC 3550, appendix A.1).
+const MaxDropout = 3000
+
+// maxMisorder is the step backward from which on it does not believe that one came
+// late.
+const maxMisorder = 100
 
 // maxAge is how long ago what comes late was sent, at the most.
 const maxAge = 2 // seconds
@@ -197,7 +199,7 @@ func (r *Reception) order(seq uint16, timestamp uint32) Order {
 		return r.probe(seq, step, mark)
 	}
 	switch {
-	case step > 0 && step < maxDropout:
+	case step > 0 && step < MaxDropout:
 		r.suspect = none
 		r.advance(r.max+int64(step), mark)
 		r.received++
@@ -291,7 +293,7 @@ func (r *Reception) stray(seq, step uint16, timestamp uint32) Order {
 // as a copy that somebody has asked for: however many of them prove no restart.
 func (r *Reception) old(step uint16, timestamp uint32) bool {
 	age := int64(int32(r.timing.timestamp - timestamp))
-	return -step >= maxMisorder && -step < maxDropout && r.timing.based && age >= 0 && age <= maxAge*int64(r.clockRate)
+	return -step >= maxMisorder && -step < MaxDropout && r.timing.based && age >= 0 && age <= maxAge*int64(r.clockRate)
 }
 
 // restart begins a new run with the stray packet of before and another one after

@@ -167,7 +167,7 @@ func TestSequence(t *testing.T) {
 // The sender goes back, by less than what reordering may be, or more: all but
 // nothing is lost, and the numbers go on upward.
 func TestRestartByAnyAmount(t *testing.T) {
-	for back := 1; back < 1<<16-2*maxDropout; back++ {
+	for back := 1; back < 1<<16-2*MaxDropout; back++ {
 		if back > 300 && back%97 != 0 {
 			continue
 		}
@@ -238,7 +238,7 @@ func TestReceptionModel(t *testing.T) {
 				n = top + max(1, rapid.Int64Range(-5, 5).Draw(t, "step"))
 			}
 			if rapid.IntRange(0, 50).Draw(t, "burst") == 0 {
-				n = top + rapid.Int64Range(1, maxDropout-1).Draw(t, "lost")
+				n = top + rapid.Int64Range(1, MaxDropout-1).Draw(t, "lost")
 			}
 			want := InOrder
 			switch {
