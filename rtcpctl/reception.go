@@ -98,10 +98,13 @@ const none = -1
 // never add up to a restart.
 type Reception struct {
 	ssrc      uint32
+	skipped   int32
 	clockRate int
-	seen      bool // there has been a packet
-	valid     bool
-	ordered   Order // what the last Update returned
+
+	seen        bool // there has been a packet
+	valid       bool
+	ordered     Order  // what the last Update returned
+	suspectMark uint16 // of suspect
 
 	max    int64     // highest number
 	base   int64     // lowest number of this run
@@ -109,10 +112,8 @@ type Reception struct {
 	seq    int64     // number of the packet of the last Update
 	last   time.Time // arrival of the last packet that was not stray
 
-	suspect     int64 // number of a stray packet, if the next one may prove it right
-	suspectMark uint16
-	skipped     int32
-	awaited     int64 // see Expect
+	suspect int64 // number of a stray packet, if the next one may prove it right
+	awaited int64 // see Expect
 
 	// The last numbers that were seen, by number modulo window, with the lower
 	// bits of their timestamps.
