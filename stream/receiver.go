@@ -244,6 +244,7 @@ func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 	d := r.decoders.of(p.PayloadType)
 	if d == nil {
+		r.pass(arrival, p)
 		return WrongType
 	}
 	var t taken
@@ -261,6 +262,19 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 		r.level(p)
 	}
 	return v
+}
+
+// pass takes notice of a packet of a payload type that is not understood, as of
+// telephone events that were not agreed upon: what has come is not lost.
+func (r *AudioReceiver) pass(arrival time.Time, p *rtp.Packet) {
+	if r.heard == nil || r.heard.ssrc != p.SSRC {
+		return
+	}
+	var t taken
+	if _, ok := r.take(&t, arrival, p, 0, false); ok {
+		r.line.number(&t.packet)
+		r.omitted.add(t.packet.Seq, r.line.id)
+	}
 }
 
 // accept puts a validated packet of the source that is heard onto the timeline

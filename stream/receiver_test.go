@@ -530,6 +530,28 @@ func TestCodedPackets(t *testing.T) {
 	}
 }
 
+// What comes in a format that was not agreed upon is not played, but it is not lost.
+func TestUnknownFormatIsNotLost(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: Fixed})
+	for n := range 20 {
+		p := f.packet(n, 160)
+		if n >= 5 && n < 8 {
+			p.PayloadType = 101
+		}
+		if v := f.push(time.Duration(n)*20*ms, p); v != Accepted && n != 0 && p.PayloadType != 101 {
+			t.Errorf("packet %d: verdict %d", n, v)
+		}
+	}
+	if s := f.stats(); s.Received != 20 || s.Lost != 0 || s.Discarded != 3 {
+		t.Errorf("%d received, %d lost, %d discarded", s.Received, s.Lost, s.Discarded)
+	}
+	other := f.packet(20, 160)
+	other.PayloadType, other.SSRC = 101, other.SSRC+1
+	if f.push(400*ms, other); len(f.r.sources) != 1 {
+		t.Error("a source that says nothing that is understood is known")
+	}
+}
+
 func TestUnwantedPackets(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: Fixed})
 	for pt := range uint8(128) {
