@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -63,7 +64,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends what the first one cannot
+	// A second signal ends what the first one cannot, unless it comes with that, as from
+	// who sends it to a process and to its group.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	out := newOutput(c.JSON, stdout, stderr)
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(out); err != nil {

@@ -125,8 +125,8 @@ func TestOpeningPipeIsInterrupted(t *testing.T) {
 	w.Close()
 }
 
-// A second signal ends what the first one cannot interrupt.
-func TestSecondSignal(t *testing.T) {
+// One signal is enough, also while standard input is silent.
+func TestSilentInputIsInterrupted(t *testing.T) {
 	tone, err := os.ReadFile(toneWAV(t, mono8k, 20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -152,23 +152,13 @@ func TestSecondSignal(t *testing.T) {
 	p := &program{events: listen(stdout), stderr: &transcript{}}
 	p.until(t, "listening")
 	p.until(t, "started")
-	ended := make(chan struct{})
-	go func() {
-		for range p.events { // until it is gone
-		}
-		send.Wait() //nolint:errcheck // a signal
-		close(ended)
-	}()
-	deadline := time.After(patience)
-	for {
-		send.Process.Signal(os.Interrupt) //nolint:errcheck // it may be gone
-		select {
-		case <-ended:
-			return
-		case <-deadline:
-			send.Process.Kill() //nolint:errcheck // so may it now
-			t.Fatal("it survives signals")
-		case <-time.After(50 * time.Millisecond):
-		}
+	if err := send.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if e := p.until(t, "end"); e.Reason != "interrupted" {
+		t.Errorf("%v", e)
+	}
+	if err := send.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -42,7 +43,8 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 		if out.json {
 			return useError{fmt.Errorf("--out %s and --json both want standard output", c.Out)}
 		}
-		r.pipe, out.stdout = out.stdout, out.stderr
+		// Not to be gone back in, even if it is a file: it may be one to append to.
+		r.pipe, out.stdout = struct{ io.Writer }{out.stdout}, out.stderr
 	}
 	if err := r.check(c.Playout); err != nil {
 		return err

@@ -47,6 +47,10 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	src, err := openSource(ctx, c.File, c.FPS)
+	if errors.Is(err, errInterrupted) {
+		out.emit(event{Event: "end", Reason: "interrupted"}, "ended: interrupted")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -87,16 +91,20 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 		return c.finish(out, s.Call, config, "interrupted")
 	}
 	out.emit(c.started(src, config))
-	stop := context.AfterFunc(ctx, func() {
-		s.EndWith(&parley.EndError{Reason: parley.Canceled}) // unblocks a write
-		if src.pipe != nil {
-			src.pipe.Close() // and this a read
-		}
-	})
+	stop := context.AfterFunc(ctx, func() { s.EndWith(&parley.EndError{Reason: parley.Canceled}) }) // unblocks a write
 	defer stop()
+	if src.pipe != nil {
+		go func() {
+			<-s.Done()
+			src.pipe.Close() // unblocks a read
+		}()
+	}
 	digits := make(chan error, 1)
 	go func() { digits <- c.dial(ctx, s.Call, out) }()
 	err = c.play(ctx, out, s.Call, src, config)
+	if err != nil && src.pipe != nil && s.Err() != nil {
+		err = s.Err()
+	}
 	if err == nil {
 		err = <-digits
 	}

@@ -24,7 +24,7 @@ type source struct {
 	name string
 	fps  float64 // of a byte stream of H.264; 0: as it tells
 	wav  *file.WAVReader
-	pipe *os.File          // what wav reads if it can be read only once; closing it ends that
+	pipe *io.PipeReader    // what wav reads if it can be read only once; closing it ends that
 	in   file.PacketReader // nil for a WAV file
 	done func() error      // closes in
 
@@ -73,26 +73,25 @@ func seekable(name string) bool {
 	return err != nil || info.Mode().IsRegular() || info.IsDir()
 }
 
-// openPipe waits for whoever writes to the pipe, unless ctx ends before.
+// openPipe waits for whoever writes to the pipe, unless ctx ends before. Nothing can
+// interrupt the opening of a pipe, and reading standard input, so it is not done here.
 func (s *source) openPipe(ctx context.Context) error {
-	var err error
-	opened := make(chan struct{})
+	var copied *io.PipeWriter
+	s.pipe, copied = io.Pipe()
 	go func() {
-		defer close(opened)
-		if s.pipe = os.Stdin; s.name != "-" {
-			s.pipe, err = os.Open(s.name)
+		f, err := os.Stdin, error(nil)
+		if s.name != "-" {
+			f, err = os.Open(s.name)
 		}
+		if err == nil {
+			_, err = io.Copy(copied, f)
+			f.Close()
+		}
+		copied.CloseWithError(err)
 	}()
-	select {
-	case <-opened:
-	case <-ctx.Done():
-		return errInterrupted
-	}
-	if err != nil {
-		return err
-	}
 	stop := context.AfterFunc(ctx, func() { s.pipe.Close() })
 	defer stop()
+	var err error
 	if s.wav, err = file.NewWAVReader(s.pipe); err == nil {
 		return nil
 	}
