@@ -41,15 +41,16 @@
 //	}
 //	<-call.Done()
 //
-// A file is playable while it is written, up to the last half second, or second
-// for MP4, and stays so if the process is killed. Sizes in files that are read
-// are never trusted: memory grows with what is there.
+// A file is playable while it is written, up to the last half second, or second for MP4,
+// or three for WAV of several sides of which one is silent, and stays so if the process
+// is killed. Sizes in files that are read are never trusted: memory grows with what is
+// there.
 //
 // Known limits: samples of WAV become 16 bits without dither, one or two channels
 // are read, big-endian files (RIFX) and compressed ones other than A-law and
-// mu-law are not. No reader seeks: a [Player] reads forward from the beginning. A track of H.264 keeps the parameter sets it
-// began with in its header, and later ones in its stream, which players of MP4
-// need not look at. An Ogg file has one stream.
+// mu-law are not. No reader seeks: a [Player] reads forward from the beginning. A track
+// of H.264 keeps the parameter sets it began with in its header, and later ones in its
+// stream, which players of MP4 need not look at. An Ogg file has one stream.
 package file
 
 import "errors"

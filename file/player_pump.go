@@ -47,7 +47,7 @@ func (p *Player) pump() {
 		}
 		err := p.source.read(&packet)
 		if errors.Is(err, io.EOF) && end == shown {
-			end += step // the last picture lasts as long as the one before
+			end += min(step, time.Second) // the last picture lasts as long as the one before
 		}
 		switch {
 		case err == nil:

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -57,6 +58,9 @@ func (w *wavPackets) ReadPacket(p *Packet) error {
 // begin with the file, as those of what was cut out of a stream.
 const lateStart = time.Second
 
+// maxAhead is how many packets of one track are read to see where the other one begins.
+const maxAhead = 100
+
 // A playSource reads one track of sound and one of pictures of a file, from any
 // position, as often as is wanted.
 type playSource struct {
@@ -67,6 +71,7 @@ type playSource struct {
 	sound, image int     // the first track of each, -1: none
 	begun        bool    // a packet was read since the file was opened
 	zero         time.Duration
+	ahead        []Packet // were read to find that out
 }
 
 func openSource(ctx context.Context, name string) (*playSource, error) {
@@ -97,12 +102,50 @@ func (s *playSource) open() error {
 	if err != nil {
 		return err
 	}
-	s.in, s.begun, s.zero = in, false, 0
+	s.in, s.begun, s.zero, s.ahead = in, false, 0, nil
 	return nil
 }
 
 // read fills p with the next packet of the two tracks, by its time from the beginning.
 func (s *playSource) read(p *Packet) error {
+	if len(s.ahead) == 0 {
+		if err := s.next(p); err != nil {
+			return err
+		}
+		if !s.begun && p.Time > lateStart {
+			s.look(*p)
+		}
+		s.begun = true
+	}
+	if len(s.ahead) > 0 {
+		*p, s.ahead = s.ahead[0], s.ahead[1:]
+	}
+	p.Time -= s.zero
+	return nil
+}
+
+// look finds the time at which a file begins whose first packet is p: the track that
+// begins first need not come first.
+func (s *playSource) look(p Packet) {
+	first := p.Track
+	for {
+		s.zero = p.Time
+		p.Data = bytes.Clone(p.Data)
+		s.ahead = append(s.ahead, p)
+		if p.Track != first || s.sound < 0 || s.image < 0 || len(s.ahead) == maxAhead || s.next(&p) != nil {
+			break
+		}
+	}
+	for _, p := range s.ahead {
+		s.zero = min(s.zero, p.Time)
+	}
+	if s.zero <= lateStart {
+		s.zero = 0
+	}
+}
+
+// next fills p with the next packet of the two tracks, as it is.
+func (s *playSource) next(p *Packet) error {
 	for {
 		if s.in == nil {
 			return os.ErrClosed
@@ -114,11 +157,6 @@ func (s *playSource) read(p *Packet) error {
 			p.Duration = s.tracks[p.Track].duration(p.Data)
 		}
 		if p.Track == s.sound || p.Track == s.image {
-			if !s.begun && p.Time > lateStart {
-				s.zero = p.Time
-			}
-			s.begun = true
-			p.Time -= s.zero
 			return nil
 		}
 	}

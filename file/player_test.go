@@ -356,6 +356,38 @@ func TestPlayLateTimes(t *testing.T) {
 	})
 }
 
+// The track that begins first need not come first.
+func TestPlayLateTimesOfSound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "in.webm")
+		w, err := file.Create(name, file.Track{Codec: file.VP8}, file.Track{Codec: file.Opus})
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets := append(video(1, vp8), sound(1, 50, 0)...)
+		packets[0].Time = 300 * ms
+		for i := range packets {
+			packets[i].Time += 2 * time.Hour
+		}
+		write(t, w, packets)
+		finish(t, w)
+		p := player(t, name, file.PlayerConfig{})
+		heard, seen := newListener(), newListener()
+		if err := errors.Join(p.AddAudio(codedListener{heard}), p.AddVideo(viewer{seen})); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := heard.all(); len(got) != 50 || got[0].at != 0 {
+			t.Errorf("%d packets of sound, want 50", len(got))
+		}
+		if got := seen.all(); len(got) != 1 || got[0].at != 300*ms {
+			t.Errorf("%d pictures", len(got))
+		}
+	})
+}
+
 // Sound and pictures of one time are written for one time, also where that begins
 // anew.
 func TestPlayInSync(t *testing.T) {
