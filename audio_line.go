@@ -11,7 +11,7 @@ import (
 // What follows makes Audio a medium.
 
 func (a *Audio) pushed(now time.Time, v stream.Verdict) {
-	if r := a.receiver.Reception(); r != nil && r.SSRC() == a.packet.SSRC {
+	if r := a.receiver.Reception(); r != nil && r.SSRC() == a.packet.SSRC && uint16(r.Seq()) == a.packet.SequenceNumber {
 		a.fates.packet(r.SSRC(), r.Seq(), v)
 	}
 	a.digitsLocked(now)

@@ -91,7 +91,7 @@ func (l *line) followLocked(now time.Time, v stream.Verdict) {
 		}
 		l.emitLocked(e)
 	}
-	if l.repair == nil || v == stream.WrongType {
+	if l.repair == nil || uint16(r.Seq()) != l.packet.SequenceNumber { // of a format that is not understood
 		return
 	}
 	switch r.Order() {

@@ -446,7 +446,6 @@ func TestVideoStorms(t *testing.T) {
 	})
 }
 
-// Frames that nobody reads are dropped, and the reader goes on at a key frame.
 // What copies pictures stops with the line that it sends them on, also while there are
 // none.
 func TestCopyVideoEndsWithItsDestination(t *testing.T) {
@@ -477,6 +476,7 @@ func TestCopyVideoEndsWithItsDestination(t *testing.T) {
 	}
 }
 
+// Frames that nobody reads are dropped, and the reader goes on at a key frame.
 func TestVideoUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y := videoPair(t, VideoConfig{}, nil, nil)

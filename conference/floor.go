@@ -37,11 +37,13 @@ func (r *Room) lookLocked(at time.Duration) {
 		}
 		m.video.Stats(&r.stats)
 		m.codec = cmp.Or(r.stats.Codec, m.codec)
-		if seen := r.stats.Received - r.stats.Unwanted; seen != m.received { // what comes on hold shows nothing
-			m.received, m.filmed, m.films = seen, at, true
+		seen := r.stats.Received - r.stats.Unwanted // what comes on hold shows nothing
+		if seen > m.received {
+			m.filmed, m.films = at, true
 		} else if at-m.filmed > dark {
 			m.films = false
 		}
+		m.received = seen
 	}
 }
 

@@ -28,7 +28,7 @@ func TestWhoFilms(t *testing.T) {
 		direction parley.Direction
 		ssrc      uint32
 		films     bool
-	}{{parley.SendRecv, 7, true}, {parley.SendOnly, 7, false}, {parley.SendRecv, 7, true}, {parley.SendRecv, 8, true}} {
+	}{{parley.SendRecv, 7, true}, {parley.SendOnly, 7, false}, {parley.SendRecv, 7, true}, {parley.SendRecv, 8, true}, {parley.SendOnly, 9, false}} {
 		if err := c.Video().Update(&parley.VideoUpdate{Direction: step.direction}); err != nil {
 			t.Fatal(err)
 		}

@@ -199,9 +199,9 @@ func (w *MP4Writer) time(p *Packet) int64 {
 }
 
 // due reports whether the fragment ends before p, which is at a time on the clock of
-// its track, and of the file. Where pictures are reordered it
-// should not be where some are missing that are shown before others it has, as
-// nothing then tells at which times to decode.
+// its track, and of the file. Where pictures are reordered it should not be where some
+// are missing that are shown before others it has, as nothing then tells at which times
+// to decode.
 func (w *MP4Writer) due(p *Packet, at int64, now time.Duration) bool {
 	video := w.open.tracks[p.Track].Codec.Video()
 	age := (now - w.start).Abs()

@@ -17,7 +17,8 @@ type HistoryConfig struct {
 // far end asks for it (RFC 4585, section 6.2.1). Whatever is asked for, no packet
 // is given out twice within a round trip, and all together are no more than a
 // share of what was sent, saved up over no more than a second or, if that is less,
-// to no more than four packets. Memory is bounded and allocated once. It is not safe for concurrent use.
+// to no more than four packets. Memory is bounded and allocated once. It is not safe
+// for concurrent use.
 //
 //	// for each packet sent
 //	h.Sent(now, seq, packet)

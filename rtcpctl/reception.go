@@ -180,6 +180,13 @@ func (r *Reception) Expect(seq int64) { r.awaited = seq }
 // Highest returns the highest extended sequence number so far.
 func (r *Reception) Highest() int64 { return r.max }
 
+// Fits reports whether a number on the wire is of the sequence as it is, and neither a
+// stray nor the beginning of another sequence.
+func (r *Reception) Fits(seq uint16) bool {
+	step := int16(seq - uint16(r.max))
+	return step > -maxMisorder && step < MaxDropout
+}
+
 // Near reports whether a number is so little behind the highest one that
 // [Reception.Update] can tell a copy of its packet from a packet of another sequence.
 func (r *Reception) Near(seq int64) bool { return r.max-seq < maxMisorder }

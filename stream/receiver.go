@@ -81,7 +81,7 @@ type ReceiverConfig struct {
 // ReceiverStats are counted since the receiver was made.
 type ReceiverStats struct {
 	Received   int64 // packets of the source that was heard when they came, duplicates included
-	Octets     int64 // payload bytes of those
+	Octets     int64 // payload bytes of those that were understood
 	Lost       int64 // expected but not received; negative with many duplicates (RFC 3550, section 6.4.1)
 	Late       int64 // received after their time, and so not heard
 	Duplicated int64
@@ -267,7 +267,7 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 // pass takes notice of a packet of a payload type that is not understood, as of
 // telephone events that were not agreed upon: what has come is not lost.
 func (r *AudioReceiver) pass(arrival time.Time, p *rtp.Packet) {
-	if r.heard == nil || r.heard.ssrc != p.SSRC {
+	if r.heard == nil || r.heard.ssrc != p.SSRC || !r.heard.reception.Fits(p.SequenceNumber) {
 		return
 	}
 	var t taken

@@ -27,7 +27,7 @@ type ListenConfig struct {
 // one (RFC 3550, section 11), or one socket for both.
 type Pair struct {
 	RTP  *net.UDPConn
-	RTCP *net.UDPConn // nil with Mux
+	RTCP *net.UDPConn // nil with Mux; both are after Poll
 
 	local netip.AddrPort // of RTP
 	give  func()         // gives the ports back; nil: they are nobody's
