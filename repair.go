@@ -51,7 +51,7 @@ func (p *repair) admits(now time.Time, r *rtcpctl.Reception, packet *rtp.Packet)
 		r.Expect(seq)
 		return true
 	}
-	if seq, ok := p.requester.Past(now, packet.SequenceNumber); ok && !r.Near(seq) {
+	if p.requester.Past(now, packet.SequenceNumber) && !r.Fits(packet.SequenceNumber) {
 		p.outrun++
 		return false
 	}

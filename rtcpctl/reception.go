@@ -91,11 +91,11 @@ const none = -1
 //
 // It differs from A.1 where that loses audio: two first packets that the network
 // swapped are valid too; the packets of probation count as received; a restart
-// by less than 100 numbers is told from duplicates by the timestamps; what
-// was asked for again is no restart, however late it comes, and neither is anything
-// else whose number and timestamp both are a little behind; and a number that is out
-// of range is forgotten when the old sequence goes on, so that single rogue packets
-// never add up to a restart.
+// by less than 100 numbers is told from duplicates by the timestamps; what was
+// asked for again is no restart, however late it comes, and neither is anything
+// else whose number and timestamp both are a little behind; and a number that is
+// out of range is forgotten when the old sequence goes on, so that single rogue
+// packets never add up to a restart.
 type Reception struct {
 	ssrc      uint32
 	skipped   int32
@@ -180,16 +180,13 @@ func (r *Reception) Expect(seq int64) { r.awaited = seq }
 // Highest returns the highest extended sequence number so far.
 func (r *Reception) Highest() int64 { return r.max }
 
-// Fits reports whether a number on the wire is of the sequence as it is, and neither a
-// stray nor the beginning of another sequence.
+// Fits reports whether a number on the wire is so close to the highest one that
+// [Reception.Update] takes its packet for one of the sequence, or a copy, and not for a
+// stray or the beginning of another sequence.
 func (r *Reception) Fits(seq uint16) bool {
 	step := int16(seq - uint16(r.max))
 	return step > -maxMisorder && step < MaxDropout
 }
-
-// Near reports whether a number is so little behind the highest one that
-// [Reception.Update] can tell a copy of its packet from a packet of another sequence.
-func (r *Reception) Near(seq int64) bool { return r.max-seq < maxMisorder }
 
 // Skipped returns how many numbers the last [Reception.Update] left out if it
 // returned [Gap], and 0 otherwise.

@@ -320,7 +320,7 @@ func TestFarBehind(t *testing.T) {
 	for i := 500; i < 502; i++ {
 		seq := int64(1<<16 + 65000 + i)
 		r.Expect(seq)
-		if got := r.Update(uint16(seq), uint32(i*90), ms(1000)); got != Reordered || r.Seq() != seq || r.Near(seq) {
+		if got := r.Update(uint16(seq), uint32(i*90), ms(1000)); got != Reordered || r.Seq() != seq || r.Fits(uint16(seq)) {
 			t.Errorf("packet %d is %v, number %d", i, got, r.Seq())
 		}
 	}

@@ -40,7 +40,7 @@ type Hole struct {
 //
 //	if n, ok := r.Asked(seq); ok {
 //		reception.Expect(n)
-//	} else if n, ok := r.Past(now, seq); ok && !reception.Near(n) {
+//	} else if r.Past(now, seq) && !reception.Fits(seq) {
 //		return // a copy, or too late
 //	}
 //	switch reception.Update(seq, timestamp, now) {
@@ -71,7 +71,7 @@ type request struct {
 }
 
 type past struct {
-	seq int64
+	seq uint16    // on the wire
 	at  time.Time // when it came, or was given up
 }
 
@@ -155,9 +155,9 @@ func (r *Requester) remember(now time.Time, q request) {
 	switch {
 	case q.tries == 0:
 	case len(r.past) < cap(r.past):
-		r.past = append(r.past, past{q.seq, now})
+		r.past = append(r.past, past{uint16(q.seq), now})
 	default:
-		r.past[r.oldest] = past{q.seq, now}
+		r.past[r.oldest] = past{uint16(q.seq), now}
 		r.oldest = (r.oldest + 1) % len(r.past)
 	}
 }
@@ -171,7 +171,7 @@ func (r *Requester) Arrived(now time.Time, seq int64) {
 	if q := r.pending[i]; q.tries > 0 {
 		r.stats.Recovered++
 		r.remember(now, q)
-		// Of several requests nobody knows which one was answered: the first at the best.
+		// Which of several requests was answered nobody knows; the first one is assumed.
 		if took := now.Sub(q.asked); r.answer == 0 {
 			r.answer = took
 		} else {
@@ -199,17 +199,12 @@ func (r *Requester) Asked(seq uint16) (int64, bool) {
 	return n, true
 }
 
-// Past returns the extended number of a packet by the one on the wire, if it was asked
-// for and has come, or was given up, less than two seconds ago. What has that number
-// is a copy or too late. If it is not [Reception.Near], it is best not given to a
-// Reception, to which several of them look like a new sequence.
-func (r *Requester) Past(now time.Time, seq uint16) (int64, bool) {
-	for _, p := range r.past {
-		if uint16(p.seq) == seq && now.Sub(p.at) < remembered {
-			return p.seq, true
-		}
-	}
-	return 0, false
+// Past reports whether a packet, by its number on the wire, was asked for and has come,
+// or was given up, less than two seconds ago. What has that number is a copy or too
+// late. If it does not fit, it is best not given to a [Reception], to which several of
+// them look like a new sequence.
+func (r *Requester) Past(now time.Time, seq uint16) bool {
+	return slices.ContainsFunc(r.past, func(p past) bool { return p.seq == seq && now.Sub(p.at) < remembered })
 }
 
 func (r *Requester) find(seq int64) (int, bool) {
