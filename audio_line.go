@@ -38,7 +38,7 @@ func (a *Audio) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 }
 
 func (a *Audio) resume() {
-	a.receiver.Resume()
+	a.receiver.Rejoin()
 	a.fates.resume()
 }
 

@@ -24,7 +24,7 @@ func (v *Video) hole(now time.Time, n int, r *rtcpctl.Reception) rtcpctl.Hole {
 	return rtcpctl.Hole{First: r.Seq() - int64(n), Count: n, Wait: wait, Deadline: now.Add(v.patience)}
 }
 
-func (v *Video) resume() { v.receiver.Resume() }
+func (v *Video) resume() { v.receiver.Rejoin() }
 
 func (v *Video) heed(now time.Time, e rtcpctl.Event) {
 	switch e.Kind {

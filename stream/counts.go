@@ -15,17 +15,17 @@ func (c *counts) add(r *rtcpctl.Reception, times int64) {
 	c.strays += times * r.Strays()
 }
 
-// hear makes s the source that is heard, by a packet with which it is valid or one of
-// another order.
+// hear makes s the source that is heard. The order is that of the packet by which it is:
+// First, if it has never been heard before.
 func (in *intake) hear(s *source, order rtcpctl.Order) {
 	if in.heard != nil {
 		if in.past == nil {
 			in.past = new(counts)
 		}
 		in.past.add(&in.heard.reception, 1)
-		if order != rtcpctl.First { // it was heard before
+		if order != rtcpctl.First { // what it has counted so far is in past, or was not heard
 			in.past.add(&s.reception, -1)
-			in.past.received++
+			in.past.received++ // but for this packet
 		}
 	}
 	in.heard = s
