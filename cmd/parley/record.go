@@ -89,7 +89,7 @@ func (r *recording) check(playout string) error {
 		if pictures != "" {
 			return refuse("video goes into a file named .webm, .mkv, .mp4, .ivf or .h264")
 		}
-		if ext != "" && ext != ".wav" && ext != ".wave" && seekable(r.name) {
+		if ext != "" && ext != ".wav" && ext != ".wave" && !isPipe(r.name) {
 			return refuse("audio goes into a file named .wav, .webm, .mkv, .mp4, .m4a, .ogg or .opus")
 		}
 		return nil // a WAV file

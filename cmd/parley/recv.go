@@ -241,7 +241,7 @@ func (c *recvCommand) places(config *session.Config) (err error) {
 // before there is something to write. It leaves what is there as it is. Who reads a pipe
 // would take its opening and closing for all that comes.
 func writable(name string) error {
-	if name == "" || !seekable(name) {
+	if name == "" || isPipe(name) {
 		return nil
 	}
 	_, missing := os.Stat(name)

@@ -41,7 +41,7 @@ type sourceTrack struct {
 // pipe, or "-" for standard input, has to be one, since it cannot be looked into first.
 func openSource(ctx context.Context, name string, fps float64) (*source, error) {
 	s := &source{name: name, fps: fps}
-	if name == "-" || !seekable(name) {
+	if name == "-" || isPipe(name) {
 		return s, s.openPipe(ctx)
 	}
 	if isWAV(name) {
@@ -67,10 +67,11 @@ func openSource(ctx context.Context, name string, fps float64) (*source, error) 
 	return s, nil
 }
 
-// seekable reports whether a name is that of a regular file, as far as there is one.
-func seekable(name string) bool {
+// isPipe reports whether a name is that of a pipe, or a device, which is read or written
+// once and in order.
+func isPipe(name string) bool {
 	info, err := os.Stat(name)
-	return err != nil || info.Mode().IsRegular() || info.IsDir()
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 // openPipe waits for whoever writes to the pipe, unless ctx ends before. Nothing can
