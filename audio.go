@@ -426,8 +426,8 @@ func (a *Audio) sendDueLocked(now time.Time) {
 // what became of all that was written since the Flush before. What leaves next
 // fades out over the given time, 8 ms being enough, so that no click is heard; 0
 // means a cut. A WriteFrame that waits for room returns, without an error and
-// without the rest of its frame, and so does Say, with [ErrFlushed]. Digits are sent to
-// their end.
+// without the rest of its frame; Say returns [ErrFlushed]. Digits are sent to their
+// end.
 func (a *Audio) Flush(fade time.Duration) stream.Played {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()

@@ -29,8 +29,8 @@ func CopyAudio(ctx context.Context, dst, src *Audio) error {
 	return NewForwarder(dst, src).Run(ctx)
 }
 
-// whyStopped returns why something stopped that was copied to the line within ctx, from
-// the error that it stopped with.
+// whyStopped turns the error with which copying to the line stopped into that for the
+// caller, whose context is ctx: the end of the line cancels the one within which it copies.
 func (l *line) whyStopped(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, io.EOF):

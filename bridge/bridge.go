@@ -27,7 +27,7 @@ var ErrNothing = errors.New("bridge: the calls have no media in common")
 // The error is nil if one of the far ends has said goodbye, the [*parley.EndError] of
 // a call that ended otherwise, that of ctx, or [ErrNothing]. [parley.Call.Err] tells which of the
 // calls it was. Meanwhile nobody else may read audio, video or digits of the calls. Keys
-// that were pressed before, and that nobody has read, are dropped, without NoDigits.
+// that were pressed before, and that nobody has read, are dropped, unless o has NoDigits.
 func Join(ctx context.Context, a, b *parley.Call, o *Options) error {
 	return New(a, b, o).Run(ctx)
 }

@@ -40,9 +40,9 @@
 // "/healthz" is 200, and 503 while the server shuts down; the example of
 // [Server.Shutdown] has the order of things. [Server.Metrics] is for Prometheus, to be
 // mounted beside the server. Each line of the log that is about a call has its id
-// ("call", and [CallID] for its handler), and GET of Location/stats tells how a call does. "/apps" lists what
-// [Server.Describe] was told, "/ice-servers" has {"iceServers": […]} for the page, and
-// everything else is the page.
+// ("call", and [CallID] for its handler), and GET of Location/stats tells how a call
+// does. "/apps" lists what [Server.Describe] was told, "/ice-servers" has
+// {"iceServers": […]} for the page, and everything else is the page.
 package server
 
 import (
