@@ -354,12 +354,13 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 
 // byeLocked returns the line on which the far end has said its last goodbye, or
 // nil if it has not left yet. A line on which it never said anything does not
-// count, and neither does one that was turned down.
+// count, and neither does one that was turned down. On hold a goodbye is that of a
+// stream (RFC 3550, section 6.6, has sources leave), and says nothing of the call.
 func (c *Call) byeLocked() (last *line) {
 	for _, l := range c.lines {
 		switch {
 		case l.off:
-		case l.byeAt.IsZero() && l.known:
+		case l.known && (l.byeAt.IsZero() || !l.direction.Receives()):
 			return nil
 		case !l.byeAt.IsZero() && (last == nil || l.byeAt.After(last.byeAt)):
 			last = l

@@ -102,3 +102,43 @@ func TestWhatComesOnHoldIsNotLost(t *testing.T) {
 		})
 	}
 }
+
+// A softphone that is put on hold, or taken from it, closes its stream with a goodbye and
+// opens another one: the call goes on, whether the agreement is older than the goodbye or
+// newer, and ends with the goodbye of the last stream.
+func TestGoodbyeOnHold(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := tapped(t, AudioConfig{})
+			change := func(ssrc uint32, d Direction) {
+				t.Helper()
+				update := func() {
+					if err := c.Audio().Update(&AudioUpdate{Direction: d}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !late {
+					update()
+				}
+				c.Audio().DeliverRTCP(time.Now(), far, bye(ssrc))
+				time.Sleep(byeGrace / 2)
+				if late {
+					update()
+				}
+				time.Sleep(2 * byeGrace)
+				if err := c.Err(); err != nil {
+					t.Fatalf("agreement after the goodbye: %v, direction %v: %v", late, d, err)
+				}
+			}
+			talk(c, 1, 0, 10, 0x90)
+			change(1, SendOnly)
+			change(2, SendRecv)
+			talk(c, 3, 0, 10, 0x90)
+			c.Audio().DeliverRTCP(time.Now(), far, bye(3))
+			time.Sleep(byeGrace + ms)
+			if end, ok := errors.AsType[*EndError](c.Err()); !ok || end.Reason != Bye {
+				t.Errorf("after the last goodbye: %v", c.Err())
+			}
+		})
+	}
+}

@@ -26,8 +26,8 @@ type AudioUpdate struct {
 // end of the call or of the line. What waits to be sent is dropped if the new codec takes
 // another format. While the direction does not let this end send, what is
 // written is dropped on the media clock, and digits cannot be sent; while it
-// does not let the far end send, what comes is not heard, and the deadlines for
-// media and silence stand still.
+// does not let the far end send, what comes is not heard, its goodbye does not end the
+// call, and the deadlines for media and silence stand still.
 func (a *Audio) Update(u *AudioUpdate) error { return a.call.update(a, u, nil, nil) }
 
 func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
@@ -66,7 +66,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now
 	}
-	a.direction, a.off = direction, u.Off
+	a.direction, a.off, a.byeAt = direction, u.Off, time.Time{}
 	a.rtcp.ResetBreaker(now)
 	return nil
 }

@@ -138,7 +138,7 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 			v.receiver.KeyFrames().Want(now)
 		}
 	}
-	v.direction, v.off = direction, u.Off
+	v.direction, v.off, v.byeAt = direction, u.Off, time.Time{}
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
 	v.agreeLocked(u.Feedback)
 	v.rtcp.ResetBreaker(now)
