@@ -142,3 +142,28 @@ func TestGoodbyeOnHold(t *testing.T) {
 		})
 	}
 }
+
+// A hold by the direction alone leaves telephone events and feedback as they were agreed.
+func TestSetDirection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{RTCP: RTCPConfig{NACK: true}}, &AudioConfig{Event: events}, nil)
+		film(y, 10)
+		for _, d := range []Direction{Inactive, SendRecv} {
+			if err := errors.Join(x.Audio().SetDirection(d), x.Video().SetDirection(d)); err != nil {
+				t.Fatal(err)
+			}
+			if x.Audio().Direction() != d || x.Video().Direction() != d {
+				t.Fatalf("audio is %v, video %v; want %v", x.Audio().Direction(), x.Video().Direction(), d)
+			}
+			time.Sleep(time.Second)
+		}
+		if err := x.Audio().SendDigits(t.Context(), "1", nil); err != nil {
+			t.Error(err)
+		}
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if v := x.videos[0]; !v.pictures.loss || v.repair == nil {
+			t.Errorf("key frames are asked for: %v; losses are: %v", v.pictures.loss, v.repair != nil)
+		}
+	})
+}

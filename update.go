@@ -9,7 +9,7 @@ import (
 )
 
 // An AudioUpdate is what a new agreement with the far end may change in a line of
-// audio, as after a re-INVITE. It says all of it anew.
+// audio, as after a re-INVITE. It says all of it anew; [Audio.SetDirection] is for a hold alone.
 type AudioUpdate struct {
 	Send      codec.Params   // without a name: as before
 	Receive   []codec.Params // nil: as before
@@ -19,6 +19,14 @@ type AudioUpdate struct {
 	PTime     time.Duration  // 0: as before
 	Direction Direction
 	Off       bool // one end has turned the audio down: it is on hold, and its goodbye is not waited for
+
+	onlyDirection bool
+}
+
+// SetDirection puts the audio on hold, or takes it from it, and leaves the rest as it
+// was agreed. The error is that of [Audio.Update], which says what a hold is.
+func (a *Audio) SetDirection(d Direction) error {
+	return a.call.update(a, &AudioUpdate{Direction: d, onlyDirection: true}, nil, nil)
 }
 
 // Update changes the audio of the call all at once, or not at all, in which case
@@ -39,7 +47,9 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 	if u.Send.Name != "" {
 		sending.Codec = u.Send
 	}
-	sending.Event, sending.Noise, sending.RED = u.Event, u.Noise, u.RED
+	if !u.onlyDirection {
+		sending.Event, sending.Noise, sending.RED = u.Event, u.Noise, u.RED
+	}
 	if u.PTime != 0 {
 		sending.PTime = u.PTime
 	}

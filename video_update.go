@@ -24,7 +24,8 @@ func (f VideoFeedback) And(g VideoFeedback) VideoFeedback {
 }
 
 // A VideoUpdate is what a new agreement with the far end may change in the video
-// of a call, as after a re-INVITE. It says all of it anew.
+// of a call, as after a re-INVITE. It says all of it anew; [Video.SetDirection] is for a
+// hold alone.
 type VideoUpdate struct {
 	Send      codec.Params   // without a name: as before
 	Receive   []codec.Params // nil: as before
@@ -32,6 +33,8 @@ type VideoUpdate struct {
 	Bandwidth int64          // what the far end says it can take, in bits per second; 0: as before
 	Direction Direction
 	Off       bool // one end has turned the video down: it is on hold, and its goodbye is not waited for
+
+	onlyDirection bool
 }
 
 // Update changes the first audio and the first video of the call, all at once, or
@@ -51,6 +54,12 @@ func (c *Call) Update(a *AudioUpdate, v *VideoUpdate) error {
 		return errors.New("parley: update of the video of a call that has none")
 	}
 	return c.update(line, a, picture, v)
+}
+
+// SetDirection puts the video on hold, or takes it from it, and leaves the rest as it
+// was agreed. The error is that of [Video.Update]; [Call.Update] says what a hold is.
+func (v *Video) SetDirection(d Direction) error {
+	return v.call.update(nil, nil, v, &VideoUpdate{Direction: d, onlyDirection: true})
 }
 
 // Update changes the video, or nothing if there is an error, which wraps
@@ -140,7 +149,9 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 	}
 	v.direction, v.off, v.byeAt = direction, u.Off, time.Time{}
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
-	v.agreeLocked(u.Feedback)
+	if !u.onlyDirection {
+		v.agreeLocked(u.Feedback)
+	}
 	v.rtcp.ResetBreaker(now)
 }
 
