@@ -327,7 +327,7 @@ func (a *Audio) target() (format audio.Format, flushes int, err error) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
 	if format = a.sender.Format(); format.Rate == 0 {
-		err = fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, a.sender.Codec())
+		err = codec.NoEncoder(a.sender.Codec())
 	}
 	return format, a.flushes, err
 }

@@ -290,7 +290,7 @@ func (f *Forwarder) transcode(ctx context.Context) error {
 			f.count(&f.stats.Withheld)
 			if name := f.dst.Codec().Name; name != missing {
 				missing = name
-				f.dst.call.logger.Warn("what is forwarded cannot be heard: this program has no encoder for the codec", "codec", name)
+				f.dst.call.logger.Warn("what is forwarded cannot be heard", "error", err)
 			}
 		case err != nil:
 			return err

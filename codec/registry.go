@@ -44,6 +44,16 @@ func Lookup(p Params) (*Codec, error) {
 	return c, nil
 }
 
+// NoEncoder returns the error of one that is to send p while this build only decodes it,
+// or does not know it. It wraps [ErrUnknown], and says what a program has to import if
+// there is an encoder that it could have.
+func NoEncoder(p Params) error {
+	if strings.EqualFold(p.Name, "opus") {
+		return fmt.Errorf("%w: no encoder for %s: import codec/opus/libopus, which has one", ErrUnknown, p)
+	}
+	return fmt.Errorf("%w: no encoder for %s", ErrUnknown, p)
+}
+
 // Names returns the names of all registered codecs, sorted.
 func Names() []string {
 	registry.RLock()

@@ -142,7 +142,7 @@ func (n *setup) encode(old *setup) error {
 		return err
 	}
 	if impl.NewEncoder == nil {
-		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, c.Codec)
+		return codec.NoEncoder(c.Codec)
 	}
 	if n.format, err = impl.Format(c.Codec); err != nil {
 		return err

@@ -75,7 +75,7 @@ func (s *AudioSender) check(f *audio.Frame) error {
 		return err
 	}
 	if s.encoder == nil {
-		return fmt.Errorf("%w: no encoder for %s", codec.ErrUnknown, s.config.Codec)
+		return codec.NoEncoder(s.config.Codec)
 	}
 	if f.Format != s.format {
 		return fmt.Errorf("%w: frame is %v, %s takes %v", audio.ErrFormat, f.Format, s.config.Codec, s.format)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,6 +132,9 @@ func TestRegistered(t *testing.T) {
 	}
 	if _, err := codec.Lookup(codec.Params{Name: "opus", ClockRate: 16000, Channels: 1}); !errors.Is(err, audio.ErrFormat) {
 		t.Errorf("opus/16000: %v", err)
+	}
+	if err := codec.NoEncoder(p); c.NewEncoder != nil || !errors.Is(err, codec.ErrUnknown) || !strings.Contains(err.Error(), "import codec/opus/libopus") {
+		t.Errorf("the error of one that has to encode: %v", err)
 	}
 }
 
