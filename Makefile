@@ -6,7 +6,9 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: test tools check unit race interop browsers network soak
 
-test: tools check race interop
+test:
+	$(MAKE) -j2 tools check
+	$(MAKE) race interop
 
 # Debian packages of the programs that the interop tests talk to.
 tools:
@@ -26,16 +28,16 @@ unit:
 # Packages of signal processing and of state machines that own no goroutine are left to
 # "interop", and so is what measures; but for stream, of which that runs what needs other
 # programs. What is there for Linux alone has another way, the portable one, which "soak"
-# tests as a whole.
+# tests as a whole. Most of these tests wait, so four packages share two cores.
 PURE = audio/[a-z]*|codec/g711|codec/g722|codec/l16|dtmf|payload|jitter|rtcpctl|stream|internal/bench|internal/quality|internal/speech|internal/bits
 race:
 	CGO_ENABLED=0 scripts/go-test ./stream
-	CGO_ENABLED=1 scripts/go-test -race $$(go list ./... | grep -vE '/parley/($(PURE))$$')
+	CGO_ENABLED=1 scripts/go-test -race -p 4 $$(go list ./... | grep -vE '/parley/($(PURE))$$')
 	CGO_ENABLED=1 scripts/go-test -race -tags portable -run 'Attack|Flood|Forward|Latch|Receive|Trouble' ./transport ./session
 
-# The tests with other programs. The packages that measure tones and times run one at
-# a time, since they share two cores: most of those with browsers on one, the others on
-# the other, without the tests that "race" has run. Screenshots and what failing tests
+# The tests with other programs. Those that measure tones and times are a few at a time,
+# since they share two cores: three of most that have browsers beside two packages of the
+# others, without the tests that "race" has run. Screenshots and what failing tests
 # leave behind go to artifacts/.
 BROWSERS = ./peer ./server ./apps/...
 NETWORK  = ./cmd/... ./internal/browser ./server/page ./session ./stream ./transport/...
@@ -47,10 +49,10 @@ interop:
 	$(MAKE) -j2 --output-sync=target browsers network
 
 browsers:
-	$(INTEROP) -p 1 -run "$$(scripts/interop-tests $(BROWSERS))" $(BROWSERS)
+	$(INTEROP) -p 1 -parallel=3 -run "$$(scripts/interop-tests $(BROWSERS))" $(BROWSERS)
 
 network:
-	$(INTEROP) -p 1 -run "$$(scripts/interop-tests $(NETWORK))" $(NETWORK)
+	$(INTEROP) -p 2 -run "$$(scripts/interop-tests $(NETWORK))" $(NETWORK)
 
 # What takes longer than "make test" may, or needs an idle machine: a call of a
 # simulated day, 60 000 calls that come and go, a thousand calls for ten minutes, an

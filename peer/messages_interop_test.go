@@ -19,7 +19,6 @@ import (
 // What is written before there is a connection is there when it opens, in order,
 // and what a page says of its channels is known at this end.
 func TestMessagesChromium(t *testing.T) {
-	t.Parallel()
 	p, e := watching(t), listen(t, nil)
 	p.do(t, "start")
 	p.do(t, "tone", 440)
