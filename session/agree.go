@@ -14,7 +14,7 @@ import (
 
 // Describe returns what the session can do, to be offered to the far end. What
 // comes back as an answer is for [Agree], and what that returns for
-// [Session.Update]. With Secure it has keys for each suite there is, the same
+// [Session.Update]. With Secure or SRTP it has keys for each suite there is, the same
 // ones each time.
 func (s *Session) Describe() (*Description, error) {
 	return s.describe(s.RemoteAddr(), s.RemoteVideo())
@@ -56,7 +56,7 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 // offeredKeys returns a key for each suite, the same ones each time, if the leg
 // encrypts.
 func (l *leg) offeredKeys() (_ []Crypto, err error) {
-	if l.secure && l.crypto == nil {
+	if l.encrypts() && l.crypto == nil {
 		l.crypto, err = NewCrypto(transport.SRTPProfiles[:]...)
 	}
 	return l.crypto, err
@@ -255,7 +255,7 @@ func (l *leg) agreed(on bool, a *Agreed) (*agreedPath, error) {
 	if a.LocalKey.Profile != "" || a.RemoteKey.Profile != "" {
 		keys = &SRTP{Local: a.LocalKey, Remote: a.RemoteKey}
 	}
-	if keys == nil && l.secure {
+	if keys == nil && l.encrypts() {
 		return nil, fmt.Errorf("%w: no keys", ErrDescription)
 	}
 	next, err := l.protect(keys)
@@ -272,7 +272,7 @@ func (l *leg) follows(p *agreedPath) {
 		l.setRemote(nobody, netip.AddrPort{})
 		return
 	}
-	l.setProtection(p.protect)
+	l.srtp.Store(p.protect)
 	l.mux.Store(p.Mux)
 	l.setCodecs(p.Receive)
 	remote := p.Remote

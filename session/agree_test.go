@@ -376,6 +376,58 @@ func TestSecureNeedsKeys(t *testing.T) {
 	})
 }
 
+// What began with keys from the API does not go on without any: keys are offered, and
+// an agreement without them changes nothing.
+func TestKeysFromTheAPIAreNotDropped(t *testing.T) {
+	ours, theirs := key(t), key(t)
+	x := open(t, Config{SRTP: &SRTP{Local: ours, Remote: theirs}, Audio: &AudioConfig{}, Video: &VideoConfig{Codecs: []codec.Params{vp8}}})
+	offer, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(offer.Crypto) == 0 || len(offer.Video.Crypto) == 0 {
+		t.Errorf("offered with %d keys for audio and %d for video", len(offer.Crypto), len(offer.Video.Crypto))
+	}
+	plain := *offer
+	plain.Crypto = nil
+	video := *offer.Video
+	video.Crypto = nil
+	plain.Video = &video
+	far := &Description{
+		Addr: addr("127.0.0.1:4000"), Codecs: []codec.Params{pcmu},
+		Video: &VideoDescription{Addr: addr("127.0.0.1:4002"), Codecs: []codec.Params{vp8}},
+	}
+	if _, err := Agree(offer, far); !errors.Is(err, ErrDescription) {
+		t.Errorf("a plain answer: %v", err)
+	}
+	agreed, err := Agree(&plain, far) // as if by hand
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Update(agreed); !errors.Is(err, ErrDescription) {
+		t.Errorf("an agreement without keys: %v", err)
+	}
+	agreed.Send.Name = ""
+	if err := x.Update(agreed); !errors.Is(err, ErrDescription) {
+		t.Errorf("an agreement without keys for video: %v", err)
+	}
+	if x.leg.srtp.Load() == nil || x.video.srtp.Load() == nil {
+		t.Error("keys were dropped")
+	}
+	y, answer, err := OpenAnswer(t.Context(), &Config{Local: local}, pass(t, offer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Close()
+	if agreed, err = Agree(offer, pass(t, answer)); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Update(agreed); err != nil {
+		t.Fatal(err)
+	}
+	talks(t, x, y, 1000)
+}
+
 func TestWrongKeys(t *testing.T) {
 	key, err := transport.NewSRTPKey(transport.AEAD_AES_128_GCM)
 	if err != nil {

@@ -42,8 +42,7 @@ type leg struct {
 	secure   bool
 	mux      atomic.Bool
 	remote   atomic.Pointer[remote]         // nil: nobody
-	srtp     atomic.Pointer[transport.SRTP] // nil: no keys
-	keyed    atomic.Pointer[transport.SRTP] // what srtp was last when there were keys
+	srtp     atomic.Pointer[transport.SRTP] // nil: no keys yet
 	polls    []*polled                      // rtp and rtcp, if they are read on the loop
 	reserved [2]polled                      // memory for them
 	started  atomic.Bool                    // which may begin with it
@@ -85,7 +84,7 @@ func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error)
 	if err != nil {
 		return nil, err
 	}
-	l.setProtection(protect)
+	l.srtp.Store(protect)
 	mode := c.Latch
 	if mode == transport.LatchSignalled && !c.Remote.IsValid() {
 		mode = transport.LatchFirst
@@ -180,9 +179,13 @@ func (l *leg) follow() {
 	}
 }
 
+// encrypts reports whether nothing is sent or heard in the clear: what began with keys
+// does not go on without.
+func (l *leg) encrypts() bool { return l.secure || l.srtp.Load() != nil }
+
 // protect returns the protection to go on with under these keys; nil for none.
 func (l *leg) protect(keys *SRTP) (*transport.SRTP, error) {
-	last := l.keyed.Load()
+	last := l.srtp.Load()
 	switch {
 	case keys == nil:
 		return nil, nil
@@ -190,13 +193,6 @@ func (l *leg) protect(keys *SRTP) (*transport.SRTP, error) {
 		return transport.NewSRTP(keys.Local, keys.Remote)
 	}
 	return last.Rekey(keys.Local, keys.Remote)
-}
-
-func (l *leg) setProtection(s *transport.SRTP) {
-	if s != nil {
-		l.keyed.Store(s)
-	}
-	l.srtp.Store(s)
 }
 
 func (l *leg) WriteRTP(b []byte) error {

@@ -62,7 +62,7 @@ type Config struct {
 
 	Latch   transport.LatchMode // whom to hear; zero value: the address of Remote, or without that the first who sends
 	SRTP    *SRTP               // nil: neither encrypted nor authenticated, unless Secure
-	Secure  bool                // nothing is sent or heard before there are keys: from SRTP, or agreed on by SDP
+	Secure  bool                // nothing is sent or heard without keys: from SRTP, which implies it, or agreed on by SDP
 	Capture *Capture            // nil: none
 
 	Audio     *AudioConfig // nil: none if there is Video, else the zero AudioConfig
