@@ -322,6 +322,41 @@ func TestLatchLearnsUnevenStreams(t *testing.T) {
 	}
 }
 
+// Who sends each packet twice, at once or with the next one, is learnt as soon as who
+// does not; and one packet again and again proves nothing.
+func TestLatchLearnsFromCopies(t *testing.T) {
+	for name, config := range map[string]LatchConfig{"learnt": {ClockRate: pcmu}, "any type": {}, "first": {Mode: LatchFirst, ClockRate: pcmu}} {
+		first := 3
+		if config.Mode == LatchFirst {
+			first = 1
+		}
+		for _, late := range []int{0, 20} {
+			l := NewLatch(config)
+			v := newVoice(1)
+			var last LatchHeader
+			for i := range 8 {
+				if i > 0 && late > 0 {
+					l.RTP(after(ms(20*(i-1)+late)), public, last)
+				}
+				last = v.next()
+				if d := l.RTP(after(ms(20*i)), public, last); d.Deliver != (i >= first) {
+					t.Errorf("%s, copies after %d ms: packet %d: %+v", name, late, i, d)
+				}
+				if late == 0 {
+					l.RTP(after(ms(20*i)), public, last)
+				}
+			}
+		}
+		l := NewLatch(config)
+		h := newVoice(1).next()
+		for i := range 500 {
+			if d := l.RTP(after(ms(20*i)), public, h); d.Deliver {
+				t.Fatalf("%s: one packet, for the time %d: %+v", name, i+1, d)
+			}
+		}
+	}
+}
+
 // A telephone event proves a source, by the pace of its packets; in a burst, or
 // by another payload type, the same timestamp again and again does not.
 func TestLatchLearnsFromEvents(t *testing.T) {

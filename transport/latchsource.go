@@ -157,6 +157,9 @@ func (l *Latch) mayFollow(now time.Time, from netip.AddrPort, h LatchHeader, ran
 // What is not consecutive, or ahead of its time, begins a new one.
 func (c *candidate) proves(now time.Time, h LatchHeader, rate int, event bool) bool {
 	step := int32(h.Timestamp - c.ts)
+	if c.n > 0 && h.SSRC == c.ssrc && h.Seq == c.seq && step == 0 {
+		return false // a copy: no beginning, and no progress
+	}
 	if c.n == 0 || h.SSRC != c.ssrc || h.Seq != c.seq+1 || step < 0 || now.Sub(c.last) > stale || now.Before(c.last) {
 		c.begin(now, h)
 		return false
