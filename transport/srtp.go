@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/pion/rtcp"
@@ -119,8 +120,8 @@ const replayWindow = 512
 // the packet's own memory, and returns it. Nothing is allocated if dst has room
 // for 32 bytes more than the packet.
 type SRTP struct {
-	out, in *srtpDirection
-	past    []*srtpDirection // what out was before
+	out, in         *srtpDirection
+	pastOut, pastIn []*srtpDirection // what these were before
 }
 
 // maxPast is how many earlier keys are remembered: more than there are suites.
@@ -141,38 +142,43 @@ func NewSRTP(local, remote SRTPKey) (*SRTP, error) {
 }
 
 // Rekey returns the protection of the same call with these keys. A direction whose
-// key is the one in force goes on with its rollover counter, its SRTCP index and
-// what it has seen, which it shares with s, and so does what is sent with an earlier
-// key: from the beginning it would use a key stream twice. s stays as it is. The error
-// wraps [ErrSRTPKey].
+// key is the one in force, or an earlier one, goes on with its rollover counter, its
+// SRTCP index and what it has seen, which it shares with s: from the beginning, what
+// is sent would use a key stream twice, and what is received would be refused after a
+// wrap of its sequence numbers, or taken again (RFC 3711, sections 3.2.1 and 3.3.2).
+// s stays as it is. The error wraps [ErrSRTPKey].
 func (s *SRTP) Rekey(local, remote SRTPKey) (*SRTP, error) {
-	next := &SRTP{past: s.past}
+	next := &SRTP{}
 	var err error
-	if next.out, err = direction(local, append([]*srtpDirection{s.out}, s.past...)...); err != nil {
+	if next.out, next.pastOut, err = rekey(local, s.out, s.pastOut); err != nil {
 		return nil, err
 	}
-	if next.in, err = direction(remote, s.in); err != nil {
+	if next.in, next.pastIn, err = rekey(remote, s.in, s.pastIn); err != nil {
 		return nil, err
-	}
-	if s.out != nil && next.out != s.out {
-		next.past = append([]*srtpDirection{s.out}, s.past[:min(len(s.past), maxPast-1)]...)
 	}
 	return next, nil
 }
 
-// direction returns the one of known that has the key k, else a new one.
-func direction(k SRTPKey, known ...*srtpDirection) (*srtpDirection, error) {
-	for _, d := range known {
-		if d != nil && d.key.Profile == k.Profile && bytes.Equal(d.key.Master, k.Master) {
-			return d, nil
-		}
+// rekey returns the direction that goes on with the key k after now, which may be nil,
+// and past, and what it was before.
+func rekey(k SRTPKey, now *srtpDirection, past []*srtpDirection) (next *srtpDirection, before []*srtpDirection, err error) {
+	if now != nil {
+		past = append([]*srtpDirection{now}, past...)
+	}
+	if i := slices.IndexFunc(past, func(d *srtpDirection) bool { return d.has(k) }); i >= 0 {
+		next = past[i]
+		return next, slices.Delete(past, i, i+1), nil
 	}
 	c, err := k.context()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k.Master = bytes.Clone(k.Master)
-	return &srtpDirection{key: k, context: c}, nil
+	return &srtpDirection{key: k, context: c}, past[:min(len(past), maxPast)], nil
+}
+
+func (d *srtpDirection) has(k SRTPKey) bool {
+	return d.key.Profile == k.Profile && bytes.Equal(d.key.Master, k.Master)
 }
 
 // EncryptRTP protects an RTP packet.

@@ -306,6 +306,51 @@ func TestSRTPRekey(t *testing.T) {
 	}
 }
 
+// A far end that was away, as in a transfer that failed, comes back with the key that
+// it had, and has counted on meanwhile. Keys of others in between change nothing.
+func TestSRTPRemoteKeyComesBack(t *testing.T) {
+	for _, p := range SRTPProfiles {
+		a, far := srtpPair(t, p)
+		mustDecrypt(t, far, a, 65535)
+		report, err := far.EncryptRTCP(nil, receiverReport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = a.DecryptRTCP(nil, report); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := far.EncryptRTP(nil, rtpPacket(0)) // after a wrap
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = a.DecryptRTP(nil, seen); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 * maxPast {
+			other := far.out.key
+			if i%3 != 2 { // back and forth
+				if other, err = NewSRTPKey(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if a, err = a.Rekey(a.out.key, other); err != nil {
+				t.Fatal(err)
+			}
+			if len(a.pastIn) > maxPast {
+				t.Fatalf("%d keys are remembered", len(a.pastIn))
+			}
+		}
+		if _, err := a.DecryptRTP(nil, seen); !errors.Is(err, ErrSRTP) {
+			t.Errorf("%s: a replay: %v", p, err)
+		}
+		if _, err := a.DecryptRTCP(nil, report); !errors.Is(err, ErrSRTP) {
+			t.Errorf("%s: a replay of a report: %v", p, err)
+		}
+		mustDecrypt(t, far, a, 500)
+		mustDecrypt(t, a, far, 1) // and what is sent has gone on
+	}
+}
+
 func TestSRTPKeysAreNotPrinted(t *testing.T) {
 	key := SRTPKey{AES_CM_128_HMAC_SHA1_80, []byte("0123456789abcdefghijklmnopqrst")}
 	var logged bytes.Buffer
