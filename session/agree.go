@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/transport"
@@ -157,7 +158,8 @@ var (
 // time, the directions, the keys, all at once, or nothing if there is an error.
 // Audio or video that is not agreed on is off, until another agreement has it
 // again. An agreement on none of what the session was opened with is an error, and
-// so is one on media that it was opened without.
+// so is one on media that it was opened without. What is on its way under the last key
+// of the far end is heard too, for 2 s or until its first packet under the new one.
 func (s *Session) Update(a *Agreed) error {
 	var audio *parley.AudioUpdate
 	var video *parley.VideoUpdate
@@ -272,7 +274,7 @@ func (l *leg) follows(p *agreedPath) {
 		l.setRemote(nobody, netip.AddrPort{})
 		return
 	}
-	l.srtp.Store(p.protect)
+	l.setProtection(time.Now(), p.protect)
 	l.mux.Store(p.Mux)
 	l.setCodecs(p.Receive)
 	remote := p.Remote

@@ -246,6 +246,95 @@ func TestReofferWithAnotherKey(t *testing.T) {
 	rtcp(xAfter, yAfter)
 }
 
+// A far end that changes its key sends under the last one until it has our answer. That
+// is heard, each packet once, until it comes under the new key or for two seconds; and
+// what is forged, or under another key, never.
+func TestRekeyedWhilePacketsAreOnTheirWay(t *testing.T) {
+	for _, p := range transport.SRTPProfiles {
+		far := &Description{Addr: addr("127.0.0.1:4000"), Codecs: []codec.Params{pcmu}}
+		offer := func() *Description {
+			t.Helper()
+			crypto, err := NewCrypto(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			far.Crypto = crypto
+			return pass(t, far)
+		}
+		s, answer, err := OpenAnswer(t.Context(), &Config{Local: local}, offer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		speaks := func() *transport.SRTP {
+			t.Helper()
+			protect, err := transport.NewSRTP(far.Crypto[0].Key, answer.Crypto[0].Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return protect
+		}
+		rekey := func() *transport.SRTP {
+			t.Helper()
+			ours, err := s.Describe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, agreed, err := Answer(offer(), ours)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Update(agreed); err != nil {
+				t.Fatal(err)
+			}
+			return speaks()
+		}
+		r := &reader{leg: s.leg, plain: make([]byte, packetSize)}
+		seq := 0
+		hears := func(after time.Duration, from *transport.SRTP, want bool) (rtp, rtcp []byte) {
+			t.Helper()
+			rtp, err := from.EncryptRTP(nil, packet(1, seq))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seq++
+			if rtcp, err = from.EncryptRTCP(nil, rtcpctl.AppendRR(nil, 1, nil)); err != nil {
+				t.Fatal(err)
+			}
+			at := time.Now().Add(after)
+			if _, ok := r.decrypt(at, transport.RTCP, rtcp); ok != want {
+				t.Errorf("%s: report %d, %v after new keys: %v, want %v", p, seq, after, ok, want)
+			}
+			if _, ok := r.decrypt(at, transport.RTP, rtp); ok != want {
+				t.Errorf("%s: packet %d, %v after new keys: %v, want %v", p, seq, after, ok, want)
+			}
+			return rtp, rtcp
+		}
+		first := speaks()
+		hears(0, first, true)
+		second := rekey()
+		rtp, rtcp := hears(1500*time.Millisecond, first, true)
+		if _, ok := r.decrypt(time.Now(), transport.RTP, rtp); ok {
+			t.Errorf("%s: a replay", p)
+		}
+		if _, ok := r.decrypt(time.Now(), transport.RTCP, rtcp); ok {
+			t.Errorf("%s: a replay of a report", p)
+		}
+		if _, ok := r.decrypt(time.Now(), transport.RTP, packet(1, seq)); ok {
+			t.Errorf("%s: a plain packet", p)
+		}
+		hears(1600*time.Millisecond, second, true)
+		hears(1600*time.Millisecond, first, false) // since the new key was heard
+		third := rekey()
+		hears(2100*time.Millisecond, second, false)
+		hears(2100*time.Millisecond, third, true)
+		fourth := rekey()
+		hears(0, second, false) // the last one alone
+		hears(0, third, true)
+		hears(0, fourth, true)
+	}
+}
+
 // Without an address of its own, an answer has the one that leads to where the offer
 // says that the far end is.
 func TestAnswerLeadsToTheOffer(t *testing.T) {

@@ -43,6 +43,7 @@ type leg struct {
 	mux      atomic.Bool
 	remote   atomic.Pointer[remote]         // nil: nobody
 	srtp     atomic.Pointer[transport.SRTP] // nil: no keys yet
+	former   atomic.Pointer[former]         // what it was; nil: of no use any more
 	polls    []*polled                      // rtp and rtcp, if they are read on the loop
 	reserved [2]polled                      // memory for them
 	started  atomic.Bool                    // which may begin with it
@@ -62,6 +63,16 @@ type leg struct {
 }
 
 type remote struct{ rtp, rtcp netip.AddrPort }
+
+// A former protection is for what was on its way when keys were agreed on: a far end
+// sends under its last key until it has the answer to its offer (RFC 3264, section 8.3).
+type former struct {
+	srtp, next *transport.SRTP
+	until      time.Time
+}
+
+// underWay is how long the answer and the last packet before it may take together.
+const underWay = 2 * time.Second
 
 // A waiting packet is from a source that has not proved itself yet. If it does,
 // the beginning of what it says is not lost.
@@ -193,6 +204,14 @@ func (l *leg) protect(keys *SRTP) (*transport.SRTP, error) {
 		return transport.NewSRTP(keys.Local, keys.Remote)
 	}
 	return last.Rekey(keys.Local, keys.Remote)
+}
+
+// setProtection goes on with s, which protect has returned.
+func (l *leg) setProtection(now time.Time, s *transport.SRTP) {
+	if last := l.srtp.Load(); last != nil {
+		l.former.Store(&former{last, s, now.Add(underWay)})
+	}
+	l.srtp.Store(s)
 }
 
 func (l *leg) WriteRTP(b []byte) error {

@@ -147,12 +147,12 @@ func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 	case kind == transport.STUN:
 		r.answer(arrival, from, b)
 	case kind == transport.RTP && len(b) >= 12:
-		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTP); ok && len(plain) >= 12 {
+		if plain, ok := r.decrypt(arrival, kind, b); ok && len(plain) >= 12 {
 			l.receiveRTP(arrival, from, plain)
 			l.record(arrival, r.socket, from, plain, b, false)
 		}
 	case kind == transport.RTCP && len(b) >= 8:
-		if plain, ok := r.decrypt(b, (*transport.SRTP).DecryptRTCP); ok {
+		if plain, ok := r.decrypt(arrival, kind, b); ok {
 			l.receiveRTCP(arrival, from, plain)
 			l.record(arrival, r.socket, from, plain, b, false)
 		}
@@ -164,20 +164,36 @@ func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 }
 
 // decrypt returns the plain packet. With SRTP only what is authenticated gets any
-// further, so that nobody else can be taken for the far end.
-func (r *reader) decrypt(b []byte, decrypt func(*transport.SRTP, []byte, []byte) ([]byte, error)) ([]byte, bool) {
-	protect := r.leg.srtp.Load()
-	if protect == nil && !r.leg.secure {
+// further, so that nobody else can be taken for the far end. After new keys that is
+// what comes under the last ones too, until RTP has come under these.
+func (r *reader) decrypt(arrival time.Time, kind transport.Kind, b []byte) ([]byte, bool) {
+	l := r.leg
+	protect := l.srtp.Load()
+	if protect == nil && !l.secure {
 		return b, true
 	}
+	decrypt := (*transport.SRTP).DecryptRTP
+	if kind == transport.RTCP {
+		decrypt = (*transport.SRTP).DecryptRTCP
+	}
 	if protect != nil {
-		if plain, err := decrypt(protect, r.plain, b); err == nil {
+		plain, err := decrypt(protect, r.plain, b)
+		last := l.former.Load()
+		if last != nil && last.next == protect {
+			switch {
+			case !arrival.Before(last.until) || err == nil && kind == transport.RTP:
+				l.former.CompareAndSwap(last, nil)
+			case err != nil:
+				plain, err = decrypt(last.srtp, r.plain, b)
+			}
+		}
+		if err == nil {
 			return plain, true
 		}
 	}
-	r.leg.mu.Lock()
-	r.leg.counts.Unauthenticated++
-	r.leg.mu.Unlock()
+	l.mu.Lock()
+	l.counts.Unauthenticated++
+	l.mu.Unlock()
 	return nil, false
 }
 
