@@ -23,7 +23,7 @@ func (s *Session) Describe() (*Description, error) {
 
 // describe is Describe for a far end that is at the first address that can be used.
 func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
-	d := &Description{ID: rand.Uint64() >> 1}
+	d := &Description{ID: rand.Uint64() >> 1, keyable: true}
 	host := s.advertised(far)
 	if s.leg != nil {
 		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
@@ -61,6 +61,22 @@ func (l *leg) offeredKeys() (_ []Crypto, err error) {
 		l.crypto, err = NewCrypto(transport.SRTPProfiles[:]...)
 	}
 	return l.crypto, err
+}
+
+// keepKey makes the key of an answer the one that is offered and answered with from now
+// on, if there was no other.
+func (l *leg) keepKey(k transport.SRTPKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.crypto != nil || k.Profile == "" {
+		return
+	}
+	l.crypto, _ = NewCrypto() // which knows its own profiles
+	for i := range l.crypto {
+		if l.crypto[i].Key.Profile == k.Profile {
+			l.crypto[i].Key = k
+		}
+	}
 }
 
 // advertised returns the address at which a far end finds us.
@@ -275,6 +291,7 @@ func (l *leg) follows(p *agreedPath) {
 		return
 	}
 	l.setProtection(time.Now(), p.protect)
+	l.keepKey(p.LocalKey)
 	l.mux.Store(p.Mux)
 	l.setCodecs(p.Receive)
 	remote := p.Remote

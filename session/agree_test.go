@@ -246,6 +246,51 @@ func TestReofferWithAnotherKey(t *testing.T) {
 	rtcp(xAfter, yAfter)
 }
 
+// After a transfer, the far end wants a plain call to be encrypted. It becomes so, with
+// keys that stay, and does not become plain again.
+func TestPlainCallBecomesEncrypted(t *testing.T) {
+	film := &VideoConfig{Codecs: []codec.Params{vp8}}
+	x, _, _ := offerAnswer(t, Config{Audio: &AudioConfig{}, Video: film}, Config{Audio: &AudioConfig{}, Video: film})
+	y := open(t, Config{Secure: true, Audio: &AudioConfig{}, Video: film})
+	last, err := y.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []transport.SRTPKey
+	for range 2 {
+		last = reoffer(t, y, x, last, func(*Description) {})
+		ours, err := x.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, agreed, err := Answer(pass(t, last), ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, agreed.LocalKey, agreed.Video.LocalKey)
+	}
+	if string(keys[0].Master) != string(keys[2].Master) || string(keys[1].Master) != string(keys[3].Master) || string(keys[0].Master) == string(keys[1].Master) {
+		t.Error("keys have changed, or audio and video have the same")
+	}
+	talks(t, x, y, 1000)
+	talks(t, y, x, -1000)
+	ours, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &Description{Addr: addr("127.0.0.1:4000"), Codecs: []codec.Params{pcmu}}
+	if _, _, err := Answer(plain, ours); !errors.Is(err, ErrDescription) {
+		t.Errorf("a plain offer after that: %v", err)
+	}
+	plain.Crypto = []Crypto{{Tag: 1, Key: transport.SRTPKey{Profile: "NULL"}}} // as if by hand
+	if _, _, err := Answer(plain, &Description{Addr: ours.Addr, Codecs: ours.Codecs, keyable: true}); !errors.Is(err, ErrDescription) {
+		t.Errorf("an unknown suite: %v", err)
+	}
+	if x.leg.srtp.Load() == nil || x.video.srtp.Load() == nil {
+		t.Error("not encrypted")
+	}
+}
+
 // A far end that changes its key sends under the last one until it has our answer. That
 // is heard, each packet once, until it comes under the new key or for two seconds; and
 // what is forged, or under another key, never.

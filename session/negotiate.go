@@ -48,8 +48,11 @@ type Agreed struct {
 // The answer has the offer's payload types, and those of its formats that local
 // has too, in the order of the offer: the first codec is the one to send. It has
 // the tag and suite of the offer's first crypto line that local has a key for.
-// An encrypted offer is not answered in the clear, nor the other way round. With
-// video it is the same; see [AgreedVideo] for what is different.
+// An encrypted offer is not answered in the clear, nor the other way round. To what
+// [Session.Describe] returns of a plain session, the answer has a new key: a far end
+// that wants so, as after a transfer, makes a plain call an encrypted one; but never
+// an encrypted one plain. With video it is the same; see [AgreedVideo] for what is
+// different.
 //
 // The answer has the media lines of the offer. Audio or video that cannot be
 // agreed on is turned down as if local did not have it, if the other one can be.
@@ -59,7 +62,7 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 	var video *VideoDescription
 	var agreedVideo *AgreedVideo
 	if offer.Video != nil && local.Video != nil {
-		video, agreedVideo, videoErr = answerVideo(offer.Video, local.Video)
+		video, agreedVideo, videoErr = answerVideo(offer.Video, local.Video, local.keyable)
 	}
 	if offer.hasAudio() && local.hasAudio() {
 		answer, agreed, audioErr = answerAudio(offer, local)
@@ -82,6 +85,7 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 		}
 	}
 	answer.arrange(all)
+	answer.keyable = false
 	return answer, agreed, nil
 }
 
@@ -96,7 +100,7 @@ func answerAudio(offer, local *Description) (answer *Description, agreed *Agreed
 	}
 	a.Direction = parley.DirectionOf(local.Direction.Sends() && offer.receives(), local.receives() && offer.Direction.Sends())
 	a.Feedback = offer.Feedback
-	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto); err != nil {
+	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto, local.keyable); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrDescription, err)
 	}
 	if !slices.ContainsFunc(a.Codecs, isMedia) {

@@ -38,7 +38,7 @@ type AgreedVideo struct {
 }
 
 // answerVideo answers what an offer says of video, but for its place.
-func answerVideo(offer, local *VideoDescription) (*VideoDescription, *AgreedVideo, error) {
+func answerVideo(offer, local *VideoDescription, keyable bool) (*VideoDescription, *AgreedVideo, error) {
 	a := *local
 	o, l := offer.transport(), local.transport()
 	a.Codecs = answerVideoCodecs(offer.Codecs, local.Codecs)
@@ -52,7 +52,7 @@ func answerVideo(offer, local *VideoDescription) (*VideoDescription, *AgreedVide
 	a.Direction = parley.DirectionOf(l.Direction.Sends() && o.receives(), l.receives() && o.Direction.Sends())
 	a.Feedback, a.AVPF = offer.Feedback.And(local.Feedback), offer.AVPF
 	var err error
-	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto); err != nil {
+	if a.Crypto, err = answerCrypto(offer.Crypto, local.Crypto, keyable); err != nil {
 		return nil, nil, fmt.Errorf("%w: video: %w", ErrDescription, err)
 	}
 	agreed, err := agreeVideo(&a, offer, &a)

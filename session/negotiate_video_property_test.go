@@ -133,7 +133,7 @@ func TestVideoAgreementProperty(t *testing.T) {
 		offer, local := drawMedia(t, "192.0.2.1"), drawMedia(t, "192.0.2.2")
 		possible := offer.Video != nil && local.Video != nil
 		if possible {
-			_, _, err := answerVideo(offer.Video, local.Video)
+			_, _, err := answerVideo(offer.Video, local.Video, false)
 			possible = err == nil
 		}
 		answer, answerer, err := Answer(offer, local)

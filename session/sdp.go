@@ -44,6 +44,8 @@ type Description struct {
 
 	Others []Section // media that are not taken, in order
 	Index  int       // how many of Others come before the audio stream
+
+	keyable bool // of a session: where it has no Crypto, an encrypted offer is answered with a new key
 }
 
 // A Section names a stream that a description has besides its audio and its video,
@@ -77,6 +79,7 @@ func (d *Description) Follow(last *Description) {
 // canonical returns d as it is read when it was written.
 func (d *Description) canonical() *Description {
 	c := *d
+	c.keyable = false
 	c.Addr, c.RTCP = withoutZone(c.Addr), withoutZone(c.RTCP)
 	if c.Origin = c.Origin.WithZone(""); c.Origin == c.host() {
 		c.Origin = netip.Addr{}

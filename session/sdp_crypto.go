@@ -96,10 +96,16 @@ func (c Crypto) check() error {
 	return c.Key.Check()
 }
 
-// answerCrypto returns our key for the first offered suite that we have one for.
-func answerCrypto(offered, local []Crypto) ([]Crypto, error) {
+// answerCrypto returns our key for the first offered suite that we have one for, or a
+// new one if we have none and may have one.
+func answerCrypto(offered, local []Crypto, may bool) (_ []Crypto, err error) {
 	if len(offered) == 0 && len(local) == 0 {
 		return nil, nil
+	}
+	if len(local) == 0 && may {
+		if local, err = NewCrypto(offered[0].Key.Profile); err != nil {
+			return nil, err
+		}
 	}
 	if len(offered) == 0 {
 		return nil, errors.New("offer without encryption, and this end wants it")
