@@ -246,6 +246,37 @@ func TestReofferWithAnotherKey(t *testing.T) {
 	rtcp(xAfter, yAfter)
 }
 
+// A payload type that looks like RTCP with a marker is agreed on where RTCP has a port of
+// its own. Then its packets are media, and RTCP on the port of RTP is what it was
+// otherwise.
+func TestPayloadTypesLikeRTCP(t *testing.T) {
+	for _, number := range []uint8{64, 77, 95} {
+		friend := from(t, "127.0.0.1:0")
+		like := pcmu
+		like.PayloadType = number
+		offer := &Description{Addr: netip.MustParseAddrPort(friend.LocalAddr().String()), Codecs: []codec.Params{like}, Mux: true}
+		s, answer, err := OpenAnswer(t.Context(), &Config{Local: local, Mux: true}, offer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		if answer.Mux {
+			t.Errorf("%d on the port of RTCP", number)
+		}
+		for seq := range 10 {
+			b := packet(1, seq)
+			b[1] = number | 0x80
+			send(t, friend, s, b)
+		}
+		send(t, friend, s, rtcpctl.AppendRR(nil, 1, []rtcpctl.ReportBlock{{SSRC: s.Audio().SSRC(), Lost: 3}}))
+		until(t, "ten packets and a report", func() bool {
+			var stats parley.Stats
+			s.Stats(&stats)
+			return stats.Audio.Received == 10 && stats.Audio.RemoteLost == 3
+		})
+	}
+}
+
 // After a transfer, the far end wants a plain call to be encrypted. It becomes so, with
 // keys that stay, and does not become plain again.
 func TestPlainCallBecomesEncrypted(t *testing.T) {

@@ -143,7 +143,11 @@ type reader struct {
 // far ends send RTCP to the RTP port.
 func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 	l := r.leg
-	switch kind := transport.Classify(b); {
+	kind := transport.Classify(b)
+	if kind == transport.RTCP && r.expects(b[1]&0x7f) {
+		kind = transport.RTP
+	}
+	switch {
 	case kind == transport.STUN:
 		r.answer(arrival, from, b)
 	case kind == transport.RTP && len(b) >= 12:
@@ -161,6 +165,18 @@ func (r *reader) receive(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.counts.Unknown++
 		l.mu.Unlock()
 	}
+}
+
+// expects reports whether a payload type is one that was agreed on, of those that look
+// like RTCP when there is a marker. On a port for both there is none (RFC 5761, section 4).
+func (r *reader) expects(payloadType uint8) bool {
+	l := r.leg
+	if l.mux.Load() || r.socket != l.rtp {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.format(payloadType).Name != ""
 }
 
 // decrypt returns the plain packet. With SRTP only what is authenticated gets any
