@@ -174,8 +174,10 @@ var (
 // time, the directions, the keys, all at once, or nothing if there is an error.
 // Audio or video that is not agreed on is off, until another agreement has it
 // again. An agreement on none of what the session was opened with is an error, and
-// so is one on media that it was opened without. What is on its way under the last key
-// of the far end is heard too, for 2 s or until its first packet under the new one.
+// so is one on media that it was opened without. What is on its way is heard too:
+// under the last key of the far end, for 2 s or until its first packet under the new
+// one, and in audio codecs of the last agreement, for 100 packets, where their payload
+// types have no other.
 func (s *Session) Update(a *Agreed) error {
 	var audio *parley.AudioUpdate
 	var video *parley.VideoUpdate

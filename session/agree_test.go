@@ -196,6 +196,50 @@ func TestReoffer(t *testing.T) {
 	talks(t, x, y, 1008)
 }
 
+// A far end whose offer changes the codec sends in the last one until it has our answer.
+func TestReofferWhilePacketsAreOnTheirWay(t *testing.T) {
+	pcma, _ := codec.Static(8)
+	friend := from(t, "127.0.0.1:0")
+	offer := &Description{Addr: netip.MustParseAddrPort(friend.LocalAddr().String()), Codecs: []codec.Params{pcmu}}
+	s, _, err := OpenAnswer(t.Context(), &Config{Local: local, Audio: &AudioConfig{Codecs: []codec.Params{pcmu, pcma}}}, offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	received := func(want int64) {
+		t.Helper()
+		var stats parley.Stats
+		until(t, "the packets", func() bool { s.Stats(&stats); return stats.Audio.Received == want })
+		if stats.Audio.Discarded != 0 {
+			t.Errorf("%d packets discarded", stats.Audio.Discarded)
+		}
+	}
+	for seq := range 5 {
+		send(t, friend, s, packet(1, seq))
+	}
+	received(5)
+	ours, err := s.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer.Codecs = []codec.Params{pcma}
+	_, agreed, err := Answer(offer, ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(agreed); err != nil {
+		t.Fatal(err)
+	}
+	for seq := range 10 {
+		b := packet(1, 5+seq)
+		if seq >= 5 {
+			b[1] = pcma.PayloadType
+		}
+		send(t, friend, s, b)
+	}
+	received(15)
+}
+
 // A second offer changes the key of one end. The packets of the other one, whose
 // key stays, go on under it: past the wrap of their sequence numbers, and with the
 // next SRTCP index.

@@ -30,9 +30,15 @@ func (d *decoders) add(of *decoding) {
 	d.places[of.params.PayloadType] = uint8(len(d.list))
 }
 
+// overlap is how many packets may come before those in a former format are accepted no
+// more: 2 s of packets of 20 ms.
+const overlap = 100
+
 // SetCodecs changes the payload formats that are accepted, all at once, as after
 // a new offer and answer. A format that stays what it was, at its payload type,
-// goes on without a break. After an error nothing has changed.
+// goes on without a break. One that is no more, and whose payload type no other has,
+// is still accepted for 100 packets, since the far end sends it until it hears of the
+// change (RFC 3264, section 8.3.2), and played. After an error nothing has changed.
 func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 	var next decoders
 	for _, p := range codecs {
@@ -55,6 +61,12 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 		}
 		next.add(d)
 	}
+	agreed := len(next.list)
+	for _, d := range r.decoders.list {
+		if !d.former && next.of(d.params.PayloadType) == nil {
+			next.add(d)
+		}
+	}
 	// What is in the buffer was accepted, but may have no decoder any more.
 	for _, d := range r.decoders.list {
 		if next.of(d.params.PayloadType) != d {
@@ -62,7 +74,12 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 			break
 		}
 	}
-	r.decoders = next
+	r.decoders, r.overlap = next, 0
+	for i, d := range next.list {
+		if d.former = i >= agreed; d.former {
+			r.overlap = overlap
+		}
+	}
 	r.events = nil
 	for payloadType := range uint8(128) {
 		if d := next.of(payloadType); d != nil && d.digits != nil {
@@ -70,6 +87,19 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 		}
 	}
 	return nil
+}
+
+// overlapped counts a packet after SetCodecs. After the last one, former formats need no
+// decoder, but what is in the buffer may get another.
+func (r *AudioReceiver) overlapped() {
+	if r.overlap--; r.overlap > 0 {
+		return
+	}
+	for _, d := range r.decoders.list {
+		if d.former && d != r.current {
+			d.decoder = nil
+		}
+	}
 }
 
 func (r *AudioReceiver) newDecoding(p codec.Params) (*decoding, error) {

@@ -154,6 +154,7 @@ type AudioReceiver struct {
 	broken   bool // the packet decoded last was none
 	giving   bool
 	ended    bool
+	overlap  uint8 // packets until those in former formats are accepted no more
 	digits   digits
 	mender   mender
 	noise    comfortNoise
@@ -172,6 +173,7 @@ type decoding struct {
 	voice   *voice
 	digits  *dtmf.Receiver // of a telephone event
 	dtx     bool           // Opus: payloads of one or two bytes say that there is a pause
+	former  bool           // no more accepted, but for what was on its way
 }
 
 // formatKind says what the packets of a payload type are.
@@ -243,9 +245,12 @@ func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 
 func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 	d := r.decoders.of(p.PayloadType)
-	if d == nil {
+	if d == nil || d.former && r.overlap == 0 {
 		r.pass(arrival, p)
 		return WrongType
+	}
+	if r.overlap > 0 {
+		r.overlapped()
 	}
 	var t taken
 	v, ok := r.take(&t, arrival, p, d.params.ClockRate, d.kind == spoken || d.kind == redundancy)

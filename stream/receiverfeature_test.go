@@ -78,8 +78,43 @@ func TestSetCodecs(t *testing.T) {
 	if err := f.r.SetCodecs([]codec.Params{pcmu}); err != nil {
 		t.Fatal(err)
 	}
-	if v := f.send(100*ms, 5); v != WrongType {
-		t.Errorf("a format that is no more: verdict %d, want WrongType", v)
+	for n := range overlap + 1 {
+		if v, want := f.send(time.Duration(100+20*n)*ms, 5+n), n < overlap; (v != WrongType) != want {
+			t.Errorf("packet %d of a format that is no more: verdict %d", n, v)
+		}
+	}
+	if before.decoder == nil != (f.r.current != before) {
+		t.Error("a decoder that nobody needs")
+	}
+}
+
+// What is in the buffer when its format is no more is played, and so is what is on its
+// way then; but not if its payload type means something else now.
+func TestFormerFormatsArePlayed(t *testing.T) {
+	for _, now := range [][]codec.Params{{pcmu}, {{Name: "PCMU", PayloadType: l16.PayloadType, ClockRate: 8000}}} {
+		f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16}, Playout: Fixed})
+		for n := range 3 {
+			f.send(time.Duration(n)*20*ms, n)
+		}
+		if err := f.r.SetCodecs(now); err != nil {
+			t.Fatal(err)
+		}
+		if now[0].PayloadType == l16.PayloadType {
+			if s := f.stats(); s.Discarded != 3 {
+				t.Errorf("%d packets discarded, want 3", s.Discarded)
+			}
+			continue
+		}
+		for n := 3; n < 6; n++ {
+			f.send(time.Duration(n)*20*ms, n)
+		}
+		f.wantHeard(160*ms, "1 2 3 4 5 6")
+		if err := f.r.SetCodecs([]codec.Params{pcmu}); err != nil {
+			t.Fatal(err)
+		}
+		if v := f.send(160*ms, 8); v != WrongType {
+			t.Errorf("after another change: verdict %d, want WrongType", v)
+		}
 	}
 }
 
