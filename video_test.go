@@ -154,7 +154,7 @@ func number(f *video.Frame) int { return int(binary.BigEndian.Uint32(f.Data[len(
 
 func TestVideoBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x, y := videoPair(t, VideoConfig{}, &AudioConfig{}, nil)
+		x, y := videoPair(t, VideoConfig{RTCP: RTCPConfig{Interval: time.Second}}, &AudioConfig{}, nil) // some reports while there is something to report
 		size := func(n int) int { return 20 + n*397%20000 }
 		send := func(c *Call) {
 			for n := range 90 {
@@ -188,7 +188,7 @@ func TestVideoBothWays(t *testing.T) {
 			t.Errorf("3 s of video left in %v", d)
 		}
 		reading.Wait()
-		time.Sleep(30 * time.Second) // for reports
+		time.Sleep(30 * time.Second)
 		if a, v := x.Audio().rtcp.CNAME(), x.Video().rtcp.CNAME(); a != v {
 			t.Errorf("audio of %s, video of %s", a, v)
 		}
