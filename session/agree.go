@@ -158,6 +158,7 @@ func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session,
 	if err = s.Update(agreed); err != nil {
 		return s, nil, err
 	}
+	answer.answers = false // the first of its session follows nothing
 	s.start()
 	return s, answer, nil
 }

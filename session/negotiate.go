@@ -86,6 +86,7 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 	}
 	answer.arrange(all)
 	answer.keyable = false
+	answer.answers = true
 	return answer, agreed, nil
 }
 

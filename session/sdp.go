@@ -46,6 +46,7 @@ type Description struct {
 	Index  int       // how many of Others come before the audio stream
 
 	keyable bool // of a session: where it has no Crypto, an encrypted offer is answered with a new key
+	answers bool // made by Answer and not followed yet: it has the media lines of an offer
 }
 
 // A Section names a stream that a description has besides its audio and its video,
@@ -59,7 +60,8 @@ type Section struct {
 
 // Follow makes d, which is about to be sent, the description of the same session
 // that comes after last: the version is one more if d says anything new, and the
-// same if not (RFC 3264, section 8). Streams that last had are not forgotten.
+// same if not (RFC 3264, section 8). Streams that last had are not forgotten in an
+// offer; an answer keeps the streams of the offer that it answers.
 func (d *Description) Follow(last *Description) {
 	d.ID, d.Version, d.Origin = last.ID, last.Version, last.Origin
 	if !d.Origin.IsValid() {
@@ -69,7 +71,10 @@ func (d *Description) Follow(last *Description) {
 		v := *d.Video
 		d.Video = &v
 	}
-	d.follow(last)
+	if !d.answers {
+		d.follow(last)
+	}
+	d.answers = false // from here on it is one that was sent, of which a copy may be offered
 	d.Origin = d.canonical().Origin
 	if !reflect.DeepEqual(d.canonical(), last.canonical()) {
 		d.Version++
@@ -80,6 +85,7 @@ func (d *Description) Follow(last *Description) {
 func (d *Description) canonical() *Description {
 	c := *d
 	c.keyable = false
+	c.answers = false
 	c.Addr, c.RTCP = withoutZone(c.Addr), withoutZone(c.RTCP)
 	if c.Origin = c.Origin.WithZone(""); c.Origin == c.host() {
 		c.Origin = netip.Addr{}

@@ -343,6 +343,55 @@ func TestFollowWithVideo(t *testing.T) {
 	}
 }
 
+// An answer that follows the last one has the media lines of its own offer, which may
+// have put another stream in the place of one that was turned down (RFC 3264, section
+// 8.1).
+func TestAnswerFollows(t *testing.T) {
+	const head = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n"
+	for name, tt := range map[string]struct{ first, second, want string }{
+		"fax for a video":       {"m=audio 4000 RTP/AVP 0\nm=video 4002 RTP/AVP 31\n", "m=audio 4000 RTP/AVP 0\nm=image 4004 udptl t38\n", "audio image"},
+		"audio for another one": {"m=audio 4000 UDP/TLS/RTP/SAVP 0\nm=audio 4002 RTP/AVP 0\n", "m=audio 4000 RTP/AVP 0\nm=audio 0 RTP/AVP 0\n", "audio audio(other)"},
+		"audio behind a video":  {"m=video 0 RTP/AVP 31\nm=audio 4000 RTP/AVP 0\n", "m=audio 4000 RTP/AVP 0\nm=audio 0 RTP/AVP 0\n", "audio audio(other)"},
+		"the same lines":        {"m=video 4002 RTP/AVP 31\nm=audio 4000 RTP/AVP 0\n", "m=video 4002 RTP/AVP 31\nm=audio 4000 RTP/AVP 0\n", "video(other) audio"},
+		"a line more":           {"m=audio 4000 RTP/AVP 0\n", "m=audio 4000 RTP/AVP 0\nm=image 4004 udptl t38\n", "audio image"},
+		"video where audio was": {"m=audio 0 RTP/AVP 0\nm=video 4002 RTP/AVP 96\na=rtpmap:96 VP8/90000\n", "m=video 4002 RTP/AVP 96\na=rtpmap:96 VP8/90000\nm=audio 4000 RTP/AVP 0\n", "video audio"},
+	} {
+		answer := func(media string) *Description {
+			a, _, err := Answer(parse(t, head+media), &Description{
+				Addr: addr("192.0.2.2:5000"), Codecs: []codec.Params{pcmu}, Video: &VideoDescription{Addr: addr("192.0.2.2:5002"), Codecs: []codec.Params{vp8}},
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return a
+		}
+		first, second := answer(tt.first), answer(tt.second)
+		first.ID, first.Version = 7, 3
+		before := order(second)
+		second.Follow(first)
+		var media []string
+		for _, p := range parse(t, marshal(t, second)).places() {
+			if p.kind == 0 && p.Media != "image" {
+				p.Media += "(other)"
+			}
+			media = append(media, p.Media)
+		}
+		if got := strings.Join(media, " "); got != tt.want || order(second) != before || second.ID != 7 {
+			t.Errorf("%s: got %s (%s), want %s as in %s", name, got, order(second), tt.want, before)
+		}
+		if second.Version != 4 && (name != "the same lines" || second.Version != 3) {
+			t.Errorf("%s: version %d after 3", name, second.Version)
+		}
+		// Offered later, with a stream less, it keeps the line.
+		next := *second
+		next.Video, next.Others = nil, nil
+		next.Index = 0
+		if next.Follow(second); len(next.places()) != len(second.places()) {
+			t.Errorf("%s: %s follows %s", name, order(&next), order(second))
+		}
+	}
+}
+
 // The feedback of a section is what all of its formats have.
 func TestFeedbackOfFormats(t *testing.T) {
 	all := parley.VideoFeedback{NACK: true, PLI: true, FIR: true}
