@@ -335,6 +335,33 @@ func TestAgreeOnUnequalPayloadTypes(t *testing.T) {
 	}
 }
 
+// Digits are sent by the telephone events that the far end has, which may be those of
+// 8000 Hz alone beside Opus.
+func TestTelephoneEventsOfTheFarEnd(t *testing.T) {
+	const narrow = "a=rtpmap:101 telephone-event/8000\n"
+	for list, want := range map[string]string{
+		"107 0 101\na=rtpmap:107 opus/48000/2\n" + narrow:                                       "opus/48000/2 101/8000",
+		"107 0 101 98\na=rtpmap:107 opus/48000/2\na=rtpmap:98 telephone-event/48000\n" + narrow: "opus/48000/2 98/48000",
+		"0 101\n" + narrow:                          "PCMU/8000 101/8000",
+		"0 98\na=rtpmap:98 telephone-event/48000\n": "PCMU/8000 0/0",
+		"107 0\na=rtpmap:107 opus/48000/2\n":        "opus/48000/2 0/0",
+	} {
+		offer := parse(t, "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP "+list)
+		s := open(t, Config{Local: local, Audio: &AudioConfig{Codecs: []codec.Params{opus96, pcmu}}})
+		ours, err := s.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, agreed, err := Answer(offer, ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%v %d/%d", agreed.Send, agreed.Event.PayloadType, agreed.Event.ClockRate); got != want {
+			t.Errorf("%s: got %s, want %s", list, got, want)
+		}
+	}
+}
+
 // baresip's offer is answered in its suite, with its tag and with our own key.
 func TestAnswerToBaresip(t *testing.T) {
 	offer := parse(t, baresip)

@@ -21,7 +21,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +91,8 @@ type AudioConfig struct {
 
 	// DTMF is the payload type of telephone events, if none is among Codecs. 0
 	// means 101, or the first free one above that, at the clock rate of the first
-	// codec. A negative value means none.
+	// codec. Those at the rates of the others, and at 8000 Hz, which is all that many
+	// far ends have, get other numbers. A negative value means none.
 	DTMF int
 
 	ComfortNoise   bool  // send comfort noise in pauses; it is always understood
@@ -247,9 +247,7 @@ func (c *AudioConfig) parley() (*parley.AudioConfig, error) {
 	if !isMedia(send) {
 		return nil, fmt.Errorf("session: %s is not a codec that a call can send first", send)
 	}
-	if events, ok := c.events(codecs); ok {
-		codecs = append(codecs, events)
-	}
+	codecs = append(codecs, c.events(codecs)...)
 	if _, ok := find(codecs, "CN", 8000); !ok && free(codecs, 13) {
 		cn, _ := codec.Static(13)
 		codecs = append(codecs, cn)
@@ -299,16 +297,36 @@ func free(codecs []codec.Params, payloadType uint8) bool {
 	return !slices.ContainsFunc(codecs, func(p codec.Params) bool { return p.PayloadType == payloadType })
 }
 
-// events returns the format of telephone events that is to be added to codecs.
-func (c *AudioConfig) events(codecs []codec.Params) (codec.Params, bool) {
+// freeType returns a payload type that none of codecs has: of the dynamic ones, and
+// then of those below that do not look like RTCP. There is none if all are taken.
+func freeType(codecs []codec.Params) (payloadType uint8, ok bool) {
+	for _, r := range [][2]uint8{{101, 127}, {96, 100}, {35, 63}} {
+		for pt := r[0]; pt <= r[1]; pt++ {
+			if free(codecs, pt) {
+				return pt, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// events returns the formats of telephone events that are to be added to codecs: one
+// for each clock rate, as RFC 4733 wants, and that of 8000 Hz.
+func (c *AudioConfig) events(codecs []codec.Params) (added []codec.Params) {
 	if slices.ContainsFunc(codecs, isEvent) || c.DTMF < 0 || c.DTMF > 127 {
-		return codec.Params{}, false
+		return nil
 	}
-	pt := uint8(cmp.Or(c.DTMF, 101))
-	for c.DTMF == 0 && pt < 127 && !free(codecs, pt) {
-		pt++
+	for _, p := range append(slices.Clip(codecs), codec.Params{ClockRate: 8000}) {
+		_, has := find(added, telephoneEvent, p.ClockRate)
+		pt, ok := freeType(slices.Concat(codecs, added))
+		if c.DTMF != 0 && added == nil {
+			pt, ok = uint8(c.DTMF), true
+		}
+		if isMedia(p) && !has && ok {
+			added = append(added, codec.Params{Name: telephoneEvent, PayloadType: pt, ClockRate: p.ClockRate, Channels: 1, FMTP: "0-16"})
+		}
 	}
-	return codec.Params{Name: telephoneEvent, PayloadType: pt, ClockRate: codecs[0].ClockRate, Channels: 1, FMTP: "0-16"}, true
+	return added
 }
 
 // LocalAddr returns the address of the RTP socket of the audio. It is the zero

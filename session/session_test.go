@@ -188,11 +188,21 @@ func TestTelephoneEvents(t *testing.T) {
 	}{
 		"none":               {AudioConfig{}, []codec.Params{event(101, "telephone-event", 8000)}, 101},
 		"none, 101 is taken": {AudioConfig{Codecs: []codec.Params{pcmu, taken}}, []codec.Params{event(102, "telephone-event", 8000)}, 102},
-		"none, opus":         {AudioConfig{Codecs: []codec.Params{opus}, DTMF: 96}, []codec.Params{event(96, "telephone-event", 48000)}, 96},
-		"none, nor wanted":   {AudioConfig{DTMF: -1}, nil, 0},
-		"one":                {AudioConfig{Codecs: []codec.Params{pcmu, event(96, "Telephone-Event", 8000)}}, []codec.Params{event(96, "Telephone-Event", 8000)}, 96},
-		"one, and a number":  {AudioConfig{Codecs: []codec.Params{pcmu, event(96, "telephone-event", 8000)}, DTMF: 97}, []codec.Params{event(96, "telephone-event", 8000)}, 96},
-		"one beside opus":    {AudioConfig{Codecs: []codec.Params{opus, event(96, "telephone-event", 8000)}}, []codec.Params{event(96, "telephone-event", 8000)}, 96},
+		"none, opus":         {AudioConfig{Codecs: []codec.Params{opus}, DTMF: 96}, []codec.Params{event(96, "telephone-event", 48000), event(101, "telephone-event", 8000)}, 96},
+		"none, opus and PCMU": {
+			AudioConfig{Codecs: []codec.Params{opus, pcmu}},
+			[]codec.Params{event(101, "telephone-event", 48000), event(102, "telephone-event", 8000)},
+			101,
+		},
+		"none, three clock rates": {
+			AudioConfig{Codecs: []codec.Params{pcmu, {Name: "L16", PayloadType: 102, ClockRate: 16000, Channels: 1}, {Name: "CN", PayloadType: 103, ClockRate: 32000}, opus}},
+			[]codec.Params{event(101, "telephone-event", 8000), event(104, "telephone-event", 16000), event(105, "telephone-event", 48000)},
+			101,
+		},
+		"none, nor wanted":  {AudioConfig{DTMF: -1}, nil, 0},
+		"one":               {AudioConfig{Codecs: []codec.Params{pcmu, event(96, "Telephone-Event", 8000)}}, []codec.Params{event(96, "Telephone-Event", 8000)}, 96},
+		"one, and a number": {AudioConfig{Codecs: []codec.Params{pcmu, event(96, "telephone-event", 8000)}, DTMF: 97}, []codec.Params{event(96, "telephone-event", 8000)}, 96},
+		"one beside opus":   {AudioConfig{Codecs: []codec.Params{opus, event(96, "telephone-event", 8000)}}, []codec.Params{event(96, "telephone-event", 8000)}, 96},
 	} {
 		p, err := tt.config.parley()
 		if err != nil {
