@@ -84,6 +84,57 @@ func answerCodecs(offered, local []codec.Params) (answer []codec.Params) {
 	})
 }
 
+// keepTypes returns codecs with the payload types that they had in last, and with
+// others than any there for those that it did not have: in a session a payload type
+// keeps its meaning (RFC 3264, section 8.3.2). With mux, none becomes one that looks
+// like RTCP.
+func keepTypes(codecs, last []codec.Params, mux bool, same func(p, q codec.Params) bool) []codec.Params {
+	equal := func(p, q codec.Params) bool { return same(p, q) || p.Same(q) && p.FMTP == q.FMTP }
+	next := slices.Clone(codecs)
+	types := map[uint8]uint8{} // by those in codecs
+	var kept []codec.Params
+	for i, p := range codecs {
+		q, ok := match(last, p, equal)
+		if ok && free(kept, q.PayloadType) && (q.PayloadType == p.PayloadType || !mux || !clashes(q)) {
+			kept = append(kept, q)
+			next[i].PayloadType, types[p.PayloadType] = q.PayloadType, q.PayloadType
+		}
+	}
+	for i, p := range codecs {
+		if _, ok := types[p.PayloadType]; ok || free(last, p.PayloadType) {
+			continue
+		}
+		if pt, ok := freeType(slices.Concat(last, next)); ok {
+			next[i].PayloadType, types[p.PayloadType] = pt, pt
+		}
+	}
+	for i, p := range next {
+		next[i].FMTP = withTypes(p, types)
+	}
+	return next
+}
+
+// withTypes returns the parameters of p with other payload types where they name
+// some: those of redundancy (RFC 2198, section 5) and of retransmission (RFC 4588).
+func withTypes(p codec.Params, types map[uint8]uint8) string {
+	sep := "/"
+	switch {
+	case strings.EqualFold(p.Name, "rtx"):
+		sep = ";"
+	case !isRed(p):
+		return p.FMTP
+	}
+	parts := strings.Split(p.FMTP, sep)
+	for i, part := range parts {
+		number := strings.TrimPrefix(strings.TrimSpace(part), "apt=")
+		n, err := strconv.ParseUint(number, 10, 7)
+		if pt, ok := types[uint8(n)]; ok && err == nil {
+			parts[i] = strings.TrimSuffix(part, number) + strconv.Itoa(int(pt))
+		}
+	}
+	return strings.Join(parts, sep)
+}
+
 // redundancyOf reports whether all payload types in a red format are known ones
 // besides its own.
 func redundancyOf(p codec.Params, known *[256]bool) bool {

@@ -94,8 +94,8 @@ func TestVideoDescriptionProperty(t *testing.T) {
 	})
 }
 
-// A description that follows another has its media lines, and nothing is lost of
-// what it has itself.
+// A description that follows another has its media lines and no payload type with
+// another meaning, and nothing is lost of what it has itself.
 func TestFollowProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		last, d := drawMedia(t, "192.0.2.1"), drawMedia(t, "192.0.2.1")
@@ -115,6 +115,16 @@ func TestFollowProperty(t *testing.T) {
 		}
 		if _, err := d.Marshal(); err != nil {
 			t.Fatal(err)
+		}
+		for i, p := range d.Codecs {
+			for _, q := range last.Codecs {
+				if p.PayloadType == q.PayloadType && !p.Same(q) {
+					t.Fatalf("%v becomes %v", q, p)
+				}
+			}
+			if !free(d.Codecs[:i], p.PayloadType) {
+				t.Fatalf("a payload type twice in %v", formats(d.Codecs))
+			}
 		}
 		version := d.Version
 		again := *d

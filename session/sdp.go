@@ -60,8 +60,9 @@ type Section struct {
 
 // Follow makes d, which is about to be sent, the description of the same session
 // that comes after last: the version is one more if d says anything new, and the
-// same if not (RFC 3264, section 8). Streams that last had are not forgotten in an
-// offer; an answer keeps the streams of the offer that it answers.
+// same if not (RFC 3264, section 8). In an offer, streams that last had are not
+// forgotten, and a payload type means what it meant there; an answer has the streams
+// and the payload types of the offer that it answers.
 func (d *Description) Follow(last *Description) {
 	d.ID, d.Version, d.Origin = last.ID, last.Version, last.Origin
 	if !d.Origin.IsValid() {
@@ -73,6 +74,10 @@ func (d *Description) Follow(last *Description) {
 	}
 	if !d.answers {
 		d.follow(last)
+		d.Codecs = keepTypes(d.Codecs, last.Codecs, d.Mux, compatible)
+		if d.Video != nil && last.Video != nil {
+			d.Video.Codecs = keepTypes(d.Video.Codecs, last.Video.Codecs, d.Video.Mux, sameVideo)
+		}
 	}
 	d.answers = false // from here on it is one that was sent, of which a copy may be offered
 	d.Origin = d.canonical().Origin

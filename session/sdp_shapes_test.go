@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/parley-media/parley/codec"
 )
 
 // baresip is what baresip 1.0 offers with SDES.
@@ -261,6 +263,81 @@ func TestFollow(t *testing.T) {
 		t.Errorf("moved: got\n%s\nwant\n%s", got, want)
 	}
 	roundTrip(t, &again)
+}
+
+// An offer has the payload types of the last description of its session, and others
+// for what was not there (RFC 3264, section 8.3.2).
+func TestFollowKeepsPayloadTypes(t *testing.T) {
+	list := func(p ...codec.Params) []codec.Params { return p }
+	red := codec.Params{Name: "red", PayloadType: 63, ClockRate: 48000, Channels: 2, FMTP: "96/96"}
+	rtx := codec.Params{Name: "rtx", PayloadType: 97, ClockRate: 90000, Channels: 1, FMTP: "apt=96;rtx-time=3000"}
+	numbers := func(codecs []codec.Params) string {
+		var all []string
+		for _, p := range codecs {
+			s := fmt.Sprintf("%d %s", p.PayloadType, p.Name)
+			if isRed(p) || p.Name == "rtx" {
+				s += " " + p.FMTP
+			}
+			all = append(all, s)
+		}
+		return strings.Join(all, ", ")
+	}
+	for name, tt := range map[string]struct {
+		last, next []codec.Params
+		mux        bool
+		want       string
+	}{
+		"of the far end":          {list(with(opus96, 97, ""), with(events97, 96, "")), list(opus96, pcmu, events97, events101), false, "97 opus, 0 PCMU, 96 telephone-event, 101 telephone-event"},
+		"all as they were":        {list(opus96, pcmu, events101), list(opus96, pcmu, events101), false, "96 opus, 0 PCMU, 101 telephone-event"},
+		"used for something else": {list(pcmu, with(events101, 96, "")), list(pcmu, opus96, events101), false, "0 PCMU, 101 opus, 96 telephone-event"},
+		"which is still there":    {list(pcmu, with(events101, 96, "")), list(opus96, pcmu, events101, events97), false, "101 opus, 0 PCMU, 96 telephone-event, 97 telephone-event"},
+		"redundancy":              {list(with(opus96, 111, ""), with(pcma, 96, "")), list(red, opus96, pcma), false, "63 red 111/111, 111 opus, 96 PCMA"},
+		"that look like RTCP":     {list(with(opus96, 77, "")), list(opus96), true, "96 opus"},
+		"and RTCP has a port":     {list(with(opus96, 77, "")), list(opus96), false, "77 opus"},
+		"two of one format":       {list(with(opus96, 97, "")), list(opus96, with(opus96, 98, "stereo=1"), with(pcma, 97, "")), false, "97 opus, 98 opus, 101 PCMA"},
+	} {
+		describe := func(codecs []codec.Params) *Description {
+			return &Description{Addr: addr("192.0.2.1:4000"), Codecs: codecs, Mux: tt.mux}
+		}
+		next := describe(tt.next)
+		before := numbers(tt.next)
+		if next.Follow(describe(tt.last)); numbers(next.Codecs) != tt.want {
+			t.Errorf("%s: got %s, want %s", name, numbers(next.Codecs), tt.want)
+		}
+		if numbers(tt.next) != before {
+			t.Errorf("%s: the list has become %s", name, numbers(tt.next))
+		}
+	}
+	video := func(p ...codec.Params) *Description {
+		return &Description{Video: &VideoDescription{Addr: addr("192.0.2.1:4002"), Codecs: p}}
+	}
+	next := video(vp8, rtx, h264(98, "packetization-mode=1;profile-level-id=42e01f"))
+	next.Follow(video(h264(97, "packetization-mode=0;profile-level-id=42e01f"), h264(96, "packetization-mode=1;profile-level-id=42e01f"), with(vp8, 100, "")))
+	if got, want := numbers(next.Video.Codecs), "100 VP8, 101 rtx apt=100;rtx-time=3000, 96 H264"; got != want {
+		t.Errorf("video: got %s, want %s", got, want)
+	}
+}
+
+// What was answered in the payload types of the far end is offered with them again.
+func TestReofferKeepsPayloadTypes(t *testing.T) {
+	s, answer, err := OpenAnswer(t.Context(), &Config{Local: local, Audio: &AudioConfig{Codecs: []codec.Params{opus96, pcmu}}},
+		parse(t, "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 97 96\na=rtpmap:97 opus/48000/2\na=rtpmap:96 telephone-event/48000\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	offer, err := s.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer.Follow(answer)
+	if got, want := fmt.Sprint(formats(offer.Codecs)), "[97 opus/48000/2  0 PCMU/8000  96 telephone-event/48000 0-16 102 telephone-event/8000 0-16 13 CN/8000 ]"; got != want {
+		t.Errorf("offers %s, want %s", got, want)
+	}
+	agreed, err := Agree(offer, &Description{Addr: addr("127.0.0.1:4000"), Codecs: offer.Codecs[:3]})
+	if err != nil || s.Update(agreed) != nil || agreed.Send.PayloadType != 97 {
+		t.Errorf("%v, %v", agreed, err)
+	}
 }
 
 var addr = netip.MustParseAddrPort
