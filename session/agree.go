@@ -17,6 +17,11 @@ import (
 // comes back as an answer is for [Agree], and what that returns for
 // [Session.Update]. With Secure or SRTP it has keys for each suite there is, the same
 // ones each time.
+//
+// A direction is the one that this end had in the descriptions of the last agreement,
+// so that a call which it holds stays held when the far end offers anew (RFC 6337,
+// section 5.3). To hold is to change the direction before the description is offered,
+// or answered with, and to resume is to change it back.
 func (s *Session) Describe() (*Description, error) {
 	return s.describe(s.RemoteAddr(), s.RemoteVideo())
 }
@@ -30,7 +35,7 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 		d.Codecs = s.codecs
 		d.PTime = s.config.Audio.PTime
 		d.Mux = s.config.Mux
-		d.Direction = s.config.Audio.Direction
+		d.Direction = s.leg.stated()
 		var err error
 		if d.Crypto, err = s.leg.offeredKeys(); err != nil {
 			return nil, err
@@ -42,7 +47,7 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 			Addr:      netip.AddrPortFrom(host, s.LocalVideo().Port()),
 			Codecs:    c.Codecs,
 			Mux:       s.config.Mux,
-			Direction: c.Direction,
+			Direction: s.video.stated(),
 			Feedback:  parley.VideoFeedback{NACK: c.RTCP.NACK, PLI: true, FIR: true},
 			Bandwidth: c.Bandwidth,
 		}
@@ -52,6 +57,20 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 		}
 	}
 	return d, nil
+}
+
+// stated returns the direction that this end has described the leg with.
+func (l *leg) stated() parley.Direction {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.direction
+}
+
+// setStated makes it another one.
+func (l *leg) setStated(d parley.Direction) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.direction = d
 }
 
 // offeredKeys returns a key for each suite, the same ones each time, if the leg
@@ -254,7 +273,7 @@ func (a *AgreedVideo) transport() *Agreed {
 	}
 	return &Agreed{
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP, Mux: a.Mux,
-		Receive: a.Receive, LocalKey: a.LocalKey, RemoteKey: a.RemoteKey,
+		Receive: a.Receive, LocalKey: a.LocalKey, RemoteKey: a.RemoteKey, stated: a.stated,
 	}
 }
 
@@ -297,6 +316,7 @@ func (l *leg) follows(p *agreedPath) {
 	l.keepKey(p.LocalKey)
 	l.mux.Store(p.Mux)
 	l.setCodecs(p.Receive)
+	l.setStated(p.stated)
 	remote := p.Remote
 	if !remote.IsValid() { // on hold, with an address that takes nothing
 		remote = nobody

@@ -189,7 +189,7 @@ func TestReoffer(t *testing.T) {
 	if y.Stats(&after); after.Audio.Received != before.Audio.Received {
 		t.Errorf("%d packets on hold", after.Audio.Received-before.Audio.Received)
 	}
-	exchange(func(d *Description) { d.Codecs = []codec.Params{pcma, pcmu} })
+	exchange(func(d *Description) { d.Codecs, d.Direction = []codec.Params{pcma, pcmu}, parley.SendRecv })
 	if got := x.Audio().Codec(); got.Name != "PCMA" {
 		t.Errorf("sends %v after PCMA was agreed on", got)
 	}
@@ -238,6 +238,67 @@ func TestReofferWhilePacketsAreOnTheirWay(t *testing.T) {
 		send(t, friend, s, b)
 	}
 	received(15)
+}
+
+// A call that this end holds stays held when the far end offers anew, as it does to
+// refresh the session (RFC 6337, section 5.3), and one that the far end holds is
+// resumed by it. That goes for audio and video.
+func TestHoldOutlastsARefresh(t *testing.T) {
+	const same = parley.Direction(255)
+	c := Config{Local: local, Audio: &AudioConfig{}, Video: &VideoConfig{Codecs: []codec.Params{vp8}}}
+	far := func(d parley.Direction) *Description {
+		return &Description{
+			Addr: addr("127.0.0.1:4000"), Codecs: []codec.Params{pcmu}, Direction: d,
+			Video: &VideoDescription{Addr: addr("127.0.0.1:4002"), Codecs: []codec.Params{vp8}, Direction: d},
+		}
+	}
+	s, _, err := OpenAnswer(t.Context(), &c, far(parley.SendRecv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, step := range []struct {
+		name  string
+		offer bool             // of this end
+		ours  parley.Direction // same: as it is described
+		far   parley.Direction
+		want  parley.Direction
+	}{
+		{"held by us", true, parley.SendOnly, parley.RecvOnly, parley.SendOnly},
+		{"refreshed by them", false, same, parley.SendRecv, parley.SendOnly},
+		{"and by us", true, same, parley.RecvOnly, parley.SendOnly},
+		{"held by both", false, same, parley.SendOnly, parley.Inactive},
+		{"resumed by them", false, same, parley.SendRecv, parley.SendOnly},
+		{"resumed by us", true, parley.SendRecv, parley.SendRecv, parley.SendRecv},
+		{"held by them", false, same, parley.SendOnly, parley.RecvOnly},
+		{"refreshed by us", true, same, parley.SendOnly, parley.RecvOnly},
+		{"resumed by them again", false, same, parley.SendRecv, parley.SendRecv},
+		{"held in an answer", false, parley.Inactive, parley.SendRecv, parley.Inactive},
+		{"refreshed", false, same, parley.SendRecv, parley.Inactive},
+	} {
+		ours, err := s.Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step.ours != same {
+			ours.Direction, ours.Video.Direction = step.ours, step.ours
+		}
+		var agreed *Agreed
+		if step.offer {
+			agreed, err = Agree(ours, far(step.far))
+		} else {
+			_, agreed, err = Answer(far(step.far), ours)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if err := s.Update(agreed); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if agreed.Direction != step.want || agreed.Video.Direction != step.want {
+			t.Errorf("%s: audio %v, video %v, want %v", step.name, agreed.Direction, agreed.Video.Direction, step.want)
+		}
+	}
 }
 
 // A second offer changes the key of one end. The packets of the other one, whose

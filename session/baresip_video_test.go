@@ -161,7 +161,7 @@ func videoCall(t *testing.T, account string) {
 		t.Errorf("agreed on %+v", a.Video)
 	}
 	quiet("on hold")
-	update(2, func(*session.Description) {})
+	update(2, func(d *session.Description) { d.Video.Direction = parley.SendRecv })
 	see(20)
 	if a := update(3, func(d *session.Description) { d.Video = nil }); a.Video != nil {
 		t.Errorf("agreed on %+v", a.Video)

@@ -58,6 +58,7 @@ type leg struct {
 	waiting    []waiting
 	maxWaiting int
 	counts     NetworkStats
+	direction  parley.Direction // stated by this end
 
 	crypto []Crypto // what was offered
 }

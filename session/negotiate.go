@@ -38,6 +38,8 @@ type Agreed struct {
 	LocalKey, RemoteKey transport.SRTPKey // of what is sent and of what is received; without a profile: no SRTP
 
 	Video *AgreedVideo // nil: none
+
+	stated parley.Direction // by this end, before the other one had its say
 }
 
 // Answer answers an offer (RFC 3264, section 6). What this end can do is told by
@@ -110,6 +112,7 @@ func answerAudio(offer, local *Description) (answer *Description, agreed *Agreed
 	if agreed, err = agree(&a, offer, &a); err != nil {
 		return nil, nil, err
 	}
+	agreed.stated = local.Direction
 	return &a, agreed, nil
 }
 
@@ -159,6 +162,7 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 		Mux: ours.Mux && theirs.Mux,
 		Direction: parley.DirectionOf(ours.Direction.Sends() && theirs.receives(),
 			ours.receives() && theirs.Direction.Sends()),
+		stated: ours.Direction,
 	}
 	var beside []codec.Params // theirs: what is no codec
 	var preferred codec.Params

@@ -35,6 +35,8 @@ type AgreedVideo struct {
 	Direction parley.Direction
 
 	LocalKey, RemoteKey transport.SRTPKey
+
+	stated parley.Direction
 }
 
 // answerVideo answers what an offer says of video, but for its place.
@@ -59,6 +61,7 @@ func answerVideo(offer, local *VideoDescription, keyable bool) (*VideoDescriptio
 	if err != nil {
 		return nil, nil, err
 	}
+	agreed.stated = local.Direction
 	return &a, agreed, nil
 }
 
@@ -70,6 +73,7 @@ func agreeVideo(ours, theirs, answer *VideoDescription) (*AgreedVideo, error) {
 		Feedback:  ours.Feedback.And(theirs.Feedback),
 		Bandwidth: theirs.Bandwidth,
 		Direction: parley.DirectionOf(o.Direction.Sends() && t.receives(), o.receives() && t.Direction.Sends()),
+		stated:    ours.Direction,
 	}
 	var seen [256]bool
 	for _, p := range answer.Codecs {

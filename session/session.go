@@ -194,6 +194,7 @@ func (s *Session) openAudio(p path) (*parley.AudioConfig, error) {
 	if s.leg, err = newLeg(&s.config, p, s.codecs, false); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
+	s.leg.direction = audio.Direction
 	audio.Leg = s.leg
 	return audio, nil
 }

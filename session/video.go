@@ -64,7 +64,7 @@ func (s *Session) openVideo(p path) (*parley.VideoConfig, error) {
 	if s.video, err = newLeg(&c, p, v.Codecs, true); err != nil {
 		return nil, fmt.Errorf("session: video: %w", err)
 	}
-	s.video.maxWaiting = maxWaitingVideo
+	s.video.maxWaiting, s.video.direction = maxWaitingVideo, v.Direction
 	return &parley.VideoConfig{
 		Leg:        s.video,
 		Send:       v.Codecs[0],

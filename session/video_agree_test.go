@@ -174,7 +174,7 @@ func TestVideoReoffer(t *testing.T) {
 	still(y, x)
 	shows(t, x, y)
 	talks(t, y, x, 1000)
-	step(func(*Description) {})
+	step(func(d *Description) { d.Video.Direction = parley.SendRecv })
 	shows(t, y, x)
 	step(func(d *Description) { d.Video = nil })
 	if got, want := order(last), "audio"; len(last.Others) != 1 || got[:5] != want {
@@ -192,7 +192,10 @@ func TestVideoReoffer(t *testing.T) {
 	step(func(d *Description) { d.Direction, d.Video.Direction = parley.Inactive, parley.Inactive })
 	still(x, y)
 	still(y, x)
-	step(func(d *Description) { *d = Description{Video: d.Video} })
+	step(func(d *Description) {
+		*d = Description{Video: d.Video}
+		d.Video.Direction = parley.SendRecv
+	})
 	shows(t, x, y)
 	x.Close() // the goodbye of the video is the last one that counts
 	<-y.Done()
