@@ -166,12 +166,14 @@ func agree(ours, theirs, answer *Description) (*Agreed, error) {
 	}
 	var beside []codec.Params // theirs: what is no codec
 	var preferred codec.Params
+	var seen [256]bool
 	for _, p := range answer.Codecs {
 		q, ok := match(ours.Codecs, p, compatible)
 		r, ok2 := match(theirs.Codecs, p, compatible)
-		if !ok || !ok2 {
-			continue // an answer may have formats that were not offered (RFC 3264, section 6.1)
+		if !ok || !ok2 || seen[q.PayloadType] {
+			continue // an answer may have formats that were not offered (RFC 3264, section 6.1), or one twice
 		}
+		seen[q.PayloadType] = true
 		if a.Mux && (clashes(q) || clashes(r)) {
 			return nil, fmt.Errorf("%w: payload type %d or %d of %v looks like RTCP on the port of both", ErrDescription, q.PayloadType, r.PayloadType, p)
 		}

@@ -362,6 +362,28 @@ func TestTelephoneEventsOfTheFarEnd(t *testing.T) {
 	}
 }
 
+// An answer may list one of our formats under two payload types: it is received once.
+func TestAgreeOnAFormatTwice(t *testing.T) {
+	s := open(t, Config{Local: local})
+	offer, err := s.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	agreed, err := Agree(offer, &Description{Addr: addr("127.0.0.1:4000"), Codecs: []codec.Params{
+		pcmu, with(pcmu, 96, ""), with(events101, 98, ""), events101,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "sendrecv to 127.0.0.1:4000 127.0.0.1:4001 send [0 PCMU/8000 ] receive [0 PCMU/8000  101 telephone-event/8000 0-16] event 98/8000 20ms"
+	if got := summary(agreed); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if err := s.Update(agreed); err != nil {
+		t.Error(err)
+	}
+}
+
 // baresip's offer is answered in its suite, with its tag and with our own key.
 func TestAnswerToBaresip(t *testing.T) {
 	offer := parse(t, baresip)
