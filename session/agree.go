@@ -76,6 +76,8 @@ func (l *leg) setStated(d parley.Direction) {
 // offeredKeys returns a key for each suite, the same ones each time, if the leg
 // encrypts.
 func (l *leg) offeredKeys() (_ []Crypto, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.encrypts() && l.crypto == nil {
 		l.crypto, err = NewCrypto(transport.SRTPProfiles[:]...)
 	}

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -696,6 +698,46 @@ func TestKeysFromTheAPIAreNotDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	talks(t, x, y, 1000)
+}
+
+// Describe, Update and what tells of a session may be called at the same time; the
+// keys are the same ones each time.
+func TestDescribeAtTheSameTime(t *testing.T) {
+	s := open(t, Config{Local: local, Secure: true})
+	key, err := NewCrypto(transport.AEAD_AES_128_GCM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [16]*Description
+	var w sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range all {
+		w.Go(func() {
+			<-begin
+			d, err := s.Describe()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			all[i] = d
+			agreed, err := Agree(d, &Description{Addr: addr("127.0.0.1:4000"), Codecs: []codec.Params{pcmu}, Crypto: key})
+			if err == nil {
+				err = s.Update(agreed)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			s.RemoteAddr()
+			s.NetworkStats(new(NetworkStats))
+		})
+	}
+	close(begin)
+	w.Wait()
+	for _, d := range all {
+		if d == nil || !reflect.DeepEqual(d.Crypto, all[0].Crypto) {
+			t.Fatalf("keys of their own: %v", d)
+		}
+	}
 }
 
 func TestWrongKeys(t *testing.T) {

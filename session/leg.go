@@ -59,8 +59,7 @@ type leg struct {
 	maxWaiting int
 	counts     NetworkStats
 	direction  parley.Direction // stated by this end
-
-	crypto []Crypto // what was offered
+	crypto     []Crypto         // what was offered
 }
 
 type remote struct{ rtp, rtcp netip.AddrPort }
