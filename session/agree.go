@@ -103,7 +103,7 @@ func (l *leg) keepKey(k transport.SRTPKey) {
 // advertised returns the address at which a far end finds us.
 func (s *Session) advertised(far []netip.AddrPort) netip.Addr {
 	if s.config.Advertise.IsValid() {
-		return s.config.Advertise
+		return s.config.Advertise.Unmap()
 	}
 	local := s.LocalAddr().Addr()
 	if s.leg == nil {

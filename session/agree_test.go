@@ -564,6 +564,7 @@ func TestAnswerLeadsToTheOffer(t *testing.T) {
 		"all on hold":       {Config{}, "IP4 0.0.0.0", "", internet},
 		"one local address": {Config{Local: local}, "IP6 ::1", "", four},
 		"advertised":        {Config{Advertise: elsewhere}, "IP6 ::1", "", elsewhere},
+		"IPv4 in IPv6":      {Config{Advertise: netip.AddrFrom16(elsewhere.As16())}, "IP4 127.0.0.1", "", elsewhere},
 	} {
 		if got := answer(tt.config, tt.audio, tt.video); got != tt.want {
 			t.Errorf("%s: answered with %v, want %v", name, got, tt.want)

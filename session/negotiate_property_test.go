@@ -73,7 +73,7 @@ func drawDescription(t *rapid.T, host string) *Description {
 // What is written is what is read.
 func TestDescriptionProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := drawDescription(t, rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"}).Draw(t, "host"))
+		d := drawDescription(t, rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1"}).Draw(t, "host"))
 		text, err := d.Marshal()
 		if err != nil {
 			t.Fatal(err)

@@ -91,8 +91,8 @@ func (d *Description) canonical() *Description {
 	c := *d
 	c.keyable = false
 	c.answers = false
-	c.Addr, c.RTCP = withoutZone(c.Addr), withoutZone(c.RTCP)
-	if c.Origin = c.Origin.WithZone(""); c.Origin == c.host() {
+	c.Addr, c.RTCP = plainPort(c.Addr), plainPort(c.RTCP)
+	if c.Origin = plain(c.Origin); c.Origin == c.host() {
 		c.Origin = netip.Addr{}
 	}
 	c.Codecs = canonical(d.Codecs)
@@ -108,7 +108,7 @@ func (d *Description) canonical() *Description {
 	}
 	if d.Video != nil {
 		v := *d.Video
-		v.Addr, v.RTCP, v.Codecs = withoutZone(v.Addr), withoutZone(v.RTCP), canonical(v.Codecs)
+		v.Addr, v.RTCP, v.Codecs = plainPort(v.Addr), plainPort(v.RTCP), canonical(v.Codecs)
 		if len(v.Crypto) == 0 {
 			v.Crypto = nil
 		}
@@ -126,18 +126,16 @@ func canonical(codecs []codec.Params) (c []codec.Params) {
 	return c
 }
 
-// host returns the connection address of the session, without a zone.
+// host returns the connection address of the session, as it is written.
 func (d *Description) host() netip.Addr {
 	if d.hasAudio() || d.Video == nil {
-		return d.Addr.Addr().WithZone("")
+		return plain(d.Addr.Addr())
 	}
-	return d.Video.Addr.Addr().WithZone("")
+	return plain(d.Video.Addr.Addr())
 }
 
-// withoutZone leaves out what only the end that wrote an address can tell.
-func withoutZone(a netip.AddrPort) netip.AddrPort {
-	if a.Addr().Zone() == "" {
-		return a
-	}
-	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
-}
+// plain returns an address as it is written: without a zone, which only the end that
+// it is of can tell, and an IPv4 address as such.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+func plainPort(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(plain(a.Addr()), a.Port()) }

@@ -194,7 +194,7 @@ func (d *Description) parseAddresses(media string, head, m block, number string)
 	if err != nil {
 		return fmt.Errorf("connection address %.100q is not an IP address", host)
 	}
-	addr = addr.WithZone("") // a zone is the far end's own affair
+	addr = plain(addr)
 	number, _, _ = strings.Cut(number, "/")
 	port, err := strconv.ParseUint(number, 10, 16)
 	if err == nil && port == 0 {
@@ -214,7 +214,7 @@ func (d *Description) parseAddresses(media string, head, m block, number string)
 		if addr, err = netip.ParseAddr(fields[3]); err != nil {
 			return fmt.Errorf("RTCP address %.100q is not an IP address", fields[3])
 		}
-		addr = addr.WithZone("")
+		addr = plain(addr)
 	}
 	if len(fields) > 0 {
 		port, err = strconv.ParseUint(fields[0], 10, 16)
@@ -245,8 +245,8 @@ func (d *Description) parseOrigin(head block) error {
 		*number = n
 	}
 	if len(fields) >= 6 {
-		if addr, err := netip.ParseAddr(fields[5]); err == nil && addr.WithZone("") != d.host() {
-			d.Origin = addr.WithZone("")
+		if addr, err := netip.ParseAddr(fields[5]); err == nil && plain(addr) != d.host() {
+			d.Origin = plain(addr)
 		}
 	}
 	return nil

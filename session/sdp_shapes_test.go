@@ -265,6 +265,23 @@ func TestFollow(t *testing.T) {
 	roundTrip(t, &again)
 }
 
+// An IPv4 address is written as such, whatever form it has.
+func TestIPv4InIPv6(t *testing.T) {
+	mapped := func(port string) netip.AddrPort { return addr("[::ffff:192.0.2.1]:" + port) }
+	d := &Description{
+		Addr: mapped("4000"), Codecs: []codec.Params{pcmu}, RTCP: mapped("4009"), Origin: mapped("0").Addr(),
+		Video: &VideoDescription{Addr: mapped("4002"), Codecs: []codec.Params{vp8}, RTCP: mapped("4007")},
+	}
+	text := marshal(t, d)
+	if strings.Contains(text, "IP6") || strings.Count(text, "192.0.2.1") != 2 {
+		t.Errorf("written as\n%s", text)
+	}
+	text = strings.ReplaceAll(text, "IP4 192.0.2.1", "IP6 ::ffff:192.0.2.1")
+	if got := parse(t, text); got.Addr != addr("192.0.2.1:4000") || got.Video.RTCP != addr("192.0.2.1:4007") || got.Origin.IsValid() {
+		t.Errorf("read as %+v, %+v", got, got.Video)
+	}
+}
+
 // An offer has the payload types of the last description of its session, and others
 // for what was not there (RFC 3264, section 8.3.2).
 func TestFollowKeepsPayloadTypes(t *testing.T) {

@@ -160,7 +160,7 @@ func (v *VideoDescription) check() error {
 func (v *VideoDescription) appendTo(b []byte, host netip.Addr) []byte {
 	t := v.transport()
 	b = t.appendMedia(b, "video")
-	if a := v.Addr.Addr().WithZone(""); a != host.WithZone("") {
+	if a := plain(v.Addr.Addr()); a != host {
 		b = fmt.Appendf(b, "c=%s\r\n", network(a))
 	}
 	if v.Bandwidth != 0 {

@@ -107,7 +107,7 @@ func (d *Description) appendFormats(b []byte) []byte {
 func (d *Description) appendTransport(b []byte) []byte {
 	switch {
 	case !d.RTCP.IsValid():
-	case withoutZone(d.RTCP).Addr() == withoutZone(d.Addr).Addr():
+	case plain(d.RTCP.Addr()) == plain(d.Addr.Addr()):
 		b = fmt.Appendf(b, "a=rtcp:%d\r\n", d.RTCP.Port())
 	default:
 		b = fmt.Appendf(b, "a=rtcp:%d %s\r\n", d.RTCP.Port(), network(d.RTCP.Addr()))
@@ -130,8 +130,8 @@ func appendPTime(b []byte, name string, d time.Duration) []byte {
 
 // network returns an address as c= lines have it.
 func network(a netip.Addr) string {
-	if a.Is6() {
-		return "IN IP6 " + a.WithZone("").String()
+	if a = plain(a); a.Is6() {
+		return "IN IP6 " + a.String()
 	}
 	return "IN IP4 " + a.String()
 }
