@@ -97,6 +97,9 @@ func answerAudio(offer, local *Description) (answer *Description, agreed *Agreed
 	a := *local
 	a.Codecs = answerCodecs(offer.Codecs, local.Codecs)
 	a.PTime = cmp.Or(local.PTime, offer.PTime)
+	if a.PTime > 0 {
+		a.PTime = max(a.PTime, shortest(local))
+	}
 	a.Mux = offer.Mux && local.Mux && !slices.ContainsFunc(a.Codecs, clashes)
 	if a.Mux {
 		a.RTCP = netip.AddrPort{}

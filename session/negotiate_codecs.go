@@ -160,11 +160,19 @@ func toSend(formats []codec.Params, clockRate int) codec.Params {
 	return e
 }
 
+// shortest returns the length of the shortest packets that an end sends because the
+// other one likes them, which is a recommendation (RFC 8866, section 6.4): 10 ms, so
+// that nobody makes it send a thousand a second, or what it likes itself.
+func shortest(ours *Description) time.Duration {
+	return min(cmp.Or(ours.PTime, time.Second), 10*time.Millisecond)
+}
+
 // packetTime returns the length of the packets to send: what the far end likes
 // best, else what we do, within what it takes.
 func packetTime(ours, theirs *Description, send codec.Params) time.Duration {
-	t := cmp.Or(theirs.PTime, ours.PTime, 20*time.Millisecond)
-	most := cmp.Or(theirs.MaxPTime, time.Second)
+	t := max(cmp.Or(theirs.PTime, ours.PTime, 20*time.Millisecond), shortest(ours))
+	const shortestFrame = 2500 * time.Microsecond // of Opus (RFC 6716, section 2.1.4)
+	most := max(cmp.Or(theirs.MaxPTime, time.Second), shortestFrame)
 	if !strings.EqualFold(send.Name, "opus") {
 		return max(min(t, most), time.Millisecond)
 	}
@@ -174,12 +182,12 @@ func packetTime(ours, theirs *Description, send codec.Params) time.Duration {
 		most = min(most, time.Duration(f.MaxPTime)*time.Millisecond)
 	}
 	t = min(t, most)
-	for _, ms := range []time.Duration{60, 40, 20, 10, 5} { // frames of Opus (RFC 6716, section 2.1.4)
+	for _, ms := range []time.Duration{60, 40, 20, 10, 5} {
 		if t >= ms*time.Millisecond {
 			return ms * time.Millisecond
 		}
 	}
-	return 2500 * time.Microsecond
+	return shortestFrame
 }
 
 // opusToSend returns the parameters to encode with: what the far end wants to

@@ -194,6 +194,27 @@ func TestOfferAnswer(t *testing.T) {
 			"sendrecv to 192.0.2.2:5000 192.0.2.2:5001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 10ms",
 		},
 		{
+			"packets are not made ever shorter",
+			d{Codecs: list(pcmu), PTime: 100 * time.Microsecond},
+			d{Codecs: list(pcmu)},
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 10ms",
+			"sendrecv to 192.0.2.2:5000 192.0.2.2:5001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 10ms",
+		},
+		{
+			"but for an end that likes them so",
+			d{Codecs: list(pcmu), PTime: time.Millisecond},
+			d{Codecs: list(pcmu), PTime: 5 * time.Millisecond},
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 5ms",
+			"sendrecv to 192.0.2.2:5000 192.0.2.2:5001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 5ms",
+		},
+		{
+			"or for one that takes no longer ones",
+			d{Codecs: list(pcmu), MaxPTime: 4 * time.Millisecond},
+			d{Codecs: list(pcmu), MaxPTime: 100 * time.Microsecond},
+			"sendrecv to 192.0.2.1:4000 192.0.2.1:4001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 4ms",
+			"sendrecv to 192.0.2.2:5000 192.0.2.2:5001 send [0 PCMU/8000 ] receive [0 PCMU/8000 ] 2.5ms",
+		},
+		{
 			"frames of Opus have few lengths",
 			d{Codecs: list(with(opus96, 96, "minptime=10")), PTime: 5 * time.Millisecond},
 			d{Codecs: list(opus96), PTime: 30 * time.Millisecond},
