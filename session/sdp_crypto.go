@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,8 +44,8 @@ const maxTag = 999_999_999
 
 // parseCrypto reads the value of a crypto attribute. The error, which does not
 // show the key, is for one that cannot be used: with another suite, with session
-// parameters, or with a master key identifier, which packets would have to
-// carry. The lifetime of a key is read and not kept.
+// parameters that have to be followed, or with a master key identifier, which packets
+// would have to carry. The lifetime of a key is read and not kept.
 func parseCrypto(value string) (Crypto, error) {
 	fields := strings.Fields(value)
 	if len(fields) < 3 {
@@ -55,7 +56,7 @@ func parseCrypto(value string) (Crypto, error) {
 		return Crypto{}, fmt.Errorf("tag %.20q of a crypto attribute", fields[0])
 	}
 	c := Crypto{Tag: int(tag), Key: transport.SRTPKey{Profile: transport.SRTPProfile(fields[1])}}
-	if len(fields) > 3 {
+	if slices.ContainsFunc(fields[3:], isMandatory) {
 		return Crypto{}, fmt.Errorf("crypto %d: session parameters", tag)
 	}
 	const inline = "inline:"
@@ -74,6 +75,14 @@ func parseCrypto(value string) (Crypto, error) {
 		return Crypto{}, fmt.Errorf("crypto %d: %w", tag, err)
 	}
 	return c, nil
+}
+
+// isMandatory reports whether a session parameter has to be followed: not so the size
+// of a window that the far end recommends, and one with a dash (RFC 4568, sections
+// 6.3.6 and 6.3.7).
+func isMandatory(parameter string) bool {
+	name, _, _ := strings.Cut(parameter, "=")
+	return !strings.EqualFold(name, "WSH") && !strings.HasPrefix(name, "-")
 }
 
 // isLifetime reports whether s is a number of packets, in decimal or as a power

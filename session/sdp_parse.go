@@ -75,7 +75,8 @@ func combine(head block, streams []block, sections []Section) (*Description, err
 		return nil, cmp.Or(audioErr, videoErr, errors.New("no audio or video section"))
 	}
 	d.arrange(all)
-	return d, d.parseOrigin(head)
+	d.parseOrigin(head)
+	return d, nil
 }
 
 // A line of a description: "a=ptime:20" has the kind 'a'.
@@ -115,7 +116,7 @@ func split(text string) ([]block, error) {
 	blocks := []block{nil}
 	for l := range strings.SplitSeq(text, "\n") {
 		l = strings.TrimSuffix(l, "\r")
-		if l == "" {
+		if strings.TrimSpace(l) == "" {
 			continue
 		}
 		if len(l) < 2 || l[1] != '=' {
@@ -210,50 +211,50 @@ func (d *Description) parseAddresses(media string, head, m block, number string)
 		return nil
 	}
 	fields = strings.Fields(rtcp)
-	if len(fields) >= 4 {
-		if addr, err = netip.ParseAddr(fields[3]); err != nil {
-			return fmt.Errorf("RTCP address %.100q is not an IP address", fields[3])
-		}
-		addr = plain(addr)
-	}
 	if len(fields) > 0 {
 		port, err = strconv.ParseUint(fields[0], 10, 16)
 	}
-	if len(fields) == 0 || err != nil || port == 0 {
+	if len(fields) == 0 || err != nil {
 		return fmt.Errorf("RTCP port %.100q", rtcp)
 	}
-	d.RTCP = netip.AddrPortFrom(addr, uint16(port))
+	if len(fields) >= 4 {
+		if addr, err = netip.ParseAddr(fields[3]); err != nil {
+			return nil // the name of a host, which nothing here looks up
+		}
+		addr = plain(addr)
+	}
+	if port != 0 {
+		d.RTCP = netip.AddrPortFrom(addr, uint16(port))
+	}
 	return nil
 }
 
-// parseOrigin reads what names the session. A name of a host is left out: it
-// tells nothing.
-func (d *Description) parseOrigin(head block) error {
-	origin, ok := head.first('o')
-	if !ok {
-		return nil
-	}
+// parseOrigin reads what names the session, from the end: there are user names with
+// spaces, and lines without one. What cannot be read, such as a name of a host, is left
+// out: it tells nothing.
+func (d *Description) parseOrigin(head block) {
+	origin, _ := head.first('o')
 	fields := strings.Fields(origin)
-	if len(fields) < 3 {
-		return fmt.Errorf("origin %.100q", origin)
+	if len(fields) < 5 {
+		return
 	}
+	fields = fields[len(fields)-5:]
 	for i, number := range []*uint64{&d.ID, &d.Version} {
-		n, err := strconv.ParseUint(fields[i+1], 10, 64)
-		if err != nil && !errors.Is(err, strconv.ErrRange) { // of any length (RFC 8866, section 5.2); the largest one then
-			return fmt.Errorf("origin %.100q", origin)
-		}
-		*number = n
-	}
-	if len(fields) >= 6 {
-		if addr, err := netip.ParseAddr(fields[5]); err == nil && plain(addr) != d.host() {
-			d.Origin = plain(addr)
+		n, err := strconv.ParseUint(fields[i], 10, 64)
+		if err == nil || errors.Is(err, strconv.ErrRange) { // of any length (RFC 8866, section 5.2); the largest one then
+			*number = n
 		}
 	}
-	return nil
+	if addr, err := netip.ParseAddr(fields[4]); err == nil && plain(addr) != d.host() {
+		d.Origin = plain(addr)
+	}
 }
 
+// parseFormats reads the formats of m. One that makes no sense is left out, unless there
+// is no other.
 func (d *Description) parseFormats(media string, m block, formats []string) error {
 	var seen [128]bool
+	var wrong error
 	for _, format := range formats {
 		pt, err := strconv.ParseUint(format, 10, 7)
 		if err != nil {
@@ -264,15 +265,15 @@ func (d *Description) parseFormats(media string, m block, formats []string) erro
 		}
 		seen[pt] = true
 		p, err := parseFormat(media, m, format, uint8(pt))
-		if err != nil {
-			return err
-		}
-		if p.Name != "" {
+		switch {
+		case err != nil:
+			wrong = cmp.Or(wrong, err)
+		case p.Name != "":
 			d.Codecs = append(d.Codecs, p)
 		}
 	}
 	if len(d.Codecs) == 0 {
-		return errors.New("no payload format that is known by number or by rtpmap")
+		return cmp.Or(wrong, errors.New("no payload format that is known by number or by rtpmap"))
 	}
 	return nil
 }
@@ -318,13 +319,14 @@ func parseFormat(media string, m block, format string, pt uint8) (codec.Params, 
 	return p, nil
 }
 
+// parsePTime reads a packet time; one of 0 says nothing.
 func parsePTime(m block, name string) (time.Duration, error) {
 	v, ok := m.attribute(name)
 	if !ok {
 		return 0, nil
 	}
 	ms, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-	if err != nil || !(ms > 0 && ms <= 1000) {
+	if err != nil || !(ms >= 0 && ms <= 1000) {
 		return 0, fmt.Errorf("%s %.100q", name, v)
 	}
 	return time.Duration(math.Round(ms * float64(time.Millisecond))), nil
