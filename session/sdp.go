@@ -21,9 +21,11 @@ var ErrDescription = errors.New("session: unusable session description")
 // [Answer] and [Agree]). Without Addr and Codecs it has no audio.
 //
 // A stream with Crypto is RTP/SAVP, one without is RTP/AVP. Limits: no keys by
-// DTLS, no candidates (ICE), and no optional encryption: crypto lines of an
-// RTP/AVP section are passed over (RFC 8643). Of several sections of the same
-// media, as with and without encryption, the first one that can be used counts.
+// DTLS, no candidates (ICE), no names of hosts for addresses (c=), and no optional
+// encryption: crypto lines of an RTP/AVP section are passed over (RFC 8643). Of several
+// sections of the same media, as with and without encryption, the first one that can be
+// read counts, and [Answer] turns the others down, even if its codecs or its keys do not
+// suit this end and theirs would.
 type Description struct {
 	Addr   netip.AddrPort // where the media is to be sent; an unspecified address (0.0.0.0) takes none
 	Codecs []codec.Params // in order of preference; telephone-event, CN and red among them
@@ -59,7 +61,8 @@ type Section struct {
 }
 
 // Follow makes d, which is about to be sent, the description of the same session
-// that comes after last: the version is one more if d says anything new, and the
+// that comes after last: the last one that this end has sent, an offer that was refused
+// too, as its version is used up. The version is one more if d says anything new, and the
 // same if not (RFC 3264, section 8). In an offer, streams that last had are not
 // forgotten, and a payload type means what it meant there; an answer has the streams
 // and the payload types of the offer that it answers.
