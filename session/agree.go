@@ -137,6 +137,9 @@ func (s *Session) advertised(far []netip.AddrPort) netip.Addr {
 // that another offer may add it, encrypted if the first one was. The error is that of
 // [Open] or [Answer].
 func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session, answer *Description, err error) {
+	if offer == nil {
+		return nil, nil, errNoDescription
+	}
 	config := Config{}
 	if c != nil {
 		config = *c
@@ -201,6 +204,9 @@ var (
 // one, and in audio codecs of the last agreement, for 100 packets, where their payload
 // types have no other.
 func (s *Session) Update(a *Agreed) error {
+	if a == nil {
+		return errNothing
+	}
 	var audio *parley.AudioUpdate
 	var video *parley.VideoUpdate
 	var audioPath, videoPath *agreedPath

@@ -60,6 +60,9 @@ type Agreed struct {
 // agreed on is turned down as if local did not have it, if the other one can be.
 // The error, if neither can, wraps [ErrNoCommonCodec] or [ErrDescription].
 func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err error) {
+	if offer == nil || local == nil {
+		return nil, nil, errNoDescription
+	}
 	var audioErr, videoErr error
 	var video *VideoDescription
 	var agreedVideo *AgreedVideo
@@ -119,10 +122,15 @@ func answerAudio(offer, local *Description) (answer *Description, agreed *Agreed
 	return &a, agreed, nil
 }
 
+var errNoDescription = fmt.Errorf("%w: there is none", ErrDescription)
+
 // Agree returns what the answer to our own offer means (RFC 3264, section 7).
 // What the answer does not have was turned down; what the offer did not have does
 // not count. The error wraps [ErrNoCommonCodec] or [ErrDescription].
 func Agree(offer, answer *Description) (*Agreed, error) {
+	if offer == nil || answer == nil {
+		return nil, errNoDescription
+	}
 	agreed := &Agreed{}
 	var video *AgreedVideo
 	var err error

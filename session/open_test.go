@@ -119,6 +119,28 @@ func TestOpenErrorFreesThePorts(t *testing.T) {
 	open(t, Config{Local: address})
 }
 
+// A program that does not look at the error of a parser gets one of its own.
+func TestNoDescription(t *testing.T) {
+	s := open(t, Config{})
+	local, err := s.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, opened := OpenAnswer(t.Context(), nil, nil)
+	_, _, answered := Answer(nil, local)
+	_, _, asNobody := Answer(local, nil)
+	_, offered := Agree(nil, local)
+	_, agreed := Agree(local, nil)
+	for i, err := range []error{opened, answered, asNobody, offered, agreed} {
+		if !errors.Is(err, ErrDescription) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if err := s.Update(nil); err == nil {
+		t.Error("an agreement on nothing is followed")
+	}
+}
+
 // A call has one far end, and receives at an address of this machine.
 func TestNoCallWithGroup(t *testing.T) {
 	group := netip.MustParseAddrPort("239.255.12.42:5004")
