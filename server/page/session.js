@@ -45,7 +45,7 @@ export async function start(app, options) {
   showTrouble(null);
   context ??= globalThis.AudioContext ? new AudioContext() : null;
   context?.resume().catch(() => {});
-  const mine = { app, call: null, sound: null, picture: null, screen: null, changes: Promise.resolve(), connectedAt: 0, recording: '' };
+  const mine = { app, call: null, sound: null, picture: null, screen: null, coming: null, changes: Promise.resolve(), connectedAt: 0, recording: '' };
   session = mine;
   phase('asking');
   levels.start();
@@ -152,7 +152,7 @@ function follow(mine) {
 function finish(mine, trouble) {
   if (session !== mine) return;
   session = null;
-  for (const track of [mine.sound, mine.picture, mine.screen?.track]) track?.stop();
+  for (const track of [mine.sound, mine.picture, mine.screen?.track, mine.coming]) track?.stop();
   panel.leave();
   screens.clear();
   levels.stop();
@@ -221,11 +221,14 @@ function change(action) {
   });
 }
 
-// using opens a track and uses it, or lets go of it again.
+// using opens a track and uses it, or lets go of it again, as also if the call ends
+// meanwhile. It returns the track.
 async function using(mine, opening, use) {
   const track = keep(mine, await opening);
+  mine.coming = track;
   try {
     await use(track);
+    return keep(mine, track);
   } catch (err) {
     track?.stop();
     throw err;
@@ -234,19 +237,19 @@ async function using(mine, opening, use) {
 
 // These take what is chosen by then.
 
-export const changeSound = () => change((mine) => using(mine, chosenSound(), async (track) => {
-  await mine.call.setSound(track);
-  setSound(mine, track);
-}));
+export const changeSound = () => change(async (mine) => {
+  setSound(mine, await using(mine, chosenSound(), (track) => mine.call.setSound(track)));
+});
 
-const showPicture = (mine) => using(mine, chosenPicture(), async (track) => {
-  await mine.call.setPicture(track);
+async function showPicture(mine) {
+  const track = await using(mine, chosenPicture(), (t) => mine.call.setPicture(t));
   if (!track) log('The picture is off.');
   setPicture(mine, track);
-});
+}
 
 async function hidePicture(mine) {
   await mine.call.setPicture(null);
+  keep(mine, null);
   log('The picture is off.');
   setPicture(mine, null);
 }
@@ -263,18 +266,22 @@ export const togglePicture = () => change((mine) => {
 
 export const toggleScreen = () => change((mine) => (mine.screen ? unshare(mine) : share(mine)));
 
-const share = (mine) => using(mine, openPicture('screen', ''), async (track) => {
-  screens.add(track, 'Your screen', true);
-  try {
-    mine.screen = { track, line: await mine.call.addPicture(track) };
-  } catch (err) {
-    screens.remove(track);
-    throw err;
-  }
+async function share(mine) {
+  let line;
+  const track = await using(mine, openPicture('screen', ''), async (t) => {
+    screens.add(t, 'Your screen', true);
+    try {
+      line = await mine.call.addPicture(t);
+    } catch (err) {
+      screens.remove(t);
+      throw err;
+    }
+  });
+  mine.screen = { track, line };
   $('screen').setAttribute('aria-pressed', 'true');
-  log(`The screen is shared on line ${mine.screen.line.mid}.`);
+  log(`The screen is shared on line ${line.mid}.`);
   track.addEventListener('ended', () => change(unshare));
-});
+}
 
 async function unshare(mine) {
   const { screen } = mine;

@@ -1,0 +1,67 @@
+//go:build interop
+
+package page_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/parley-media/parley/internal/browser"
+)
+
+// changing takes over the changes of calls: ask says what becomes of the next ones. The
+// tracks that devices gave are in opened.
+const changing = `(() => {
+	window.opened = [];
+	window.changes = 0;
+	for (const open of ['getUserMedia', 'getDisplayMedia']) {
+		const given = navigator.mediaDevices[open].bind(navigator.mediaDevices);
+		navigator.mediaDevices[open] = async (wanted) => {
+			const stream = await given(wanted);
+			opened.push(...stream.getTracks());
+			return stream;
+		};
+	}
+	const real = fetch;
+	window.ask = real;
+	window.hold = () => {
+		const held = new Promise((open) => { window.release = () => { window.ask = real; open(); }; });
+		window.ask = async (...args) => { await held; return real(...args); };
+	};
+	window.fail = () => {
+		window.ask = async () => { window.ask = real; return new Response('{"error":"as the test wants"}', { status: 503 }); };
+	};
+	window.fetch = (url, init) => {
+		if (init?.method !== 'PATCH') return real(url, init);
+		changes++;
+		return ask(url, init);
+	};
+})()`
+
+// What was to be heard or seen when the call ended is let go of.
+func TestEndOfTheCallInAChange(t *testing.T) {
+	h := newHouse(t, "")
+	v := enter(t, h.url, browser.View{})
+	v.Eval(changing)
+	v.set("source", "none")
+	v.set("camera", "none")
+	for n, change := range []func(){
+		func() { v.push("#video") },
+		func() { v.push("#screen") },
+		func() { v.set("source", "") },
+	} {
+		v.call()
+		v.Eval(`(() => { changes = 0; opened.length = 0; hold(); })()`)
+		change()
+		v.until("a change", `changes === 1 && opened.length === 1`)
+		v.hangUp()
+		v.Eval(`new Promise((done) => { release(); setTimeout(done, 300); })`)
+		if got := v.Eval(`[opened[0].readyState, document.querySelectorAll('#screens .own').length, document.querySelector('#screen').ariaPressed].join()`); got != "ended,0,false" {
+			t.Errorf("change %d: the track, tiles, the button: %s", n, got)
+		}
+		if got := v.Text("#log"); !strings.HasSuffix(strings.TrimSpace(got), "The call is over.") {
+			t.Errorf("change %d: the page says %s", n, got)
+		}
+		v.set("camera", "none")
+	}
+}
