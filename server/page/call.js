@@ -123,12 +123,20 @@ export class Call extends EventTarget {
     return line;
   }
 
+  // replace leaves all as it was if the server does not take it.
   async #replace(line, track) {
+    const { direction, sender: { track: before } } = line;
     await line.sender.replaceTrack(track);
-    const direction = track ? 'sendrecv' : 'recvonly';
-    if (line.direction === direction) return;
-    line.direction = direction;
-    await this.#renegotiate();
+    const wanted = track ? 'sendrecv' : 'recvonly';
+    if (direction === wanted) return;
+    line.direction = wanted;
+    try {
+      await this.#renegotiate();
+    } catch (err) {
+      line.direction = direction;
+      await line.sender.replaceTrack(before);
+      throw err;
+    }
   }
 
   async #start(path, options) {

@@ -65,3 +65,26 @@ func TestEndOfTheCallInAChange(t *testing.T) {
 		v.set("camera", "none")
 	}
 }
+
+// A change that the server refuses leaves all as it was, and can be made again.
+func TestChangeThatIsRefused(t *testing.T) {
+	h := newHouse(t, "")
+	v := enter(t, h.url, browser.View{})
+	v.Eval(changing)
+	v.set("source", "none")
+	v.set("camera", "none")
+	v.call()
+	v.set("camera", "test")
+	v.until("a picture that comes back", `document.body.dataset.videos === '1'`)
+	for _, test := range []struct{ button, tiles, videos string }{{"Stop video", "1", "1"}, {"Start video", "0", "0"}} {
+		v.Eval("fail()")
+		v.push("#video")
+		v.until("a refusal", `!document.querySelector('#error').hidden`)
+		v.until("all as it was", `document.body.dataset.signaling === 'stable' && document.querySelector('#video').textContent === '`+test.button+`' &&
+			document.querySelectorAll('#screens .own').length === `+test.tiles+` && document.body.dataset.videos === '`+test.videos+`'`)
+		v.Eval(`changes = 0`)
+		v.push("#video")
+		v.until("the change", `changes === 1 && document.body.dataset.videos !== '`+test.videos+`' && document.querySelector('#error').hidden`)
+	}
+	v.hangUp()
+}
