@@ -70,7 +70,7 @@ func mountApps(s *server.Server, film string, out *output) {
 func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc {
 	s.Describe(server.App{
 		Path: "record", Name: "Record", About: "What you say and show can be downloaded afterwards.",
-		Media: []string{"audio", "video"}, OneWay: true, Recordings: "recordings/",
+		Media: []string{"audio", "video"}, Recordings: "recordings/",
 	})
 	s.HandleOffer("/record", func(o *server.Offer) (parley.Handler, error) {
 		name := o.Text("recording")

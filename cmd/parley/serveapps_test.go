@@ -41,6 +41,9 @@ func TestApplications(t *testing.T) {
 	var paths []string
 	for _, a := range apps {
 		paths = append(paths, a.Path)
+		if a.OneWay != (a.Path == "play") {
+			t.Errorf("%s: it hears and sees nothing: %v", a.Path, a.OneWay)
+		}
 		if w := ask("POST", "/"+a.Path, `{"type":"offer","sdp":"nonsense"}`); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: status %d for nonsense: %s", a.Path, w.Code, w.Body)
 		}
