@@ -189,22 +189,32 @@ func TestServe(t *testing.T) {
 // recordCall calls the server, and says something.
 func recordCall(t *testing.T, client *http.Client, page string) {
 	t.Helper()
+	call := dial(t, client, page+"/offer", map[string]string{})
+	defer call.Close()
+	speak(t, call)
+}
+
+// dial calls an application of the server, of whose offer the members are.
+func dial(t *testing.T, client *http.Client, address string, members map[string]string) *peer.Peer {
+	t.Helper()
 	endpoint, err := peer.Listen(&peer.Config{Codecs: []codec.Params{{Name: "PCMU", ClockRate: 8000, Channels: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer endpoint.Close()
+	t.Cleanup(func() { endpoint.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	call, err := endpoint.Dial(ctx, func(ctx context.Context, offer string) (string, error) {
-		body, err := json.Marshal(map[string]string{"sdp": offer, "type": "offer"})
+		members["sdp"], members["type"] = offer, "offer"
+		body, err := json.Marshal(members)
 		if err != nil {
 			return "", err
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, page+"/offer", bytes.NewReader(body))
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 		if err != nil {
 			return "", err
 		}
+		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Authorization", "Bearer secret")
 		response, err := client.Do(request)
 		if err != nil {
@@ -218,7 +228,14 @@ func recordCall(t *testing.T, client *http.Client, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer call.Close()
+	return call
+}
+
+// speak says half a second of silence.
+func speak(t *testing.T, call *peer.Peer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	f := audio.Frame{Format: mono8k, Samples: make([]int16, 160)}
 	for range 25 {
 		if err := call.Audio().WriteFrame(&f); err != nil {

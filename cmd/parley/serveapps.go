@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/data"
@@ -65,9 +67,11 @@ func mountApps(s *server.Server, film string, out *output) {
 }
 
 // mountRecord makes the application that records into a folder, and returns what
-// serves the files. A page gives its recording a name that nobody can guess, so who
+// serves the files that are complete. A page gives its recording a name that nobody can guess, so who
 // knows the name may have the file.
 func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc {
+	errTaken := errors.New("there is a recording of that name")
+	var writing sync.Map // by name
 	s.Describe(server.App{
 		Path: "record", Name: "Record", About: "What you say and show can be downloaded afterwards.",
 		Media: []string{"audio", "video"}, Recordings: "recordings/",
@@ -78,13 +82,22 @@ func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc 
 			return nil, errors.New("the recording needs a name of 32 hexadecimal digits")
 		}
 		if recordingFile(folder, name) != "" {
-			return nil, errors.New("there is a recording of that name")
+			return nil, errTaken
 		}
-		return announced{record.Handler{Folder: folder, Name: func(*parley.Call) string { return name }}, out}, nil
+		h := record.Handler{Folder: folder, Name: func(*parley.Call) string { return name }}
+		return announced{parley.HandlerFunc(func(ctx context.Context, c *parley.Call) error {
+			if _, twice := writing.LoadOrStore(name, nil); twice {
+				return errTaken
+			}
+			defer writing.Delete(name)
+			return h.ServeCall(ctx, c)
+		}), out}, nil
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
-		file := recordingFile(folder, r.PathValue("name"))
-		if file == "" {
+		name := r.PathValue("name")
+		_, incomplete := writing.Load(name)
+		file := recordingFile(folder, name)
+		if file == "" || incomplete {
 			http.NotFound(w, r)
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-media/parley/server"
 )
@@ -79,5 +80,48 @@ func TestApplications(t *testing.T) {
 		if w.Code != want || want == http.StatusOK && !bytes.Equal(w.Body.Bytes(), []byte("sound")) {
 			t.Errorf("GET %s: status %d: %s", path, w.Code, w.Body)
 		}
+	}
+}
+
+// A recording is there once it is complete.
+func TestRecordingBecomesComplete(t *testing.T) {
+	s, err := server.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	mux := http.NewServeMux()
+	mux.Handle("GET /recordings/{name}", mountRecord(s, folder, newOutput(false, io.Discard, io.Discard)))
+	mux.Handle("/", s)
+	web := httptest.NewServer(mux)
+	defer web.Close()
+	name := strings.Repeat("0a", 16)
+	status := func() int {
+		r, err := web.Client().Head(web.URL + "/recordings/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		return r.StatusCode
+	}
+	call := dial(t, web.Client(), web.URL+"/record", map[string]string{"recording": name})
+	speak(t, call)
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if info, err := os.Stat(filepath.Join(folder, name+".wav")); err == nil && info.Size() > 1000 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("nothing is recorded")
+		}
+	}
+	if got := status(); got != http.StatusNotFound {
+		t.Errorf("status %d while it is written", got)
+	}
+	call.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := status(); got != http.StatusOK {
+		t.Errorf("status %d after the call", got)
 	}
 }
