@@ -55,15 +55,23 @@ func (h Handler) film(ctx context.Context, c *parley.Call, line *parley.Video) e
 	if _, none := effect.(video.None); none {
 		return parley.CopyVideo(ctx, line, line)
 	}
-	name := line.Codec().Name
-	d, e, err := open(name)
-	if err != nil {
-		c.Emit(parley.Event{Kind: Unchanged, Media: "video", Mid: line.Mid(), Detail: err.Error()})
-		return parley.CopyVideo(ctx, line, line)
+	for {
+		name := line.Codec().Name
+		d, e, err := open(name)
+		if err != nil {
+			c.Emit(parley.Event{Kind: Unchanged, Media: "video", Mid: line.Mid(), Detail: err.Error()})
+			return parley.CopyVideo(ctx, line, line)
+		}
+		err = draw(line, effect, &decoder{d, name, open}, e, name)
+		e.Close()
+		if err != errOther {
+			return err
+		}
 	}
-	defer e.Close()
-	return draw(line, effect, &decoder{d, name, open}, e)
 }
+
+// errOther is for a line that sends another codec by now.
+var errOther = errors.New("another codec")
 
 // A decoder decodes each frame by the codec that it names.
 type decoder struct {
@@ -100,8 +108,9 @@ func library(name string) (video.Decoder, video.Encoder, error) {
 	return d, e, nil
 }
 
-// draw draws the newest picture, again and again, until the line ends.
-func draw(line *parley.Video, effect video.Transform, d video.Decoder, e video.Encoder) error {
+// draw draws the newest picture, again and again, until the line ends, or sends
+// another codec than that of e.
+func draw(line *parley.Video, effect video.Transform, d video.Decoder, e video.Encoder, codec string) error {
 	pictures := video.NewPictures(line, d)
 	defer pictures.Close()
 	line.RequestKeyframe()
@@ -124,6 +133,9 @@ func draw(line *parley.Video, effect video.Transform, d video.Decoder, e video.E
 		}
 		if err := effect.Draw(&drawn, &seen, at); err != nil {
 			return err
+		}
+		if line.Codec().Name != codec {
+			return errOther
 		}
 		err = e.Encode(&f, &drawn, at, line.KeyframeRequested())
 		if errors.Is(err, video.ErrNoPicture) {

@@ -47,11 +47,17 @@ type writer struct {
 	takes   time.Duration
 	closed  *int
 	bitrate int
+	codec   string // "": VP8
 }
 
 func (w *writer) Encode(f *video.Frame, img *image.YCbCr, at time.Duration, key bool) error {
 	time.Sleep(w.takes)
-	*f = *calltest.Picture(img.Y[24*img.YStride+32], at, key)
+	shoot := calltest.Picture
+	if w.codec == "VP9" {
+		shoot = calltest.PictureVP9
+	}
+	*f = *shoot(img.Y[24*img.YStride+32], at, key)
+	f.Codec = w.codec
 	return nil
 }
 
@@ -166,6 +172,29 @@ func TestOtherCodecIsDrawn(t *testing.T) {
 		<-served
 		if want := []string{"VP8", "VP9"}; !slices.Equal(opened, want) || closed != 4 {
 			t.Errorf("opened %v, and closed %d of 4", opened, closed)
+		}
+	})
+}
+
+// The caller wants to see another codec from now on, and does.
+func TestOtherCodecIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened, closed := 0, 0
+		c, far := calltest.New(t, codec.Params{}, calltest.VP8())
+		served := calltest.Serve(t, far, transform.Handler{Effect: "rotate", Codec: func(name string) (video.Decoder, video.Encoder, error) {
+			opened += 2
+			return painter{&closed}, &writer{closed: &closed, codec: name}, nil
+		}})
+		go film(c)
+		see(t, c, time.Second)
+		calltest.Switch(t, far, c, calltest.VP9())
+		if seen := see(t, c, time.Second); len(seen) < 40 {
+			t.Errorf("%d pictures come back", len(seen))
+		}
+		c.Close()
+		<-served
+		if closed != opened {
+			t.Errorf("closed %d of %d", closed, opened)
 		}
 	})
 }
