@@ -63,6 +63,14 @@ func TestCallerHearsThemselves(t *testing.T) {
 	})
 }
 
+// The echo ends when its context is cancelled, and the call goes on.
+func TestCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, far := calltest.New(t, calltest.PCMU(), calltest.VP8())
+		calltest.Cancel(t, far, Handler{})
+	})
+}
+
 // What the build cannot decode goes back as it came.
 func TestCodedEcho(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

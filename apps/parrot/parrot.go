@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -70,12 +71,16 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	v := voice{call: c, answer: h.Answer}
 	defer v.talking.Wait()
 	defer v.hush()
+	defer context.AfterFunc(ctx, func() { line.SetReadDeadline(time.Unix(1, 0)) })()
 	in := audio.Convert(line, format, 20*time.Millisecond)
 	ears := memory{format: format}
 	var f audio.Frame
 	var events []vad.Event
 	for {
 		if err := in.ReadFrame(&f); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return ctx.Err()
+			}
 			return err
 		}
 		ears.add(&f, detector.Active())

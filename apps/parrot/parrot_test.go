@@ -281,3 +281,13 @@ func TestPanicInAnswer(t *testing.T) {
 		}
 	})
 }
+
+// The parrot ends when its context is cancelled, also while somebody speaks.
+func TestCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		caller, far := calltest.New(t, calltest.L16(speech.Rate), codec.Params{})
+		mouth := &speaker{call: caller}
+		go mouth.run()
+		calltest.Cancel(t, far, parrot.Handler{})
+	})
+}

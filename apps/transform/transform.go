@@ -62,7 +62,7 @@ func (h Handler) film(ctx context.Context, c *parley.Call, line *parley.Video) e
 			c.Emit(parley.Event{Kind: Unchanged, Media: "video", Mid: line.Mid(), Detail: err.Error()})
 			return parley.CopyVideo(ctx, line, line)
 		}
-		err = draw(line, effect, &decoder{d, name, open}, e, name)
+		err = draw(ctx, line, effect, &decoder{d, name, open}, e, name)
 		e.Close()
 		if err != errOther {
 			return err
@@ -110,9 +110,10 @@ func library(name string) (video.Decoder, video.Encoder, error) {
 
 // draw draws the newest picture, again and again, until the line ends, or sends
 // another codec than that of e.
-func draw(line *parley.Video, effect video.Transform, d video.Decoder, e video.Encoder, codec string) error {
+func draw(ctx context.Context, line *parley.Video, effect video.Transform, d video.Decoder, e video.Encoder, codec string) error {
 	pictures := video.NewPictures(line, d)
 	defer pictures.Close()
+	defer context.AfterFunc(ctx, func() { pictures.Close() })()
 	line.RequestKeyframe()
 	var (
 		seen, drawn image.YCbCr

@@ -224,3 +224,15 @@ func TestCanceled(t *testing.T) {
 		}
 	})
 }
+
+// The drawing ends when its context is cancelled, while pictures come.
+func TestCanceledWhileDrawing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		c, far := calltest.New(t, codec.Params{}, calltest.VP8())
+		go film(c)
+		calltest.Cancel(t, far, transform.Handler{Effect: "rotate", Codec: func(string) (video.Decoder, video.Encoder, error) {
+			return painter{&closed}, &writer{closed: &closed}, nil
+		}})
+	})
+}

@@ -4,6 +4,7 @@
 package calltest
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -168,6 +169,24 @@ func Serve(t testing.TB, c *parley.Call, h parley.Handler) <-chan error {
 		}
 	})
 	return result
+}
+
+// Cancel runs h for c for a second, and is an error if it goes on when its context has
+// been cancelled, though the call has not ended.
+func Cancel(t testing.TB, c *parley.Call, h parley.Handler) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.ServeCall(ctx, c) }()
+	time.Sleep(time.Second)
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+		t.Error("the handler ignores that its context is cancelled")
+		c.Close()
+		<-ended
+	}
 }
 
 // Picture returns a frame of VP8 of 320 by 240 that shows n.
