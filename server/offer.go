@@ -120,7 +120,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, choo
 		no.write(w)
 		return
 	}
-	w.Header().Set("Location", c.location(r))
+	w.Header().Set("Location", c.location(r, ""))
 	writeJSON(w, http.StatusOK, description{SDP: answer, Type: "answer", ID: c.id})
 }
 

@@ -122,6 +122,18 @@ func (c *caller) poll(t *testing.T, s http.Handler, location string) {
 	}
 }
 
+// An application at a path that ends as that of a socket does is found where it says.
+func TestLocationOfPathLikeASocket(t *testing.T) {
+	s, _ := start(t, &server.Config{})
+	s.Handle("/live/ws", waits)
+	w := ask(s, "POST", "/live/ws", object{"type": "offer", "sdp": chromium(t)})
+	wantStatus(t, w, http.StatusOK)
+	if got := w.Header().Get("Location"); got != "/live/ws/"+said(t, w, "pc_id") {
+		t.Errorf("Location %q", got)
+	}
+	wantStatus(t, ask(s, "DELETE", w.Header().Get("Location"), nil), http.StatusNoContent)
+}
+
 // Neither description has a candidate; they trickle both ways.
 func TestTrickle(t *testing.T) {
 	s, j := start(t, &server.Config{})

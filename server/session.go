@@ -241,12 +241,12 @@ func (c *session) hangUp() {
 }
 
 // location returns where the session is found, as the client sees it: the path
-// that it asked for, which may be longer than what arrived here.
-func (c *session) location(r *http.Request) string {
+// that it asked for, which may be longer than what arrived here, without end.
+func (c *session) location(r *http.Request, end string) string {
 	asked := c.path
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		asked = cmp.Or(u.EscapedPath(), asked)
 	}
-	asked = strings.TrimSuffix(strings.TrimSuffix(asked, "/ws"), "/")
+	asked = strings.TrimSuffix(strings.TrimSuffix(asked, end), "/")
 	return asked + "/" + c.id
 }

@@ -153,7 +153,7 @@ func (s *Server) socketCall(w http.ResponseWriter, r *http.Request, path string,
 		k.close(websocket.StatusPolicyViolation, "no call", cancel)
 		return
 	}
-	k.send(described{"answer", answer, c.id, c.location(r)})
+	k.send(described{"answer", answer, c.id, c.location(r, "/ws")})
 	k.run(c)
 }
 

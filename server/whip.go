@@ -70,7 +70,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, path, way strin
 	tag := c.fragments.begin(offer)
 	header := w.Header()
 	header.Set("Content-Type", typeSDP)
-	header.Set("Location", c.location(r))
+	header.Set("Location", c.location(r, ""))
 	header.Set("ETag", tag)
 	s.link(header, r)
 	w.WriteHeader(http.StatusCreated)
