@@ -53,9 +53,12 @@ func (c *session) accept(ctx context.Context, answer string) *refusal {
 	}
 	c.answering.Lock()
 	defer c.answering.Unlock()
-	switch err := c.peer.SetAnswer(ctx, answer); {
+	err := c.peer.SetAnswer(ctx, answer)
+	if c.peer.Connection().SignalingState().String() != "have-local-offer" {
+		c.offered = "" // also if the answer was of no use
+	}
+	switch {
 	case err == nil:
-		c.offered = ""
 		c.renew(answer)
 		return nil
 	case c.peer.Err() != nil:

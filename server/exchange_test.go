@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,4 +117,49 @@ func TestOfferToClientThatPolls(t *testing.T) {
 	k.say(t, object{"type": "bye"})
 	k.closed(t)
 	wantStatus(t, ask(s, "GET", location+"/offer", nil), http.StatusNotFound)
+}
+
+// An offer of this end is over with an answer that is of no use, if that leaves nothing
+// to be answered: it does not come again.
+func TestUselessAnswerEndsTheOffer(t *testing.T) {
+	s, _ := start(t, &server.Config{})
+	s.Handle("/add", parley.HandlerFunc(func(ctx context.Context, c *parley.Call) error {
+		_, err := c.AddAudio(ctx)
+		<-ctx.Done()
+		return err
+	}))
+	c, err := newCaller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.hangUp()
+	sdp, err := c.offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := ask(s, "POST", "/add", object{"type": "offer", "sdp": sdp})
+	wantStatus(t, w, http.StatusOK)
+	c.accept(t, said(t, w, "sdp"))
+	location := w.Header().Get("Location")
+	w = ask(s, "GET", location+"/offer", nil)
+	wantStatus(t, w, http.StatusOK)
+	theirs := said(t, w, "sdp")
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: theirs}); err != nil {
+		t.Fatal(err)
+	}
+	ours, err := c.pc.CreateAnswer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w = ask(s, "PATCH", location, object{"type": "answer", "sdp": strings.ReplaceAll(ours.SDP, " 9 UDP/", " 0 UDP/")})
+	if w.Code < 400 {
+		t.Errorf("status %d for an answer without lines", w.Code)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	w = httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", location+"/offer", nil))
+	if w.Code == http.StatusOK && said(t, w, "sdp") == theirs {
+		t.Error("the same offer again")
+	}
 }
