@@ -181,15 +181,16 @@ export class Call extends EventTarget {
     }
   }
 
-  // act does what the server says by itself, after what is under way.
+  // act does what the server says by itself, after what is under way. It throws what
+  // came of that.
   #act(message) {
     const done = this.#turn.then(async () => {
       if (this.#ended) return;
       if (message.type === 'offer') await this.#answer(message);
       else if (message.type === 'candidate') await this.#pc.addIceCandidate(message);
       else if (message.type === 'bye') this.#hungUp();
-    }).catch((err) => { if (!this.#ended) this.#note(`The server’s ${message.type} was of no use (${err.message}).`); });
-    this.#turn = done;
+    });
+    this.#turn = done.catch((err) => { if (!this.#ended) this.#note(`The server’s ${message.type} was of no use (${err.message}).`); });
     return done;
   }
 

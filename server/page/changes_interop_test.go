@@ -88,3 +88,28 @@ func TestChangeThatIsRefused(t *testing.T) {
 	}
 	v.hangUp()
 }
+
+// An offer of the server that is of no use, and comes again and again, is asked for with
+// pauses.
+func TestUselessOfferThatIsPolled(t *testing.T) {
+	h := newHouse(t, "")
+	v := enter(t, h.url, browser.View{})
+	v.set("source", "none")
+	v.set("camera", "none")
+	v.Eval(`(() => {
+		window.WebSocket = function none() { throw new Error('as the test wants'); };
+		window.polls = 0;
+		const real = fetch;
+		window.fetch = async (url, init) => {
+			if (init?.method !== 'GET' || !String(url).endsWith('/offer')) return real(url, init);
+			polls++;
+			return new Response('{"type":"offer","sdp":"nonsense"}');
+		};
+	})()`)
+	v.call()
+	v.until("an offer", `document.querySelector('#log').innerText.includes('was of no use')`)
+	if got := v.Eval(`new Promise((done) => { setTimeout(() => done(polls), 1000); })`); got != "1" {
+		t.Errorf("%s polls in a second", got)
+	}
+	v.hangUp()
+}

@@ -103,7 +103,8 @@ export class Line {
 
   // listen gives act each message of the server about the call: {type: "offer", sdp},
   // {type: "candidate", …}, or {type: "bye"}. They come over a WebSocket; where none
-  // gets through, the server is asked for its offers again and again.
+  // gets through, the server is asked for its offers again and again, and later if act
+  // throws.
   listen(act) {
     if (!this.#url || this.#abort.signal.aborted) return;
     const url = this.#below('ws');
@@ -117,7 +118,7 @@ export class Line {
       return;
     }
     this.#socket.addEventListener('open', () => { opened = true; });
-    this.#socket.addEventListener('message', ({ data }) => act(JSON.parse(data)));
+    this.#socket.addEventListener('message', ({ data }) => act(JSON.parse(data)).catch(() => {}));
     this.#socket.addEventListener('close', ({ code }) => {
       if (code === 1000 || this.#abort.signal.aborted) return; // the call has ended
       if (opened) setTimeout(() => this.listen(act), againMs);
