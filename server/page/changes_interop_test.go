@@ -12,6 +12,7 @@ import (
 // changing takes over the changes of calls: ask says what becomes of the next ones. The
 // tracks that devices gave are in opened.
 const changing = `(() => {
+	delete AbortSignal.any; // as in browsers of 2023
 	window.opened = [];
 	window.changes = 0;
 	for (const open of ['getUserMedia', 'getDisplayMedia']) {

@@ -19,10 +19,12 @@ function ask(method, url, { body, signal, keepalive } = {}) {
 // send asks for something, and throws a Trouble if it is not given.
 async function send(method, url, body, signal) {
   let response;
+  const abort = new AbortController(); // browsers of 2023 have no AbortSignal.any
+  setTimeout(() => abort.abort(new DOMException('no answer in time', 'TimeoutError')), patience);
+  if (signal?.aborted) abort.abort();
+  signal?.addEventListener('abort', () => abort.abort());
   try {
-    const signals = [AbortSignal.timeout(patience)];
-    if (signal) signals.push(signal);
-    response = await ask(method, url, { body, signal: AbortSignal.any(signals) });
+    response = await ask(method, url, { body, signal: abort.signal });
   } catch (err) {
     throw words.unreachable(err);
   }
