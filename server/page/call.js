@@ -6,6 +6,7 @@ const connectMs = 15000;
 const statsMs = 500;
 const restartMs = 2500;
 const crossedMs = 300;
+const byeMs = 300;
 
 // A Call is one peer connection from the offer to the end. It dispatches
 //   state        any of the four states changed; see states()
@@ -162,7 +163,7 @@ export class Call extends EventTarget {
     this.#line.listen((message) => this.#act(message));
     const transport = this.#transport();
     transport?.addEventListener('statechange', () => {
-      if (transport.state === 'closed') this.#hungUp();
+      if (transport.state === 'closed') this.#closed();
     });
     this.#timers.push(setTimeout(() => { if (!this.#connected) this.#end(words.slowPath(connectMs)); }, connectMs));
     this.#timers.push(setInterval(() => this.#poll(), statsMs));
@@ -181,17 +182,21 @@ export class Call extends EventTarget {
     }
   }
 
-  // act does what the server says by itself, after what is under way. It throws what
-  // came of that.
-  #act(message) {
+  // act does what the server says by itself: after what is under way, or at once if that
+  // is goodbye. It throws what came of that.
+  async #act(message) {
+    if (message.type === 'bye') {
+      this.#hungUp(message.reason);
+      return;
+    }
     const done = this.#turn.then(async () => {
       if (this.#ended) return;
       if (message.type === 'offer') await this.#answer(message);
       else if (message.type === 'candidate') await this.#pc.addIceCandidate(message);
-      else if (message.type === 'bye') this.#hungUp();
+      else if (message.type === 'error') this.#note(`The server says: ${message.error}.`);
     });
     this.#turn = done.catch((err) => { if (!this.#ended) this.#note(`The server’s ${message.type} was of no use (${err.message}).`); });
-    return done;
+    await done;
   }
 
   async #answer({ type, sdp }) {
@@ -257,7 +262,7 @@ export class Call extends EventTarget {
         this.#timers.push(setTimeout(() => this.#recover(), restartMs));
         break;
       case 'failed':
-        if (this.#transport()?.state === 'closed') this.#hungUp();
+        if (this.#transport()?.state === 'closed') this.#closed();
         else this.#end(this.#connected ? words.lost() : words.noPath());
         break;
       case 'closed':
@@ -272,9 +277,12 @@ export class Call extends EventTarget {
     this.restart().catch((err) => { if (!this.#ended) this.#note(`${words.explain(err).message}.`); });
   }
 
-  #hungUp() {
+  // closed is for a call that is over at the server, which may still say why.
+  #closed() { this.#timers.push(setTimeout(() => this.#hungUp(), byeMs)); }
+
+  #hungUp(reason) {
     if (this.#ended) return;
-    this.#note('The server ended the call.');
+    this.#note(words.ended(reason));
     this.#end(null, false);
   }
 

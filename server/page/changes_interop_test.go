@@ -3,10 +3,16 @@
 package page_test
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/internal/browser"
+	"github.com/parley-media/parley/server"
 )
 
 // changing takes over the changes of calls: ask says what becomes of the next ones. The
@@ -113,4 +119,40 @@ func TestUselessOfferThatIsPolled(t *testing.T) {
 		t.Errorf("%s polls in a second", got)
 	}
 	v.hangUp()
+}
+
+// The page tells why the server has ended a call, and what it says of a message.
+func TestWordsOfTheServer(t *testing.T) {
+	s, err := server.New(&server.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fail := make(chan struct{})
+	s.Handle("/offer", parley.HandlerFunc(func(context.Context, *parley.Call) error {
+		<-fail
+		return errors.New("as the test wants")
+	}))
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		web.Close()
+		if err := s.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	v := enter(t, web.URL, browser.View{})
+	v.Eval(`(() => {
+		const real = WebSocket;
+		window.WebSocket = class extends real { constructor(url) { super(url); window.socket = this; } };
+	})()`)
+	v.set("source", "none")
+	v.set("camera", "none")
+	v.call()
+	v.until("a socket", `socket.readyState === 1`)
+	v.Eval(`socket.dispatchEvent(new MessageEvent('message', { data: '{"type":"error","status":400,"error":"no such line"}' }))`)
+	v.until("a word on a message", `document.querySelector('#log').innerText.includes('The server says: no such line.')`)
+	close(fail)
+	v.Wait(`body[data-phase="ended"]`, within)
+	if got := v.Text("#log"); !strings.Contains(got, "The server ended the call: the application failed.") {
+		t.Errorf("the page says %q", got)
+	}
 }

@@ -104,9 +104,9 @@ export class Line {
   }
 
   // listen gives act each message of the server about the call: {type: "offer", sdp},
-  // {type: "candidate", …}, or {type: "bye"}. They come over a WebSocket; where none
-  // gets through, the server is asked for its offers again and again, and later if act
-  // throws.
+  // {type: "candidate", …}, {type: "error", error}, or {type: "bye", reason}. They come
+  // over a WebSocket; where none gets through, the server is asked for its offers again
+  // and again, and later if act throws.
   listen(act) {
     if (!this.#url || this.#abort.signal.aborted) return;
     const url = this.#below('ws');

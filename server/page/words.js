@@ -66,6 +66,19 @@ export const noPath = () => new Trouble('No path to the server was found', 'Voic
 export const lost = () => new Trouble('The connection was lost', 'Nothing came through any more. Press Start to call again.');
 export const slowPath = (ms) => new Trouble('The call did not connect', `The server answered, but no path for voice came up in ${ms / 1000} seconds. A firewall may block UDP.`);
 
+const reasons = { // that the server has for the end of a call
+  failed: 'the application failed. The log of the server has more',
+  panic: 'the application failed. The log of the server has more',
+  canceled: 'it is going away',
+  'time-up': 'it has lasted as long as a call may',
+  disconnected: 'the connection was lost',
+  'not-connected': 'no path for voice came up in time',
+  'no-media': 'nothing came from this page',
+  silence: 'nothing came from this page any more',
+};
+
+export const ended = (reason) => `The server ended the call${Object.hasOwn(reasons, reason) ? `: ${reasons[reason]}` : ''}.`;
+
 export function explain(err) {
   return err instanceof Trouble ? err : new Trouble('Something went wrong', 'Reload the page and try again.', `${err.name}: ${err.message}`);
 }
