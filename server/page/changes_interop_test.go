@@ -96,6 +96,22 @@ func TestChangeThatIsRefused(t *testing.T) {
 	v.hangUp()
 }
 
+// The buttons for digits are there while there is sound to send.
+func TestDigitsComeAndGoWithTheSound(t *testing.T) {
+	h := newHouse(t, "")
+	v := enter(t, h.url, browser.View{})
+	v.set("camera", "none")
+	v.set("source", "none")
+	v.call()
+	for _, change := range []struct{ source, hidden string }{{"tone", "false"}, {"none", "true"}, {"tone", "false"}} {
+		v.set("source", change.source)
+		v.until("buttons hidden: "+change.hidden, `String(document.querySelector('#digits').hidden) === '`+change.hidden+`' && document.body.dataset.signaling === 'stable'`)
+	}
+	v.push(`#digits [value="5"]`)
+	v.until("a digit", `document.querySelector('#log').innerText.includes('Digit 5 sent')`)
+	v.hangUp()
+}
+
 // An offer of the server that is of no use, and comes again and again, is asked for with
 // pauses.
 func TestUselessOfferThatIsPolled(t *testing.T) {

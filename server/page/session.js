@@ -239,6 +239,7 @@ async function using(mine, opening, use) {
 
 export const changeSound = () => change(async (mine) => {
   setSound(mine, await using(mine, chosenSound(), (track) => mine.call.setSound(track)));
+  $('digits').hidden = !mine.call.takesDigits;
 });
 
 async function showPicture(mine) {
