@@ -112,6 +112,23 @@ func TestDigitsComeAndGoWithTheSound(t *testing.T) {
 	v.hangUp()
 }
 
+// A screen that is taken away while the server is told of it is not shared.
+func TestScreenThatEndsInAChange(t *testing.T) {
+	h := newHouse(t, "")
+	v := enter(t, h.url, browser.View{})
+	v.Eval(changing)
+	v.set("source", "none")
+	v.set("camera", "none")
+	v.call()
+	v.Eval("hold()")
+	v.push("#screen")
+	v.until("a change", `changes === 1`)
+	v.Eval(`(() => { opened[0].stop(); release(); })()`)
+	v.until("no screen", `changes === 2 && document.body.dataset.signaling === 'stable' && document.querySelector('#screen').ariaPressed === 'false' &&
+		document.querySelectorAll('#screens .own').length === 0`)
+	v.hangUp()
+}
+
 // An offer of the server that is of no use, and comes again and again, is asked for with
 // pauses.
 func TestUselessOfferThatIsPolled(t *testing.T) {

@@ -40,6 +40,12 @@ function keep(mine, track) {
   throw new Gone();
 }
 
+// whenEnded calls act when a device takes its track away, also if it has by now.
+function whenEnded(track, act) {
+  if (track.readyState === 'ended') act();
+  else track.addEventListener('ended', act);
+}
+
 // start calls an application.
 export async function start(app, options) {
   showTrouble(null);
@@ -188,7 +194,7 @@ function setSound(mine, track) {
   if (!track) return;
   track.enabled = !pressed('mute-out');
   if (track.label && !/^MediaStreamAudioDestinationNode$/.test(track.label)) log(`Microphone: ${track.label}.`);
-  track.addEventListener('ended', () => { if (session === mine && mine.sound === track) log('The microphone was taken away.', 'bad'); });
+  whenEnded(track, () => { if (session === mine && mine.sound === track) log('The microphone was taken away.', 'bad'); });
 }
 
 function setPicture(mine, track) {
@@ -199,7 +205,7 @@ function setPicture(mine, track) {
   if (!track) return;
   screens.add(track, 'You', true);
   if (track.label && $('camera').value !== 'test') log(`Picture: ${track.label}.`);
-  track.addEventListener('ended', () => {
+  whenEnded(track, () => {
     if (session !== mine || mine.picture !== track) return;
     log('The picture was taken away.', 'bad');
     change(hidePicture);
@@ -281,7 +287,7 @@ async function share(mine) {
   mine.screen = { track, line };
   $('screen').setAttribute('aria-pressed', 'true');
   log(`The screen is shared on line ${line.mid}.`);
-  track.addEventListener('ended', () => change(unshare));
+  whenEnded(track, () => change(unshare));
 }
 
 async function unshare(mine) {
