@@ -129,6 +129,28 @@ func TestScreenThatEndsInAChange(t *testing.T) {
 	v.hangUp()
 }
 
+// The recording of a call is not shown in the next one.
+func TestRecordingOfTheCallBefore(t *testing.T) {
+	h := newHouse(t, "")
+	v := enter(t, h.url, browser.View{})
+	v.Eval(`(() => {
+		const real = fetch;
+		const held = new Promise((open) => { window.release = open; });
+		window.fetch = (url, init) => (init?.method === 'HEAD' ? held.then(() => new Response()) : real(url, init));
+	})()`)
+	v.set("app", "record")
+	v.set("source", "tone")
+	v.set("camera", "none")
+	v.call()
+	v.hangUp()
+	v.call()
+	if got := v.Eval(`new Promise((done) => { release(); setTimeout(() => done(document.querySelector('#recording').hidden), 300); })`); got != "true" {
+		t.Error("the recording of the call before is shown")
+	}
+	v.Eval(`window.fetch = async () => new Response('', { status: 404 })`)
+	v.hangUp()
+}
+
 // An offer of the server that is of no use, and comes again and again, is asked for with
 // pauses.
 func TestUselessOfferThatIsPolled(t *testing.T) {

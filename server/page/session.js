@@ -28,6 +28,7 @@ export const panel = new Panel();
 
 let context = null; // AudioContext, made by the first click: before it, none may run
 let session = null; // the call in progress and what belongs to it
+let newest = null; // the one that was last in progress
 
 export const busy = () => session !== null;
 
@@ -52,7 +53,7 @@ export async function start(app, options) {
   context ??= globalThis.AudioContext ? new AudioContext() : null;
   context?.resume().catch(() => {});
   const mine = { app, call: null, sound: null, picture: null, screen: null, coming: null, changes: Promise.resolve(), connectedAt: 0, recording: '' };
-  session = mine;
+  session = newest = mine;
   phase('asking');
   levels.start();
   clearStats();
@@ -170,13 +171,16 @@ function finish(mine, trouble) {
   phase(trouble ? 'failed' : mine.connectedAt ? 'ended' : 'idle');
   if (trouble) showTrouble(trouble);
   else log('The call is over.');
-  if (mine.recording && mine.connectedAt) showRecording(mine.app.recordings + mine.recording);
+  if (mine.recording && mine.connectedAt) showRecording(mine, mine.app.recordings + mine.recording);
 }
 
-// showRecording links the recording of a call once it is complete.
-async function showRecording(path) {
+// showRecording links the recording of a call once it is complete, unless there has
+// been another call.
+async function showRecording(mine, path) {
   for (let n = 0; n < 20; n++) {
-    if (await signal.exists(path)) {
+    const there = await signal.exists(path);
+    if (newest !== mine) return;
+    if (there) {
       $('recording').href = path;
       $('recording').hidden = false;
       log('The recording can be downloaded.', 'good');
