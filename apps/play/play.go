@@ -16,9 +16,9 @@ import (
 )
 
 // Handler plays a file, from its beginning for each caller. They hear its sound and
-// see its pictures, which are passed on as they are coded; those that the call has
-// not the codec for are left out, if there is sound. See [file.Player] for what can
-// be played.
+// see its pictures, which are passed on as they are coded. One of the two is left out
+// if the call has not the codec for it, or there is no decoder. See [file.Player] for
+// what can be played.
 //
 // A caller with a data channel is in command by messages of text: "pause", "play",
 // "stop", "seek 12.5" in seconds, "loop on" and "loop off". Each is answered, with
@@ -44,11 +44,12 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	defer p.Close()
-	if err = p.AddCall(c); errors.Is(err, errors.ErrUnsupported) && c.Audio() != nil {
-		err = p.AddAudio(c.Audio())
-	}
-	if err != nil {
-		return err
+	if err := p.AddCall(c); err != nil {
+		sound := c.Audio() != nil && p.AddAudio(c.Audio()) == nil
+		pictures := c.Video() != nil && p.AddVideo(c.Video()) == nil
+		if !sound && !pictures {
+			return err
+		}
 	}
 	var commanded atomic.Bool
 	commands.Go(func() {

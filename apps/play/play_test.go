@@ -20,6 +20,7 @@ import (
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/l16"
 	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/video"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -200,6 +201,37 @@ func TestPicturesOfAnotherCodec(t *testing.T) {
 		c, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
 		calltest.Serve(t, far, play.Handler{File: name})
 		hear(t, c, 1000)
+	})
+}
+
+// Sound that nothing can decode is left out.
+func TestSoundWithoutDecoder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "a.mkv")
+		surround := []byte("OpusHead\x01\x06\x00\x00\x80\xbb\x00\x00\x00\x00\x01\x04\x02\x00\x04\x01\x02\x03\x05")
+		w, err := file.Create(name, file.Track{Codec: file.VP8, Width: 320, Height: 240}, file.Track{Codec: file.Opus, Channels: 6, Config: surround})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 50 {
+			at := time.Duration(i) * 20 * ms
+			shown, said := calltest.Picture(7, at, i == 0), file.Packet{Track: 1, Time: at, Data: []byte{0xf8, 0xff, 0xfe}}
+			if err := errors.Join(w.WritePacket(&file.Packet{Time: at, Key: shown.Key, Data: shown.Data}), w.WritePacket(&said)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		calltest.Serve(t, far, play.Handler{File: name})
+		var f video.Frame
+		c.Video().SetReadDeadline(time.Now().Add(5 * time.Second))
+		for range 50 {
+			if err := c.Video().ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 }
 

@@ -21,6 +21,8 @@ import (
 	"github.com/pion/stun/v4"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/codec/opus/libopus"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/peer"
@@ -89,7 +91,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 		}
 		certificates = append(certificates, pair)
 	}
-	if err := c.checkFiles(ctx); err != nil {
+	if err := c.checkFiles(ctx, out); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", c.HTTP)
@@ -232,14 +234,21 @@ func (c *serveCommand) config(out *output) (*server.Config, error) {
 	return config, c.helpers(config)
 }
 
-// checkFiles finds out what each call would fail at.
-func (c *serveCommand) checkFiles(ctx context.Context) error {
+// checkFiles finds out what each call would fail at, and warns of what each would miss.
+func (c *serveCommand) checkFiles(ctx context.Context, out *output) error {
 	if c.Play != "" {
 		player, err := file.OpenPlayer(ctx, c.Play, file.PlayerConfig{Paused: true})
 		if err != nil {
 			return fmt.Errorf("--play: %w", err)
 		}
-		player.Close()
+		defer player.Close()
+		missing := c.unplayable(player)
+		if len(missing) > 0 && len(missing) == len(player.Tracks()) {
+			return fmt.Errorf("--play: nothing can be played: %w", missing[0])
+		}
+		for _, err := range missing {
+			out.warn(fmt.Sprintf("--play: %v. The rest is played.", err))
+		}
 	}
 	if c.Recordings == "" {
 		return nil
@@ -256,6 +265,27 @@ func (c *serveCommand) checkFiles(ctx context.Context) error {
 	}
 	return nil
 }
+
+// unplayable returns why there are tracks that are not played to any call.
+func (c *serveCommand) unplayable(p *file.Player) (missing []error) {
+	calls := peer.DefaultCodecs()
+	for _, t := range p.Tracks() {
+		switch {
+		case !t.Codec.Video():
+			if err := p.AddAudio(nowhere{}); err != nil {
+				missing = append(missing, err)
+			}
+		case !slices.ContainsFunc(calls, func(c codec.Params) bool { return strings.EqualFold(c.Name, string(t.Codec)) }):
+			missing = append(missing, fmt.Errorf("%s: calls have no pictures of %s", c.Play, t.Codec))
+		}
+	}
+	return missing
+}
+
+// nowhere takes sound.
+type nowhere struct{}
+
+func (nowhere) WriteFrame(*audio.Frame) error { return nil }
 
 // address puts --host and --port in the place of those of --http.
 func (c *serveCommand) address() error {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/peer"
 )
 
@@ -291,6 +292,20 @@ func TestServeFlags(t *testing.T) {
 	}
 	if got := config.Peer.Servers; len(got) != 1 || len(got[0].URLs) != 3 {
 		t.Errorf("servers of this end %v", got)
+	}
+}
+
+// A film whose sound nothing can decode is played without it, as a warning says.
+func TestFilmWithoutItsSound(t *testing.T) {
+	surround := []byte("OpusHead\x01\x06\x00\x00\x80\xbb\x00\x00\x00\x00\x01\x04\x02\x00\x04\x01\x02\x03\x05")
+	tracks := []file.Track{{Codec: file.VP8, Width: 16, Height: 16}, {Codec: file.Opus, Channels: 6, Config: surround}}
+	name := writeFilm(t, "a.mkv", tracks, film(40*time.Millisecond, vp8Frame), []file.Packet{{Track: 1, Data: []byte{0xf8, 0xff, 0xfe}}})
+	said := &transcript{}
+	if err := parsed(t, "--play", name).checkFiles(t.Context(), newOutput(true, said, io.Discard)); err != nil {
+		t.Error(err)
+	}
+	if got := said.String(); !strings.Contains(got, "opus of 4 streams. The rest is played.") {
+		t.Errorf("it says %q", got)
 	}
 }
 
