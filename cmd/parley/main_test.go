@@ -151,6 +151,7 @@ func TestWrongUse(t *testing.T) {
 		{"serve: --recordings into a file", []string{"serve", "--http", "127.0.0.1:0", "--recordings", filepath.Join(wav, "x")}, statusFailed, "--recordings"},
 		{"serve: --record-to in a missing folder", []string{"serve", "--http", "127.0.0.1:0", "--record-to", filepath.Join(dir, "missing", "call.mkv")}, statusFailed, "--record-to"},
 		{"serve: --record-to of no format", []string{"serve", "--http", "127.0.0.1:0", "--record-to", filepath.Join(dir, "call.mp3")}, statusUse, ".mp3"},
+		{"serve: --play of a missing film", []string{"serve", "--http", "127.0.0.1:0", "--play", filepath.Join(dir, "missing.webm")}, statusFailed, "missing.webm"},
 		{"serve: --play of pictures that no call has", []string{"serve", "--http", "127.0.0.1:0", "--play", av1}, statusFailed, "AV1"},
 		{"serve: --play of no film", []string{"serve", "--http", "127.0.0.1:0", "--play", noWAV}, statusFailed, "--play"},
 		{"serve: --tls-cert that is none", []string{"serve", "--http", "127.0.0.1:0", "--tls-cert", noWAV, "--tls-key", noWAV}, statusFailed, "--tls-cert"},

@@ -50,7 +50,7 @@ type serveCommand struct {
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
 	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application but that of --recordings: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
-	Play       string `name:"play" type:"existingfile" placeholder:"FILE" help:"What the application Play plays."`
+	Play       string `name:"play" placeholder:"FILE" help:"What the application Play plays."`
 	Recordings string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
 	Metrics    bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
 	PProf      string `name:"pprof" placeholder:"ADDR" help:"Address for the profiles of Go (/debug/pprof/), which show much; best one of this machine."`
