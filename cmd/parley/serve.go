@@ -289,9 +289,6 @@ func (nowhere) WriteFrame(*audio.Frame) error { return nil }
 
 // address puts --host and --port in the place of those of --http.
 func (c *serveCommand) address() error {
-	if c.Host == "" && c.Port < 0 {
-		return nil
-	}
 	host, port, err := net.SplitHostPort(c.HTTP)
 	if err != nil {
 		return useError{fmt.Errorf("--http %s: %w", c.HTTP, err)}
