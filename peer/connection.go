@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
@@ -23,6 +24,7 @@ type connection struct {
 	name     string // of the stream that all our tracks belong to
 	call     *parley.Call
 	config   CallConfig
+	timeouts Timeouts
 	channels *channels
 
 	needed chan struct{} // capacity 1: the far end has to hear of a change
@@ -37,6 +39,8 @@ type connection struct {
 
 	mu         sync.Mutex
 	closed     bool
+	connected  bool        // it was, at least
+	lost       *time.Timer // ends the call unless the far end is reached before; nil: it is
 	found      []Candidate
 	complete   bool          // there are no more
 	reachable  bool          // there was one
@@ -44,10 +48,11 @@ type connection struct {
 	goroutines sync.WaitGroup
 }
 
-func newConnection(pc *webrtc.PeerConnection, in *intake, c *CallConfig, logger *slog.Logger) *connection {
+func newConnection(pc *webrtc.PeerConnection, in *intake, c *CallConfig, timeouts Timeouts, logger *slog.Logger) *connection {
 	n := &connection{
 		pc:        pc,
 		intake:    in,
+		timeouts:  timeouts,
 		name:      rand.Text(),
 		legs:      map[*webrtc.RTPTransceiver]*leg{},
 		needed:    make(chan struct{}, 1),
@@ -80,6 +85,7 @@ func (c *connection) watch(unblocking bool) {
 	})
 	var doubt atomic.Bool // pion calls from goroutines that may overlap
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		was := c.look(state)
 		switch state {
 		case webrtc.PeerConnectionStateConnected:
 			c.call.Connected()
@@ -90,7 +96,7 @@ func (c *connection) watch(unblocking bool) {
 			doubt.Store(true)
 			c.call.Emit(parley.Event{Kind: parley.Unreachable})
 		case webrtc.PeerConnectionStateFailed:
-			c.call.EndWith(&parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"})
+			c.call.EndWith(unreached(was, "the connection to the browser failed"))
 		case webrtc.PeerConnectionStateClosed:
 			c.call.EndWith(&parley.EndError{Reason: parley.Bye, Detail: "the browser closed the connection"})
 		}
@@ -109,6 +115,46 @@ func (c *connection) watch(unblocking bool) {
 			c.direct.Store(pair != nil && pair.Local.Typ == webrtc.ICECandidateTypeHost && pair.Local.Protocol == webrtc.ICEProtocolUDP)
 		})
 	}
+}
+
+// connectWithin is for calls whose deadlines leave it open.
+const connectWithin = 30 * time.Second
+
+// look has the call end in time while the far end is not reached, and reports whether
+// it ever was. The state may be an old one.
+func (c *connection) look(state webrtc.PeerConnectionState) (connected bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected = c.connected || state == webrtc.PeerConnectionStateConnected
+	if c.lost != nil {
+		c.lost.Stop()
+		c.lost = nil
+	}
+	var within time.Duration
+	now := c.pc.ConnectionState()
+	switch {
+	case c.closed || now != webrtc.PeerConnectionStateConnecting && now != webrtc.PeerConnectionStateDisconnected:
+	case !c.connected && c.config.Deadlines.Connect > 0: // the call sees to that
+	case !c.connected:
+		within = connectWithin
+	case now == webrtc.PeerConnectionStateDisconnected:
+		within = c.timeouts.Failed
+	default: // an ICE restart
+		within = c.timeouts.Disconnected + c.timeouts.Failed
+	}
+	if within > 0 {
+		end := unreached(c.connected, fmt.Sprintf("not connected within %v", within))
+		c.lost = time.AfterFunc(within, func() { c.call.EndWith(end) })
+	}
+	return c.connected
+}
+
+// unreached is why a call ends whose far end was lost, or else was never reached.
+func unreached(connected bool, never string) *parley.EndError {
+	if connected {
+		return &parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"}
+	}
+	return &parley.EndError{Reason: parley.NotConnected, Detail: never}
 }
 
 // start runs fn on a goroutine that Close waits for, unless the connection is
@@ -141,6 +187,9 @@ func (c *connection) OpenChannel(ctx context.Context, config *parley.ChannelConf
 func (c *connection) Close() error {
 	c.mu.Lock()
 	c.closed = true
+	if c.lost != nil {
+		c.lost.Stop()
+	}
 	c.mu.Unlock()
 	err := c.channels.Close()
 	// pion does not look at its end in the middle of an exchange, and would go on

@@ -74,12 +74,21 @@ type Server struct {
 	Password string
 }
 
-// Timeouts say when a browser that is not heard any more counts as lost. The
-// zero value notices it within five seconds.
+// Timeouts say when a browser that is not heard any more counts as lost, once it was
+// connected. The zero value notices it within five seconds, which is also the time that
+// an ICE restart may take.
 type Timeouts struct {
 	Disconnected time.Duration // without a sign of life until the connection is in doubt; 0: 3 s
 	Failed       time.Duration // from then on until the call ends; 0: 2 s
 	KeepAlive    time.Duration // between the signs of life of this end; 0: 1 s
+}
+
+func (t Timeouts) filled() Timeouts {
+	return Timeouts{
+		Disconnected: cmp.Or(t.Disconnected, 3*time.Second),
+		Failed:       cmp.Or(t.Failed, 2*time.Second),
+		KeepAlive:    cmp.Or(t.KeepAlive, time.Second),
+	}
 }
 
 // DefaultCodecs are the codecs that an endpoint accepts if its Config names none.
@@ -114,10 +123,11 @@ type Endpoint struct {
 
 	unblocking bool // the sockets of mux never block
 
-	servers []Server
-	logger  *slog.Logger
-	port    int
-	closed  atomic.Bool
+	timeouts Timeouts
+	servers  []Server
+	logger   *slog.Logger
+	port     int
+	closed   atomic.Bool
 }
 
 // Listen opens the port of an endpoint.
@@ -132,6 +142,7 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	if config.Codecs == nil {
 		config.Codecs = DefaultCodecs()
 	}
+	config.Timeouts = config.Timeouts.filled()
 	media := &webrtc.MediaEngine{}
 	for _, p := range config.Codecs {
 		if err := register(media, p); err != nil {
@@ -151,7 +162,7 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	e := &Endpoint{media: media, feedback: feedback, servers: config.Servers, logger: config.Logger}
+	e := &Endpoint{media: media, feedback: feedback, timeouts: config.Timeouts, servers: config.Servers, logger: config.Logger}
 	switch {
 	case config.PortMin != 0:
 		err = settings.SetEphemeralUDPPortRange(uint16(config.PortMin), uint16(config.PortMax))
@@ -226,11 +237,8 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	}
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	s.SetICETimeouts(
-		cmp.Or(c.Timeouts.Disconnected, 3*time.Second),
-		cmp.Or(c.Timeouts.Failed, 2*time.Second),
-		cmp.Or(c.Timeouts.KeepAlive, time.Second),
-	)
+	// pion would count the time to connect in, too, so that it never gives up by itself.
+	s.SetICETimeouts(c.Timeouts.Disconnected, 0, c.Timeouts.KeepAlive)
 	s.SetFireOnTrackBeforeFirstRTP(true)
 	s.DetachDataChannels()
 	s.SetSCTPMaxMessageSize(maxMessage)

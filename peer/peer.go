@@ -15,7 +15,8 @@ import (
 )
 
 // CallConfig describes one call. The zero value is a good one, but has no deadlines for
-// media: that a connection is lost is noticed without (see [Timeouts]).
+// media: that a connection is lost is noticed without (see [Timeouts]), and one that does
+// not come about has 30 s where there is no deadline for that either.
 type CallConfig struct {
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
@@ -89,7 +90,7 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	n := newConnection(pc, in, c, logger)
+	n := newConnection(pc, in, c, e.timeouts, logger)
 	if err := n.open(logger, e.unblocking && !relayed(configuration)); err != nil {
 		return nil, err
 	}

@@ -285,7 +285,7 @@ var waits = parley.HandlerFunc(func(ctx context.Context, _ *parley.Call) error {
 // patience is for what happens at once, unless this machine has too much to do.
 const patience = 20 * time.Second
 
-// lasting is for calls that nobody takes part in for as long as the test needs them.
+// lasting is for calls that only a deadline ends.
 var lasting = peer.Timeouts{Disconnected: 10 * time.Minute, Failed: 10 * time.Minute}
 
 // eventually polls until ok, for at most within.

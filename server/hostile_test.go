@@ -15,13 +15,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/parley-media/parley"
-	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
 
 // Whoever asks about one call all the time is told to wait, and others are not.
 func TestFlood(t *testing.T) {
-	s, _ := start(t, &server.Config{MaxCalls: 3, Peer: peer.Config{Timeouts: lasting}})
+	s, _ := start(t, &server.Config{MaxCalls: 3})
 	s.HandleWHIP("/whip", waits)
 	locate := func(w *httptest.ResponseRecorder) string { return w.Header().Get("Location") }
 	busy := locate(ask(s, "POST", "/wait", object{"type": "offer", "sdp": chromium(t)}))
@@ -149,7 +148,7 @@ func TestDamagedOffers(t *testing.T) {
 
 // Any request in any order is answered as the calls that there are demand.
 func TestRequests(t *testing.T) {
-	s, _ := start(t, &server.Config{Peer: peer.Config{Timeouts: lasting}})
+	s, _ := start(t, &server.Config{})
 	s.HandleWHIP("/whip", waits)
 	offer := chromium(t)
 	rapid.Check(t, func(t *rapid.T) {

@@ -83,7 +83,7 @@ func inParallel(n, width int, fn func(i int)) {
 // it is still there or not.
 func TestAbandonedOffers(t *testing.T) {
 	j := newJournal()
-	s, err := server.New(&server.Config{Logger: slog.New(j), Peer: peer.Config{Timeouts: lasting}, Deadlines: parley.Deadlines{Connect: 4 * time.Second}})
+	s, err := server.New(&server.Config{Logger: slog.New(j), Deadlines: parley.Deadlines{Connect: 4 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +127,7 @@ func TestAbandonedOffers(t *testing.T) {
 // Browsers that connect, talk and vanish without a word leave nothing behind,
 // whether the connection notices it or the call.
 func TestVanishedBrowsers(t *testing.T) {
-	// Both together are the time to connect in, too.
-	short := peer.Timeouts{Disconnected: time.Second, Failed: 3 * time.Second, KeepAlive: 100 * time.Millisecond}
+	short := peer.Timeouts{Disconnected: time.Second, Failed: 200 * time.Millisecond, KeepAlive: 100 * time.Millisecond}
 	for _, tt := range []struct {
 		name   string
 		config server.Config

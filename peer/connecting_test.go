@@ -1,0 +1,81 @@
+package peer_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/peer"
+)
+
+// brief is less than the time that calls of these tests take to connect.
+var brief = peer.Timeouts{Disconnected: 100 * time.Millisecond, Failed: 100 * time.Millisecond, KeepAlive: 20 * time.Millisecond}
+
+// A browser may take its time to connect, up to the deadline for that.
+func TestSlowToConnect(t *testing.T) {
+	e := listen(t, &peer.Config{Timeouts: brief})
+	b := newBrowser(t, opusCapability, 111, sendrecv)
+	p, answer, err := e.Answer(t.Context(), b.offer(t), &peer.CallConfig{Deadlines: parley.Deadlines{Connect: 10 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	select {
+	case <-p.Done():
+		t.Fatal(p.Err())
+	case <-time.After(time.Second):
+	}
+	if err := b.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.WaitConnected(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// One that does not connect at all has not been there.
+func TestNeverConnected(t *testing.T) {
+	e := listen(t, &peer.Config{Timeouts: brief})
+	p, _, err := e.Answer(t.Context(), recorded(t, "chromium"), &peer.CallConfig{Deadlines: parley.Deadlines{Connect: time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	<-p.Done()
+	if end, ok := errors.AsType[*parley.EndError](p.Err()); !ok || end.Reason != parley.NotConnected {
+		t.Errorf("ended with %v", p.Err())
+	}
+}
+
+// One that was connected is lost when it is not heard any more, also in the middle of
+// an ICE restart.
+func TestLost(t *testing.T) {
+	for name, restart := range map[string]bool{"silently": false, "in a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			e := listen(t, &peer.Config{Timeouts: brief})
+			b := newBrowser(t, opusCapability, 111, sendrecv, func(s *webrtc.SettingEngine) { s.DisableCloseByDTLS(true) })
+			p, _ := b.call(t, e, nil)
+			if err := p.WaitConnected(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if restart {
+				if _, err := p.Offer(t.Context(), &peer.OfferOptions{Restart: true}); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				b.pc.SCTP().Transport().ICETransport().Stop() //nolint:errcheck // as pulling the plug
+			}
+			select {
+			case <-p.Done():
+			case <-time.After(5 * time.Second):
+				t.Fatal("the call goes on")
+			}
+			if end, ok := errors.AsType[*parley.EndError](p.Err()); !ok || end.Reason != parley.Disconnected {
+				t.Errorf("ended with %v", p.Err())
+			}
+		})
+	}
+}
