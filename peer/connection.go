@@ -81,7 +81,7 @@ func (c *connection) open(logger *slog.Logger, unblocking bool) (err error) {
 // watch connects the callbacks of the peer connection to the call.
 func (c *connection) watch(unblocking bool) {
 	c.intake.onFull(func() {
-		c.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the browser sends from more than %d sources", maxStreams)})
+		c.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the browser sends more than %d streams", maxStreams)})
 	})
 	var doubt atomic.Bool // pion calls from goroutines that may overlap
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {

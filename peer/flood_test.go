@@ -28,7 +28,7 @@ func TestManySources(t *testing.T) {
 		select {
 		case <-p.Done():
 			end, ok := errors.AsType[*parley.EndError](p.Err())
-			if !ok || end.Reason != parley.Failed || !strings.Contains(end.Detail, "sources") {
+			if !ok || end.Reason != parley.Failed || !strings.Contains(end.Detail, "streams") {
 				t.Errorf("ended with %v", p.Err())
 			}
 			if ssrc < 400 {

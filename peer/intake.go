@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/transport/v4/packetio"
@@ -18,10 +19,13 @@ type intake struct {
 	inlets map[inletKey]*inlet
 	takers map[inletKey]deliverer // of inlets that do not exist yet
 	full   func()                 // told once that there are maxStreams; nil: nobody, or told
+
+	early atomic.Int64 // bytes of RTP that wait where nobody reads
 }
 
-// maxStreams is how many sources a connection may bring. pion keeps each until the
-// connection ends, so that one which brings more has to end.
+// maxStreams is how many streams a connection may bring: as a rule there are two for
+// each source, of RTP and of RTCP. pion keeps each until the connection ends, so that
+// one which brings more has to end.
 const maxStreams = 512
 
 type inletKey struct {
@@ -108,13 +112,18 @@ type inlet struct {
 	deliver deliverer        // nil: packets wait to be read
 	queue   *packetio.Buffer // nil: nothing has waited yet
 	leaving bool             // reading does not wait any more
+	looked  bool             // pion has looked at the first packet, as it does with each stream
+	read    bool             // and somebody has read on, or takes what comes
+	early   int              // bytes that count in those of the intake
 	closed  bool
 }
 
-// What may wait to be read is what pion lets wait, in bytes.
+// What may wait to be read, in bytes. Before a line is there for it, all that a
+// connection brings may be as much as one stream later.
 const (
+	maxEarly       = 1000 * 1000
 	maxWaitingRTP  = 1000 * 1000
-	maxWaitingRTCP = 100 * 1000
+	maxWaitingRTCP = 16 * 1000
 )
 
 func (i *inlet) queueLocked() *packetio.Buffer {
@@ -139,15 +148,40 @@ func (i *inlet) Write(b []byte) (int, error) {
 	case i.closed:
 		return 0, io.ErrClosedPipe
 	case i.deliver == nil:
-		return i.queueLocked().Write(b)
+		return i.waitLocked(b)
 	}
 	i.deliver(time.Now(), netip.AddrPort{}, b)
 	return len(b), nil
 }
 
+// waitLocked keeps a packet until it is read.
+func (i *inlet) waitLocked(b []byte) (int, error) {
+	early := !i.read && i.key.kind == packetio.RTPBufferPacket
+	if early && i.in.early.Load()+int64(len(b)) > maxEarly {
+		return 0, packetio.ErrFull
+	}
+	n, err := i.queueLocked().Write(b)
+	if early && err == nil {
+		i.early += n
+		i.in.early.Add(int64(n))
+	}
+	return n, err
+}
+
+// readLocked notes that what waits will not do so for long.
+func (i *inlet) readLocked() {
+	i.read = true
+	i.in.early.Add(-int64(i.early))
+	i.early = 0
+}
+
 // Read is for what is not delivered.
 func (i *inlet) Read(b []byte) (int, error) {
 	i.mu.Lock()
+	if i.looked && !i.read {
+		i.readLocked()
+	}
+	i.looked = true
 	if i.deliver != nil || i.leaving && i.queueLocked().Count() == 0 {
 		i.mu.Unlock()
 		return 0, io.EOF
@@ -187,6 +221,7 @@ func (i *inlet) take(deliver deliverer, b []byte) {
 		}
 	}
 	i.deliver, i.queue = deliver, nil
+	i.readLocked()
 }
 
 // Close is called by pion when the stream has ended.
@@ -199,6 +234,7 @@ func (i *inlet) Close() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.closed = true
+	i.readLocked()
 	if i.queue != nil {
 		return i.queue.Close()
 	}

@@ -151,6 +151,54 @@ func TestIntakeIsBounded(t *testing.T) {
 	}
 }
 
+// Streams that belong to nothing share little memory, and leave it to others when they
+// end or somebody reads them after all.
+func TestIntakeOfStrangers(t *testing.T) {
+	in, packet, b := newIntake(), make([]byte, 1000), make([]byte, 1000)
+	var all []io.ReadWriteCloser
+	waiting := 0
+	for ssrc := range uint32(100) {
+		w := in.open(packetio.RTPBufferPacket, ssrc)
+		for n := range 100 {
+			if _, err := w.Write(packet); err == nil {
+				waiting += len(packet)
+			} else if !errors.Is(err, packetio.ErrFull) {
+				t.Fatal(err)
+			}
+			if n == 0 && ssrc < 5 { // as pion does
+				if _, err := w.Read(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		all = append(all, w)
+	}
+	if waiting != maxEarly {
+		t.Errorf("%d bytes wait, want %d", waiting, maxEarly)
+	}
+	refused := func(w io.Writer) bool { _, err := w.Write(packet); return err != nil }
+	if !refused(all[50]) {
+		t.Error("there was room for more")
+	}
+	h := heard{}
+	in.takeRTP(0, all[0].Read, h.deliver)
+	if len(h) != 99 {
+		t.Errorf("%d packets were early enough", len(h))
+	}
+	all[1].Close()
+	if _, err := all[2].Read(b); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * 100 { // all that the three had, of which one reads on
+		if refused(all[50]) {
+			t.Fatal("no room is left by others")
+		}
+	}
+	if !refused(all[50]) || refused(all[2]) {
+		t.Error("the room is not that which the others left")
+	}
+}
+
 // A far end with more sources than are allowed is told of once, and costs no more.
 func TestIntakeOfManySources(t *testing.T) {
 	in := newIntake()
