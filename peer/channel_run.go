@@ -12,6 +12,9 @@ import (
 
 // opened is called by pion once messages can be sent.
 func (ch *channel) opened() {
+	ch.all.mu.Lock()
+	delete(ch.all.waiting, ch)
+	ch.all.mu.Unlock()
 	if !ch.all.start(ch.run) {
 		ch.finish(ch.because(errLost))
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/pion/webrtc/v4"
@@ -48,8 +50,10 @@ type channels struct {
 	mu         sync.Mutex
 	call       *parley.Call // nil until attach
 	closed     bool
-	negotiated map[uint16]bool // IDs that are in use
-	theirs     int             // channels that the far end has opened
+	negotiated map[uint16]bool   // IDs that are in use
+	waiting    map[*channel]bool // of this end, that are not open yet
+	turnedDown bool              // the far end takes no channels
+	theirs     int               // channels that the far end has opened
 	refused    int
 
 	big struct { // for messages that do not fit in a channel's own buffer
@@ -63,7 +67,7 @@ type channels struct {
 // data channels and a maximum message size of maxMessage. They need attach
 // before the connection is made.
 func newChannels(pc *webrtc.PeerConnection, logger *slog.Logger) *channels {
-	cs := &channels{pc: pc, logger: logger, negotiated: map[uint16]bool{}}
+	cs := &channels{pc: pc, logger: logger, negotiated: map[uint16]bool{}, waiting: map[*channel]bool{}}
 	pc.OnDataChannel(cs.take)
 	pc.SCTP().OnError(func(err error) {
 		logger.Warn("the far end can open no more channels: it broke the rules", "error", err)
@@ -92,6 +96,8 @@ func (cs *channels) OpenChannel(ctx context.Context, c *parley.ChannelConfig) (p
 	switch {
 	case call == nil || cs.closed:
 		err = fmt.Errorf("peer: %w", net.ErrClosed)
+	case cs.turnedDown:
+		err = errTurnedDown
 	case c.Negotiated && cs.negotiated[c.ID]:
 		err = fmt.Errorf("%w: ID %d is in use", errChannelConfig, c.ID)
 	case c.Negotiated:
@@ -106,8 +112,31 @@ func (cs *channels) OpenChannel(ctx context.Context, c *parley.ChannelConfig) (p
 		cs.release(ch)
 		return nil, fmt.Errorf("peer: %w", err)
 	}
+	cs.mu.Lock()
+	over := cs.turnedDown // meanwhile
+	cs.waiting[ch] = true
+	cs.mu.Unlock()
+	if over {
+		cs.agreed(true)
+	}
 	ch.dc.OnOpen(ch.opened)
 	return ch, nil
+}
+
+// agreed takes what the far end says to channels: those that wait for it to take them
+// wait no more when it turns them down.
+func (cs *channels) agreed(turnedDown bool) {
+	cs.mu.Lock()
+	cs.turnedDown = turnedDown
+	var over []*channel
+	if turnedDown {
+		over = slices.Collect(maps.Keys(cs.waiting))
+	}
+	cs.mu.Unlock()
+	for _, ch := range over {
+		ch.dc.Close() //nolint:errcheck // it need not open
+		ch.finish(errTurnedDown)
+	}
 }
 
 // take is called by pion with a channel that the far end opens, and with the
@@ -169,6 +198,7 @@ func (cs *channels) release(ch *channel) {
 	if ch.theirs {
 		cs.theirs--
 	}
+	delete(cs.waiting, ch)
 	if ch.config.Negotiated {
 		delete(cs.negotiated, ch.config.ID)
 	}
@@ -193,9 +223,10 @@ func (cs *channels) Close() error {
 }
 
 var (
-	errUnread    = errors.New("peer: channel closed: nobody took what the far end sent")
-	errTooLong   = errors.New("peer: channel closed: the far end sent a message that is too large")
-	errLost      = errors.New("peer: the channels are lost")
-	errFarClosed = fmt.Errorf("peer: the far end has closed the channel: %w", net.ErrClosed)
-	errOwnClosed = fmt.Errorf("peer: channel: %w", net.ErrClosed)
+	errUnread     = errors.New("peer: channel closed: nobody took what the far end sent")
+	errTooLong    = errors.New("peer: channel closed: the far end sent a message that is too large")
+	errLost       = errors.New("peer: the channels are lost")
+	errTurnedDown = errors.New("peer: the far end takes no channels")
+	errFarClosed  = fmt.Errorf("peer: the far end has closed the channel: %w", net.ErrClosed)
+	errOwnClosed  = fmt.Errorf("peer: channel: %w", net.ErrClosed)
 )

@@ -35,6 +35,7 @@ type connection struct {
 	tracks     int           // legs made so far
 	layout     []slot        // the lines of the last description that both ends have agreed on
 	talks      bool          // this end has opened a channel
+	declined   bool          // the far end has turned channels down
 	exchanged  chan struct{} // closed, and made anew, when both ends have agreed
 
 	mu         sync.Mutex

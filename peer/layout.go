@@ -21,11 +21,17 @@ type slot struct {
 	off  bool                // turned down, so that another line may take its place
 }
 
-// agreed notes what both ends have described.
-func (c *connection) agreed(all []section) {
+// agreed notes what both ends have described, by an offer of this end or of the other.
+func (c *connection) agreed(all []section, ours bool) {
 	c.layout = c.layout[:0]
+	channels := false
 	for _, s := range all {
 		c.layout = append(c.layout, slot{s.mid, s.kind, s.off})
+		channels = channels || s.kind == 0 && !s.off
+	}
+	if ours || channels {
+		c.declined = !channels
+		c.channels.agreed(!channels)
 	}
 	close(c.exchanged)
 	c.exchanged = make(chan struct{})

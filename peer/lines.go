@@ -199,7 +199,7 @@ func (c *connection) pending() bool {
 			return true
 		}
 	}
-	if !c.talks {
+	if !c.talks || c.declined {
 		return false
 	}
 	for _, s := range c.layout {

@@ -91,7 +91,7 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 	}
 	err = c.pc.SetLocalDescription(answer)
 	if err == nil {
-		c.agreed(wanted)
+		c.agreed(wanted, false)
 	}
 	return wanted, err
 }
@@ -152,7 +152,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
-	c.agreed(wanted)
+	c.agreed(wanted, true)
 	return nil
 }
 
