@@ -25,8 +25,8 @@ const maxTransceivers = 512
 // Answer answers an offer of the far end while the call goes on, as for another
 // video, a change of direction or an ICE restart. Lines that are as they were are
 // not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
-// The error wraps [ErrOffer] or [ErrGlare], and then all is as it was, if the
-// call has not ended.
+// The error wraps [ErrOffer], [ErrGlare] or that of ctx, and then all is as it was, if
+// the call has not ended. A context that ends later makes the answer come at once.
 func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err error) {
 	c := p.c
 	anew := c.renews(offer)
@@ -35,6 +35,9 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 	}
 	c.signalling.Lock()
 	defer c.signalling.Unlock()
+	if err := inTime(ctx); err != nil {
+		return "", err
+	}
 	if c.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
 		return "", fmt.Errorf("%w: %w", ErrOffer, ErrGlare)
 	}
@@ -102,7 +105,8 @@ type OfferOptions struct {
 }
 
 // Offer returns an offer of this end, as after [Peer.Negotiate] has asked for
-// one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused.
+// one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused. If
+// there is an error nothing was offered; the context counts as for [Peer.Answer].
 func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err error) {
 	c := p.c
 	if o == nil {
@@ -113,6 +117,9 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	}
 	c.signalling.Lock()
 	defer c.signalling.Unlock()
+	if err := inTime(ctx); err != nil {
+		return "", err
+	}
 	anew := o.Restart || c.pc.LocalDescription() == nil
 	description, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: o.Restart})
 	if err == nil {
@@ -234,7 +241,7 @@ func (c *connection) settle(ctx context.Context, restart bool) error {
 		case <-c.call.Done():
 			return c.call.Err()
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
+			return inTime(ctx)
 		}
 	}
 	return c.call.Err()
@@ -246,12 +253,18 @@ func (c *connection) unsettled(restart bool) bool {
 		agreed && c.pc.ICEConnectionState() == webrtc.ICEConnectionStateNew
 }
 
+// inTime returns that ctx has ended, if so.
+func inTime(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errNotAnswered, err)
+	}
+	return nil
+}
+
 // described returns the local description with the candidates that are there in
 // time. Those of an exchange before, which is not done anew, are with the far end.
+// The description is in force, so that the end of ctx is no reason to keep it back.
 func (c *connection) described(ctx context.Context, anew bool) (string, error) {
-	if err := ctx.Err(); err != nil { // or else both may be ready below
-		return "", fmt.Errorf("%w: %w", errNotAnswered, err)
-	}
 	patience := c.config.Gather
 	if patience >= 0 && anew {
 		late := time.NewTimer(cmp.Or(patience, 500*time.Millisecond))
@@ -262,7 +275,6 @@ func (c *connection) described(ctx context.Context, anew bool) (string, error) {
 		case <-c.call.Done():
 			return "", fmt.Errorf("%w: %w", errNotAnswered, c.call.Err())
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w: %w", errNotAnswered, ctx.Err())
 		}
 	}
 	d := c.pc.LocalDescription()

@@ -111,7 +111,9 @@ func (e *Endpoint) Answer(ctx context.Context, offer string, c *CallConfig) (_ *
 	if err != nil {
 		return nil, "", err
 	}
-	answer, err = p.Answer(ctx, offer)
+	if answer, err = p.Answer(ctx, offer); err == nil {
+		err = inTime(ctx)
+	}
 	if err != nil {
 		p.giveUp(err)
 		return nil, "", err
@@ -129,6 +131,9 @@ func (e *Endpoint) Offer(ctx context.Context, c *CallConfig) (_ *Peer, offer str
 	}
 	if err = p.c.prepare(); err == nil {
 		offer, err = p.Offer(ctx, nil)
+	}
+	if err == nil {
+		err = inTime(ctx)
 	}
 	if err != nil {
 		p.giveUp(err)
