@@ -38,11 +38,12 @@ const (
 // Lock order: pion calls wake with the lock of its association held, so nothing
 // that needs that lock, such as writing, is done with mu held.
 type channel struct {
-	all    *channels
-	call   *parley.Call
-	config parley.ChannelConfig
-	dc     *webrtc.DataChannel
-	theirs bool // the far end has opened it
+	all     *channels
+	call    *parley.Call
+	config  parley.ChannelConfig
+	dc      *webrtc.DataChannel
+	theirs  bool // the far end has opened it
+	refused bool // and this end has closed it at once; with the lock of all
 
 	mu      sync.Mutex
 	changed gate

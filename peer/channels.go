@@ -23,8 +23,8 @@ const (
 	// maxTheirs bounds the channels that the far end has open at a time.
 	maxTheirs = 64
 
-	// maxRefused is after how many channels beyond that, or that nobody accepted,
-	// all of them end: each costs memory until the far end acknowledges its end.
+	// maxRefused is with how many channels beyond that, or that nobody accepted, the
+	// call ends: each costs memory until the far end has closed it too.
 	maxRefused = 1024
 )
 
@@ -53,8 +53,9 @@ type channels struct {
 	negotiated map[uint16]bool   // IDs that are in use
 	waiting    map[*channel]bool // of this end, that are not open yet
 	turnedDown bool              // the far end takes no channels
-	theirs     int               // channels that the far end has opened
-	refused    int
+	theirs     int               // channels that the far end has opened, and that are not over
+	refused    int               // of these, that were closed at once
+	warned     bool              // of that
 
 	big struct { // for messages that do not fit in a channel's own buffer
 		sync.Mutex
@@ -144,41 +145,36 @@ func (cs *channels) agreed(turnedDown bool) {
 func (cs *channels) take(dc *webrtc.DataChannel) {
 	cs.mu.Lock()
 	call := cs.call
-	ok := call != nil && !cs.closed && cs.theirs < maxTheirs
-	if ok {
-		cs.theirs++
+	if call == nil || cs.closed {
+		cs.mu.Unlock()
+		return // and so is the association
 	}
+	room := cs.theirs-cs.refused < maxTheirs
+	cs.theirs++
 	cs.mu.Unlock()
-	if !ok {
-		dc.OnOpen(func() { // pion forgets only a channel that has been open
-			if raw, err := dc.Detach(); err == nil {
-				raw.Close() //nolint:errcheck // the association may be gone
-			}
-		})
-		cs.refuse()
-		return
-	}
 	ch := &channel{all: cs, call: call, config: channelConfig(dc), dc: dc, theirs: true}
 	dc.OnOpen(ch.opened)
-	if !call.OfferChannel(ch) {
-		ch.giveUp(net.ErrClosed)
-		cs.refuse()
+	if !room || !call.OfferChannel(ch) {
+		cs.refuse(ch)
 	}
 }
 
-// refuse counts a channel that is closed at once.
-func (cs *channels) refuse() {
+// refuse closes a channel once it is open, before which pion would not forget it, and
+// drops what comes until the far end has closed it too.
+func (cs *channels) refuse(ch *channel) {
 	cs.mu.Lock()
+	ch.refused = true
 	cs.refused++
-	n := cs.refused
+	n, warned := cs.refused, cs.warned
+	cs.warned = true
 	cs.mu.Unlock()
-	switch n {
-	case 1:
+	if !warned {
 		cs.logger.Warn("the far end opens more channels than are accepted: they are closed")
-	case maxRefused:
-		cs.logger.Warn("the far end opens channels without end: all of them are closed", "refused", n)
-		cs.start(cs.stop)
 	}
+	if n == maxRefused {
+		ch.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the browser has %d channels that were refused", n)})
+	}
+	ch.giveUp(net.ErrClosed)
 }
 
 // start runs fn on a goroutine that Close waits for, unless it is too late.
@@ -198,26 +194,24 @@ func (cs *channels) release(ch *channel) {
 	if ch.theirs {
 		cs.theirs--
 	}
+	if ch.refused {
+		cs.refused--
+	}
 	delete(cs.waiting, ch)
 	if ch.config.Negotiated {
 		delete(cs.negotiated, ch.config.ID)
 	}
 }
 
-// stop ends the association, and so the reading of all channels.
-func (cs *channels) stop() {
-	if err := cs.pc.SCTP().Stop(); err != nil {
-		cs.logger.Debug("stopping the channels", "error", err)
-	}
-}
-
 // Close ends all channels at once, and waits for their goroutines. It is to be
-// called when the call has ended.
+// called when the call has ended, since pion ends the connection with the association.
 func (cs *channels) Close() error {
 	cs.mu.Lock()
 	cs.closed = true
 	cs.mu.Unlock()
-	cs.stop()
+	if err := cs.pc.SCTP().Stop(); err != nil {
+		cs.logger.Debug("stopping the channels", "error", err)
+	}
 	cs.goroutines.Wait()
 	return nil
 }
