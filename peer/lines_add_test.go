@@ -137,3 +137,77 @@ func TestLineNotAgreed(t *testing.T) {
 		t.Errorf("the call has ended: %v", err)
 	}
 }
+
+// A line that the far end offers meanwhile, and that nothing can be sent on, is not the
+// one that was asked for.
+func TestLineForAnApplicationMeanwhile(t *testing.T) {
+	caller, called := dial(t, nil)
+	got := make(chan *parley.Video, 1)
+	go func() {
+		v, err := called.AddVideo(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		got <- v
+	}()
+	wanted(t, called)
+	if err := caller.RequestVideo(); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := caller.Offer(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, video, _ := strings.Cut(offer, "m=video")
+	oneWay := head + "m=video" + strings.Replace(video, "a=sendrecv", "a=sendonly", 1)
+	answer, err := called.Answer(t.Context(), oneWay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caller.SetAnswer(t.Context(), answer); err != nil {
+		t.Fatal(err)
+	}
+	theirs, from := called.Video(), caller.Video()
+	if theirs == nil || theirs.Direction() != parley.RecvOnly {
+		t.Fatalf("the line of the far end is %v", theirs)
+	}
+	watch(t, from, theirs, 1)
+	wanted(t, called)
+	renegotiate(t, called, caller, nil)
+	ours := <-got
+	if ours == theirs || ours.Direction() != parley.SendRecv {
+		t.Fatalf("line %q is %v; that of the far end is %q", ours.Mid(), ours.Direction(), theirs.Mid())
+	}
+	asked(t, called, false)
+	for v := range caller.Videos() {
+		if v.Mid() == ours.Mid() {
+			watch(t, ours, v, 2)
+			watch(t, v, ours, 3)
+		}
+	}
+	watch(t, from, theirs, 4)
+}
+
+// One that nobody waits for any more does not cost the far end its own.
+func TestLineTakenBackMeanwhile(t *testing.T) {
+	caller, called := dial(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := called.AddVideo(ctx)
+		failed <- err
+	}()
+	wanted(t, called)
+	cancel()
+	<-failed
+	if err := caller.RequestVideo(); err != nil {
+		t.Fatal(err)
+	}
+	renegotiate(t, caller, called, nil)
+	if called.Video() == nil {
+		t.Fatal("the line of the far end is missing")
+	}
+	watch(t, caller.Video(), called.Video(), 1)
+	watch(t, called.Video(), caller.Video(), 2)
+	asked(t, called, false)
+}

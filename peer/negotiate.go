@@ -321,6 +321,9 @@ func (c *connection) attach(wanted []section) error {
 			c.legs[t] = l
 		}
 		if l.sender != nil {
+			if err := c.takeOver(t, l, s.direction); err != nil {
+				return err
+			}
 			continue
 		}
 		sender, err := c.pc.AddTrack(l) // to the first line that has none, which is this one
@@ -329,6 +332,33 @@ func (c *connection) attach(wanted []section) error {
 		}
 		l.sender = sender
 	}
+	return nil
+}
+
+// takeOver has a new line of the far end for which pion has taken one that this end
+// was going to offer. If it cannot be sent on, what was asked for is offered all the
+// same, as another line.
+func (c *connection) takeOver(t *webrtc.RTPTransceiver, l *leg, d parley.Direction) error {
+	if l.settled {
+		return nil
+	}
+	if l.removed { // nobody waits for it any more
+		l.removed = false
+		return nil
+	}
+	if d.Sends() {
+		return nil
+	}
+	own := c.newLeg(l.kind)
+	if err := l.sender.ReplaceTrack(own); err != nil {
+		return err
+	}
+	own.sender, c.legs[t] = l.sender, own
+	t, err := c.pc.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
+	if err != nil {
+		return err
+	}
+	l.sender, c.legs[t] = t.Sender(), l
 	return nil
 }
 
