@@ -136,13 +136,17 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 }
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps
-// [ErrAnswer].
+// [ErrAnswer]. It may tell of an answer that holds nevertheless, as of one that turns
+// everything down, so that the next offer is a new one.
 func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	c := p.c
 	c.signalling.Lock()
 	defer c.signalling.Unlock()
 	if err := p.Err(); err != nil {
 		return err
+	}
+	if c.pc.SignalingState() != webrtc.SignalingStateHaveLocalOffer {
+		return fmt.Errorf("%w: %w", ErrAnswer, errNoOffer)
 	}
 	d, wanted, err := parse(answer)
 	if err != nil {
@@ -153,13 +157,15 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err == nil {
 		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text})
 	}
-	if err == nil {
-		err = c.follow(wanted)
+	if c.pc.SignalingState() == webrtc.SignalingStateStable { // whatever pion did not like about it
+		if wrong := c.follow(wanted); err == nil {
+			err = wrong
+		}
+		c.agreed(wanted, true)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
-	c.agreed(wanted, true)
 	return nil
 }
 
@@ -303,6 +309,7 @@ func bare(text string) string {
 }
 
 var (
+	errNoOffer      = errors.New("there is no offer that waits for one")
 	errNoMedia      = errors.New("no audio, video or data channels")
 	errManySections = fmt.Errorf("more than %d media sections came and went", maxTransceivers)
 	errNoCodec      = errors.New("no codec that this end has too")
@@ -374,7 +381,7 @@ func (c *connection) transceiver(mid string) *webrtc.RTPTransceiver {
 
 // follow makes the lines of the call those that were agreed on, and turns down
 // those that cannot be.
-func (c *connection) follow(wanted []section) error {
+func (c *connection) follow(wanted []section) (err error) {
 	usable := 0
 	for i, s := range wanted {
 		t := c.transceiver(s.mid)
@@ -405,21 +412,19 @@ func (c *connection) follow(wanted []section) error {
 			wanted[i].off = true
 			continue
 		}
-		err := c.agree(l, s, codecs)
-		if errors.Is(err, parley.ErrManyLines) {
+		wrong := c.agree(l, s, codecs)
+		if errors.Is(wrong, parley.ErrManyLines) {
 			wanted[i].off = true
 			c.drop(t, l)
 			continue
 		}
-		if err != nil {
-			return err
-		}
+		err = errors.Join(err, wrong)
 		usable++
 	}
 	if usable == 0 {
 		return errNoCodec
 	}
-	return nil
+	return err
 }
 
 // agree adds a line to the call, or changes it.

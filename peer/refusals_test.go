@@ -2,6 +2,8 @@ package peer_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,4 +66,55 @@ func TestChannelsTurnedDown(t *testing.T) {
 		t.Error(err)
 	}
 	asked(t, caller, false)
+}
+
+// An answer that turns everything down is an error, and the end of the exchange: whoever
+// asked for a line is told, and this end may offer again.
+func TestAllTurnedDown(t *testing.T) {
+	caller, called := dial(t, nil)
+	got := make(chan error, 1)
+	go func() {
+		_, err := caller.AddVideo(t.Context())
+		got <- err
+	}()
+	wanted(t, caller)
+	offer, err := caller.Offer(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := called.Answer(t.Context(), offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"audio", "video", "application"} {
+		answer = strings.ReplaceAll(answer, "m="+kind+" 9", "m="+kind+" 0")
+	}
+	if err := caller.SetAnswer(t.Context(), answer); !errors.Is(err, peer.ErrAnswer) {
+		t.Fatalf("error %v", err)
+	}
+	select {
+	case err := <-got:
+		if !errors.Is(err, parley.ErrNotAgreed) {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody is told")
+	}
+	if caller.Audio() != nil || caller.Video() != nil {
+		t.Errorf("there is still audio %v, video %v", caller.Audio(), caller.Video())
+	}
+	asked(t, caller, false)
+	if err := caller.SetAnswer(t.Context(), answer); !errors.Is(err, peer.ErrAnswer) {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := caller.RequestAudio(); err != nil {
+		t.Fatal(err)
+	}
+	asked(t, caller, true)
+	if offer, err = caller.Offer(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := sections(offer); !slices.Equal(got, []string{"audio 9", "application 9", "video 0"}) {
+		t.Errorf("the offer has %q", got)
+	}
 }
