@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/peer"
@@ -84,4 +85,28 @@ func TestManySections(t *testing.T) {
 	if accepted < 10 || refused < 10 || called.Err() != nil {
 		t.Errorf("%d offers were accepted, %d refused, the call ended with %v", accepted, refused, called.Err())
 	}
+}
+
+// A call of this end's many lines takes offers that add none.
+func TestManySectionsOfThisEnd(t *testing.T) {
+	caller, called := dial(t, nil)
+	for range 512 {
+		if _, err := called.Connection().AddTransceiverFromKind(webrtc.RTPCodecTypeVideo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := called.RequestVideo(); !errors.Is(err, parley.ErrManyLines) {
+		t.Errorf("one more: %v", err)
+	}
+	renegotiate(t, caller, called, &peer.OfferOptions{Restart: true})
+	hearLevel(t, caller.Call, called.Call, 1000)
+	if err := caller.RequestVideo(); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := caller.Offer(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = called.Answer(t.Context(), offer)
+	refused(t, err)
 }

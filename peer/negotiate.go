@@ -65,13 +65,13 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 	if len(wanted) > maxLines {
 		return nil, fmt.Errorf("%d media sections are too many", len(wanted))
 	}
-	kept := len(c.pc.GetTransceivers())
+	added := 0
 	for _, s := range wanted {
-		if c.transceiver(s.mid) == nil {
-			kept++
+		if s.kind != 0 && c.transceiver(s.mid) == nil {
+			added++
 		}
 	}
-	if kept > maxTransceivers {
+	if added > 0 && len(c.pc.GetTransceivers())+added > maxTransceivers {
 		return nil, errManySections
 	}
 	c.insist(wanted)
@@ -197,6 +197,9 @@ func (c *connection) add(kind webrtc.RTPCodecType) (*leg, error) {
 			l.removed = false
 			return l, nil
 		}
+	}
+	if len(c.pc.GetTransceivers()) >= maxTransceivers {
+		return nil, fmt.Errorf("peer: %w: %w", parley.ErrManyLines, errManySections)
 	}
 	l := c.newLeg(kind)
 	t, err := c.pc.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
