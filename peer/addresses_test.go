@@ -3,6 +3,7 @@ package peer_test
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -163,5 +164,19 @@ func TestAddressesAsConfigured(t *testing.T) {
 				check(when+" the offer", offer)
 			}
 		})
+	}
+}
+
+// An endpoint that nobody else can reach says so, since it will not find more addresses.
+func TestLoopbackOnly(t *testing.T) {
+	for _, tt := range []struct {
+		pass func(string) bool
+		want bool
+	}{{onLoopback, true}, {nil, len(addresses(t, offLoopback)) == 0}} {
+		var text strings.Builder
+		listen(t, &peer.Config{Interface: tt.pass, Logger: slog.New(slog.NewTextHandler(&text, nil))})
+		if got := strings.Contains(text.String(), "only this machine"); got != tt.want {
+			t.Errorf("said: %v, want %v: %s", got, tt.want, text.String())
+		}
 	}
 }

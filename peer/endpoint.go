@@ -47,8 +47,12 @@ import (
 )
 
 // Config describes an [Endpoint]. The zero value listens on any free port.
+//
+// An endpoint with one port keeps to the addresses that this machine has when it begins to
+// listen; with a range of ports each call keeps to those of its own beginning, as a program
+// needs whose machine changes networks.
 type Config struct {
-	Port     int // UDP port for all connections; 0: any free one
+	Port     int // UDP port for all connections, on the addresses of Listen; 0: any free one
 	PortMin  int // ports from here to PortMax, one or more for each connection, in place of Port; 0: none
 	PortMax  int
 	Codecs   []codec.Params // audio, and H264, VP8 and VP9; nil: DefaultCodecs
@@ -170,6 +174,9 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 		if e.mux, e.port, err = listen(&config); err == nil {
 			settings.SetICEUDPMux(e.mux)
 			e.unblocking = unblocking
+			if alone(e.mux.GetListenAddresses()) {
+				config.Logger.Warn("only this machine can reach the endpoint: it has no other addresses", "port", e.port)
+			}
 		}
 	}
 	if err != nil {
@@ -346,6 +353,14 @@ func listen(c *Config) (ice.UDPMux, int, error) {
 		}
 	}
 	return nil, 0, fmt.Errorf("no free UDP port: %w", err)
+}
+
+// alone reports whether all addresses are of the loopback interface.
+func alone(all []net.Addr) bool {
+	return !slices.ContainsFunc(all, func(a net.Addr) bool {
+		udp, ok := a.(*net.UDPAddr)
+		return !ok || !udp.IP.IsLoopback()
+	})
 }
 
 // wireChannels returns the channels of p as an rtpmap has them, 0 for mono.

@@ -101,7 +101,9 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 
 // OfferOptions say what an offer in a call that goes on is for.
 type OfferOptions struct {
-	Restart bool // find a new way to the far end (ICE restart), as after a change of networks
+	// Restart finds a new way to the far end (ICE restart), as after a change of its
+	// network. Addresses that are new at this end are not among them (see [Config]).
+	Restart bool
 }
 
 // Offer returns an offer of this end, as after [Peer.Negotiate] has asked for
