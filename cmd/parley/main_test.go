@@ -102,6 +102,7 @@ func TestWrongUse(t *testing.T) {
 		{"recv: unknown codec", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "mp3"}, statusUse, "l16, pcma, pcmu"},
 		{"recv: unknown --playout", []string{"recv", "--listen", "127.0.0.1:0", "--playout", "later"}, statusUse, "--playout"},
 		{"recv: --timeout -1s", []string{"recv", "--listen", "127.0.0.1:0", "--timeout", "-1s"}, statusUse, "--timeout"},
+		{"recv: --wait -1s", []string{"recv", "--listen", "127.0.0.1:0", "--wait", "-1s"}, statusUse, "--wait"},
 		{"recv: --duration -1s", []string{"recv", "--listen", "127.0.0.1:0", "--duration", "-1s"}, statusUse, "--duration"},
 		{"recv: two codecs of video", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "vp8,vp9"}, statusUse, "at most one"},
 		{"recv: two codecs of audio", []string{"recv", "--listen", "127.0.0.1:0", "--codec", "pcmu", "--codec", "pcma"}, statusUse, "at most one"},
@@ -344,6 +345,16 @@ func TestNoReport(t *testing.T) {
 	if s := send.stderr.String(); !strings.Contains(s, "no report from the far end") {
 		t.Errorf("send says %q", s)
 	}
+}
+
+// Who waits for nobody does not wait for ever.
+func TestNobodyComes(t *testing.T) {
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--wait", "50ms")
+	recv.until(t, "listening")
+	if end := recv.until(t, "end"); end.Reason != "no-media" {
+		t.Errorf("it ends with %s", end.line)
+	}
+	recv.exit(t, statusFailed)
 }
 
 // A description with an address of the far end is of use with --listen.

@@ -30,6 +30,7 @@ type recvCommand struct {
 	MinDelay time.Duration `placeholder:"D" help:"Least delay of the playout (default 20ms), and that of fixed (default 60ms)."`
 	MaxDelay time.Duration `default:"500ms" placeholder:"D" help:"Greatest delay of the playout; with in-order, how long to wait for a missing packet."`
 	Duration time.Duration `placeholder:"D" help:"Stop after this much audio or video."`
+	Wait     time.Duration `placeholder:"D" help:"Stop if nothing has come after this long. The default is to wait for ever."`
 	Timeout  time.Duration `default:"5s" placeholder:"D" help:"Stop after this long without a packet, once one has come; 0 means never."`
 }
 
@@ -129,12 +130,12 @@ func reportDigits(ctx context.Context, call *parley.Call, out *output) {
 
 // config turns the flags into those of a session.
 func (c *recvCommand) config() (*session.Config, error) {
-	config := &session.Config{Deadlines: parley.Deadlines{Silence: c.Timeout}}
+	config := &session.Config{Deadlines: parley.Deadlines{FirstMedia: c.Wait, Silence: c.Timeout}}
 	if c.MinDelay < 0 || c.MaxDelay < c.MinDelay || c.MaxDelay > 10*time.Second {
 		return nil, useError{fmt.Errorf("--min-delay %v and --max-delay %v are not 0 <= min <= max <= 10s", c.MinDelay, c.MaxDelay)}
 	}
-	if c.Timeout < 0 || c.Duration < 0 {
-		return nil, useError{errors.New("--timeout and --duration cannot be negative")}
+	if c.Wait < 0 || c.Timeout < 0 || c.Duration < 0 {
+		return nil, useError{errors.New("--wait, --timeout and --duration cannot be negative")}
 	}
 	var err error
 	switch {
