@@ -19,7 +19,8 @@ import (
 // they run on a loop that other calls share. A packet that cannot be sent is an
 // error, which is counted. Received packets go to DeliverRTP and
 // DeliverRTCP of the [Audio] or [Video], from any goroutine. Close frees what the leg holds and
-// waits for its goroutines; no packet may be delivered afterwards.
+// waits for its goroutines; no packet may be delivered afterwards. If a leg has a method
+// Unheard() string, what that says came and was not heard is part of the reason NoMedia.
 type Leg interface {
 	WriteRTP(b []byte) error
 	WriteRTCP(b []byte) error
@@ -390,6 +391,15 @@ func (c *Call) overdueLocked(limit time.Duration, reason Reason) *EndError {
 		e.Detail = fmt.Sprintf("not connected within %v", limit)
 	case NoMedia:
 		e.Detail = fmt.Sprintf("no media within %v", limit)
+		for _, l := range c.lines {
+			leg, ok := l.leg.(interface{ Unheard() string })
+			if !ok {
+				continue
+			}
+			if what := leg.Unheard(); what != "" {
+				e.Detail += "; " + what
+			}
+		}
 	case Silent:
 		e.Detail = fmt.Sprintf("nothing heard for %v", limit)
 	}

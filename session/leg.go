@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -306,6 +307,8 @@ func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPo
 		l.follow()
 	}
 	switch {
+	case d.Reason == transport.LatchUnexpected:
+		l.counts.UnexpectedType = b[1] & 0x7f
 	case d.Deliver && l.waiting != nil:
 		var early []waiting
 		for _, w := range l.waiting {
@@ -347,5 +350,18 @@ func (l *leg) stats(n *NetworkStats) {
 			n.Foreign += count
 		}
 	}
+	n.Unexpected = s.Decisions[transport.LatchUnexpected]
 	n.Moves = s.Moves
+}
+
+// Unheard says what came as if it were for the call, and was not.
+func (l *leg) Unheard() string {
+	var n NetworkStats
+	switch l.stats(&n); {
+	case n.Unexpected > 0:
+		return fmt.Sprintf("%d packets of a payload type that was not agreed on, the last of %d", n.Unexpected, n.UnexpectedType)
+	case n.Unauthenticated > 0:
+		return fmt.Sprintf("%d packets without the key", n.Unauthenticated)
+	}
+	return ""
 }

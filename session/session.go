@@ -342,6 +342,8 @@ func (s *Session) RemoteAddr() netip.AddrPort { return s.leg.remoteAddr() }
 // of them.
 type NetworkStats struct {
 	Foreign         int64 // from somebody else than the far end, or not proved to be it
+	Unexpected      int64 // of these, RTP of a payload type that was not agreed on
+	UnexpectedType  uint8 // the payload type of the last of those; of audio, if there are some of both
 	Unauthenticated int64 // with SRTP: not from the holder of the key, or seen before
 	Unknown         int64 // neither RTP nor RTCP nor STUN, or cut off
 	STUN            int64 // requests that were answered
@@ -361,6 +363,10 @@ func (s *Session) NetworkStats(n *NetworkStats) {
 	var v NetworkStats
 	s.video.stats(&v)
 	n.Foreign += v.Foreign
+	if n.Unexpected == 0 {
+		n.UnexpectedType = v.UnexpectedType
+	}
+	n.Unexpected += v.Unexpected
 	n.Unauthenticated += v.Unauthenticated
 	n.Unknown += v.Unknown
 	n.STUN += v.STUN

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -266,6 +267,25 @@ func TestGarbage(t *testing.T) {
 	s.NetworkStats(&network)
 	if network.Unknown != 7 || stats.Audio.Discarded == 0 || s.Err() != nil {
 		t.Errorf("%d unknown, %d discarded, ended: %v", network.Unknown, stats.Audio.Discarded, s.Err())
+	}
+}
+
+// Why nobody is heard who sends is part of the reason.
+func TestUnexpected(t *testing.T) {
+	s := open(t, Config{Deadlines: parley.Deadlines{FirstMedia: 300 * time.Millisecond}})
+	friend := from(t, "127.0.0.1:0")
+	for i := range 3 {
+		b := packet(1, i)
+		b[1] = 97
+		send(t, friend, s, b)
+	}
+	<-s.Done()
+	var n NetworkStats
+	if s.NetworkStats(&n); n.Unexpected != 3 || n.UnexpectedType != 97 || n.Foreign != 3 {
+		t.Errorf("%+v", n)
+	}
+	if err := s.Err().Error(); !strings.HasSuffix(err, "; 3 packets of a payload type that was not agreed on, the last of 97") {
+		t.Error(err)
 	}
 }
 

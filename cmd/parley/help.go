@@ -19,9 +19,9 @@ func withDefault(value *kong.Value) string {
 }
 
 // eventsHelp tells of the events of send and recv.
-const eventsHelp = `With --json each line is an event. Its "event" is listening, started, stats (once a second), digit or digits, warning, and at last end, whose "reason" is sent, bye, duration, timeout, interrupted or another in a word; if it is failed, there is a "message". Before the call has begun there is nothing else.
+const eventsHelp = `With --json each line is an event. Its "event" is listening, started, stats (once a second), digit or digits, warning, and at last end, whose "reason" is sent, bye, duration, timeout, interrupted or another in a word; if it is failed, or nothing was received for a reason that is known, there is a "message". Before the call has begun there is nothing else.
 
-stats and end have the measures of the call until then. Of audio: packets_sent, octets_sent; packets_received, packets_lost, packets_late, packets_duplicated, packets_reordered, packets_discarded; jitter_ms, delay_ms and delay_target_ms of the playout; concealed_ms that were made up; stalled_ms for which this machine had no time to send; round_trip_ms and remote_loss_pct as the far end reports, if it does; mos, from 1 to 4.4.
+stats and end have the measures of the call until then. Of audio: packets_sent, octets_sent; packets_received, packets_lost, packets_late, packets_duplicated, packets_reordered, packets_discarded; jitter_ms, delay_ms and delay_target_ms of the playout; concealed_ms that were made up; stalled_ms for which this machine had no time to send; round_trip_ms and remote_loss_pct as the far end reports, if it does; mos, from 1 to 4.4, of what was received.
 
 Of video: video_packets_sent, video_octets_sent, video_frames_sent, video_key_frames_sent; video_key_frame_requests that came, and video_packets_retransmitted; video_packets_received, video_octets_received, video_packets_lost, video_packets_late, video_packets_discarded; video_packets_requested again; video_frames_received and video_key_frames_received that could be shown, video_frames_lost that could not; video_key_frames_requested from the far end; video_jitter_ms, video_round_trip_ms, video_remote_loss_pct, if the far end reports.`
 

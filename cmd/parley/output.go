@@ -78,7 +78,7 @@ type statistics struct {
 	DelayTargetMS     float64 `json:"delay_target_ms"`
 	ConcealedMS       float64 `json:"concealed_ms"`
 	StalledMS         float64 `json:"stalled_ms"`
-	MOS               float64 `json:"mos"`
+	MOS               float64 `json:"mos,omitempty"` // 0: nothing was received
 
 	// What the far end reports; nil if it has not.
 	RoundTripMS   *float64 `json:"round_trip_ms,omitempty"`
@@ -145,7 +145,7 @@ func measuresOf(c *parley.Call, audio, video bool) callMeasures {
 
 func audioMeasures(a *parley.AudioStats) *statistics {
 	trip, loss := reported(&a.LineStats)
-	return &statistics{
+	s := &statistics{
 		PacketsSent:       a.PacketsSent,
 		OctetsSent:        a.OctetsSent,
 		PacketsReceived:   a.Received,
@@ -159,10 +159,13 @@ func audioMeasures(a *parley.AudioStats) *statistics {
 		DelayTargetMS:     milliseconds(a.Target),
 		ConcealedMS:       milliseconds(a.Concealed),
 		StalledMS:         milliseconds(a.Stalled),
-		MOS:               math.Round(a.MOS*100) / 100,
 		RoundTripMS:       trip,
 		RemoteLossPct:     loss,
 	}
+	if a.Received > 0 {
+		s.MOS = math.Round(a.MOS*100) / 100
+	}
+	return s
 }
 
 func videoMeasures(v *parley.VideoStats) *videoStatistics {

@@ -68,6 +68,7 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 	if config.Audio != nil {
 		go reportDigits(ctx, s.Call, out)
 	}
+	go c.watch(s, config, out)
 	e := listening(s, config)
 	text := fmt.Sprintf("Listening on %s", e.Address)
 	if config.Audio != nil && config.Video != nil {
@@ -91,14 +92,66 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 	if wrote != "" {
 		text += fmt.Sprintf("\n  wrote     %s to %s", wrote, c.Out)
 	}
-	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, text)
+	end := event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}
+	nothing := "nothing was received"
+	if stats.received() == 0 {
+		if end.Message = c.unheard(s, stats); end.Message != "" {
+			nothing += ": " + end.Message
+		}
+	}
+	out.emit(end, text)
 	switch {
 	case stats.received() == 0:
-		return errors.New("nothing was received")
+		return errors.New(nothing)
 	case c.Out != "" && wrote == "":
 		return fmt.Errorf("nothing was written to %s: what came was not what was expected", c.Out)
 	}
 	return nil
+}
+
+// watch warns of packets that come where nothing is heard, while somebody may wonder.
+func (c *recvCommand) watch(s *session.Session, config *session.Config, out *output) {
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.Done():
+			return
+		case <-tick.C:
+		}
+		if what := c.unheard(s, statsOf(s.Call, config)); what != "" && s.Err() == nil {
+			out.warn(what)
+			return
+		}
+	}
+}
+
+// unheard says what comes in the place of audio or video of which nothing has, and
+// which flag may be meant, or nothing.
+func (c *recvCommand) unheard(s *session.Session, m callMeasures) string {
+	noAudio, noVideo := m.audio != nil && m.audio.PacketsReceived == 0, m.video != nil && m.video.PacketsReceived == 0
+	if !noAudio && !noVideo {
+		return ""
+	}
+	var n session.NetworkStats
+	switch s.NetworkStats(&n); {
+	case n.Unexpected > 0:
+		flag := fmt.Sprintf("--payload-type %d?", n.UnexpectedType)
+		if static, ok := codec.Static(n.UnexpectedType); ok {
+			flag = "--codec " + strings.ToLower(static.Name) + "?"
+		} else if !noAudio {
+			flag = "--video-payload-type" + strings.TrimPrefix(flag, "--payload-type")
+		} else if len(c.Codec) == 0 {
+			flag = "--codec NAME " + flag
+		}
+		if c.SDP != "" {
+			flag = c.SDP + " has none"
+		}
+		return fmt.Sprintf("%d packets of payload type %d came: %s", n.Unexpected, n.UnexpectedType, flag)
+	case n.Unauthenticated > 0:
+		return fmt.Sprintf("%d packets came that --srtp cannot read: plain ones, or of another key", n.Unauthenticated)
+	}
+	return ""
 }
 
 // listening tells where packets are received.
