@@ -199,3 +199,50 @@ func TestFilmWithoutFFmpeg(t *testing.T) {
 		t.Errorf("it says %q", s)
 	}
 }
+
+// Where the sound of a file cannot be sent, the video does not take its place.
+func TestVideoWithoutItsSound(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // without ffmpeg
+	in := writeFilm(t, "a.mkv", []file.Track{{Codec: file.VP8}, {Codec: file.PCM, Rate: 8000, Channels: 6}}, film(100*ms, vp8Frame),
+		[]file.Packet{{Track: 1, Data: make([]byte, 960)}})
+	for noAudio, want := range map[bool]string{false: "127.0.0.1:5306", true: "127.0.0.1:5304"} {
+		src, err := openSource(t.Context(), in, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		if err := src.drop(noAudio, false); err != nil {
+			t.Fatal(err)
+		}
+		c := sendCommand{File: in, To: "127.0.0.1:5304", PayloadType: -1, VideoPayloadType: -1}
+		config, err := c.config(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := config.Video; config.Audio != nil || v.Remote.String() != want || v.Codecs[0].PayloadType != 96 {
+			t.Errorf("audio %v, video to %v as %v, want %s", config.Audio, v.Remote, v.Codecs, want)
+		}
+	}
+}
+
+// Audio and video have payload types of their own, those that ffmpeg gives them.
+func TestPayloadTypes(t *testing.T) {
+	for _, c := range []struct {
+		codec        string
+		pt           int
+		audio, video uint8
+	}{
+		{"opus", -1, 97, 96},
+		{"pcmu", -1, 0, 96},
+		{"l16/16000", 96, 96, 97},
+	} {
+		recv := recvCommand{Listen: "127.0.0.1:5304", Codec: []string{c.codec, "vp8"}, PayloadType: c.pt, VideoPayloadType: -1}
+		config, err := recv.config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, v := config.Audio.Codecs[0].PayloadType, config.Video.Codecs[0].PayloadType; a != c.audio || v != c.video {
+			t.Errorf("%s: %d and %d, want %d and %d", c.codec, a, v, c.audio, c.video)
+		}
+	}
+}

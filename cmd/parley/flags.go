@@ -36,11 +36,15 @@ func parseAddr(flag, s string) (netip.AddrPort, error) {
 // codecFlags choose a payload format of audio.
 type codecFlags struct {
 	Codec       string `placeholder:"NAME" help:"Codec to send: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2. The default is pcmu."`
-	PayloadType int    `default:"-1" placeholder:"N" help:"RTP payload type, 0 to 127. The default is the static one of RFC 3551, or 96."`
+	PayloadType int    `default:"-1" placeholder:"N" help:"RTP payload type, 0 to 127. The default is the static one of RFC 3551, or 97."`
 }
 
-// dynamic is the first payload type for formats without a static one.
-const dynamic = 96
+// Payload types of formats without a static one, as of ffmpeg: audio that comes where
+// video is expected, or the other way round, is not taken for it.
+const (
+	dynamicVideo = 96
+	dynamicAudio = 97
+)
 
 // params returns the payload format that was asked for, and pcmu if none was.
 // A codec without a fixed rate takes that of like, if it is known.
@@ -101,7 +105,7 @@ func (f codecFlags) params(like audio.Format) (codec.Params, error) {
 // videoParams returns the payload format of a codec of video, in the payload type
 // that was asked for, or the first dynamic one that the audio does not have.
 func videoParams(name string, payloadType int, sound ...codec.Params) (codec.Params, error) {
-	p := codec.Params{Name: strings.ToUpper(name), PayloadType: dynamic, ClockRate: 90000}
+	p := codec.Params{Name: strings.ToUpper(name), PayloadType: dynamicVideo, ClockRate: 90000}
 	if p.Name == "H264" {
 		p.FMTP = payload.H264FMTP{PacketizationMode: 1}.String()
 	}
@@ -131,7 +135,7 @@ func payloadType(p codec.Params) uint8 {
 			return pt
 		}
 	}
-	return dynamic
+	return dynamicAudio
 }
 
 // received returns the formats to accept: the one asked for, or all static ones

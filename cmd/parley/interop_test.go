@@ -310,7 +310,7 @@ func TestSendToGStreamer(t *testing.T) {
 	}{
 		{"PCMU", mono8k, nil, caps("PCMU", "clock-rate=8000,payload=0"), []string{"rtppcmudepay", "!", "mulawdec"}},
 		{"PCMA", mono8k, []string{"--codec", "pcma"}, caps("PCMA", "clock-rate=8000,payload=8"), []string{"rtppcmadepay", "!", "alawdec"}},
-		{"L16 dynamic", l16Mono16k, []string{"--codec", "l16"}, caps("L16", "clock-rate=16000,channels=1,payload=96"), []string{"rtpL16depay"}},
+		{"L16 dynamic", l16Mono16k, []string{"--codec", "l16"}, caps("L16", "clock-rate=16000,channels=1,payload=97"), []string{"rtpL16depay"}},
 		{"L16 static", l16Mono44k, []string{"--codec", "l16"}, caps("L16", "clock-rate=44100,channels=1,payload=11"), []string{"rtpL16depay"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -22,8 +22,8 @@ type recvCommand struct {
 	VideoListen      string   `placeholder:"HOST:PORT" help:"Where to receive RTP of the video. The default is the port after RTCP of the audio."`
 	SDP              string   `name:"sdp" placeholder:"FILE" help:"Take codecs from a session description, and the address without --listen."`
 	Codec            []string `help:"Codec: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2; h264, vp8 or vp9; or one of each, as in opus,vp8. The default is audio in any of the formats with a static payload type." placeholder:"NAME"`
-	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 96." default:"-1" placeholder:"N"`
-	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or 97 if the audio has that." default:"-1" placeholder:"N"`
+	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 97." default:"-1" placeholder:"N"`
+	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or the next one that the audio does not have." default:"-1" placeholder:"N"`
 	networkFlags
 	Out      string        `placeholder:"FILE" help:"Record to a file, by its name: .wav, also without an extension, and - for standard output; .webm or .mkv; .mp4 (H.264, Opus); .ogg (Opus); .ivf (VP8, VP9); .h264. Video and Opus go into it as they come, other audio as samples."`
 	Playout  string        `enum:",in-order,adaptive,fixed" default:"" placeholder:"WAY" help:"in-order: what was sent, with gaps filled (default with --out); adaptive or fixed: what a listener would have heard."`

@@ -30,6 +30,7 @@ type source struct {
 
 	sound, picture *sourceTrack // nil: none
 	passed         []string     // codecs of tracks that cannot be sent
+	mute           bool         // one of them is of sound
 }
 
 type sourceTrack struct {
@@ -60,6 +61,7 @@ func openSource(ctx context.Context, name string, fps float64) (*source, error) 
 		switch {
 		case !sendable(t):
 			s.passed = append(s.passed, string(t.Codec))
+			s.mute = s.mute || !t.Codec.Video()
 		case *to == nil:
 			*to = &sourceTrack{t, i}
 		}
@@ -194,7 +196,7 @@ func (s *source) drop(noAudio, noVideo bool) error {
 		return useError{fmt.Errorf("--no-audio: %s has nothing else", s.name)}
 	}
 	if noAudio {
-		s.sound = nil
+		s.sound, s.mute = nil, false
 	}
 	if noVideo {
 		s.picture = nil
