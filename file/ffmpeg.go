@@ -22,9 +22,9 @@ const (
 )
 
 // An FFmpegReader reads the packets of a file that the ffmpeg program takes
-// apart: MP4, MPEG-TS, AVI, WAV and whatever else it knows. Nothing is decoded or
-// coded again, and tracks are passed over whose codec is not one of
-// [WebMReader]'s.
+// apart: MP4, MPEG-TS, AVI, WAV, MP3, FLAC and whatever else it knows. Pictures are passed
+// over whose codec is not one of [WebMReader]'s, and sound of such a codec is decoded to
+// PCM of one or two channels. All else is as it was coded.
 //
 // The program may read other local files that the named one refers to, such as
 // the parts of a playlist, but nothing from the network. Files that strangers
@@ -49,6 +49,11 @@ type FFmpegReader struct {
 // [errors.ErrUnsupported] if the file has no track of a known codec. For a file
 // that the program cannot read, it has what the program says.
 func OpenFFmpeg(ctx context.Context, name string) (*FFmpegReader, error) {
+	return openFFmpeg(ctx, name, false)
+}
+
+// openFFmpeg has sound decoded that is not known, and to play also what no call takes.
+func openFFmpeg(ctx context.Context, name string, play bool) (*FFmpegReader, error) {
 	program, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		return nil, fmt.Errorf("%s: this kind of file is read by the ffmpeg program: %w", name, err)
@@ -58,12 +63,41 @@ func OpenFFmpeg(ctx context.Context, name string) (*FFmpegReader, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, sound, err := startFFmpeg(ctx, program, path, name)
+	var args []string
+	for i, t := range sound {
+		if t.Codec == "" || play && !t.playable() {
+			args = append(args, fmt.Sprintf("-c:a:%d", i), "pcm_s16le", fmt.Sprintf("-filter:a:%d", i), oneOrTwo)
+		}
+	}
+	if sound == nil && err != nil && !errors.Is(err, errors.ErrUnsupported) { // it may be what Matroska has no place for
+		args = []string{"-c:a", "pcm_s16le", "-filter:a", oneOrTwo}
+	}
+	if len(args) == 0 || ctx.Err() != nil {
+		return r, err
+	}
+	if r != nil {
+		r.Close()
+	}
+	r, _, err = startFFmpeg(ctx, program, path, name, args...)
+	return r, err
+}
+
+// oneOrTwo is a filter that makes two channels of more.
+const oneOrTwo = "aformat=channel_layouts=mono|stereo"
+
+// startFFmpeg starts the program with some more arguments. What it returns of the sound
+// is known even after an error.
+func startFFmpeg(ctx context.Context, program, path, name string, more ...string) (*FFmpegReader, []Track, error) {
 	gone := ctx.Err
 	ctx, stop := context.WithCancel(ctx)
 	r := &FFmpegReader{name: name, stop: stop, gone: gone}
-	r.cmd = exec.CommandContext(ctx, program, "-nostdin", "-hide_banner", "-loglevel", "error",
-		"-protocol_whitelist", "file,pipe", "-i", "file:"+path,
-		"-map", "0:V?", "-map", "0:a?", "-c", "copy", "-f", "matroska", "pipe:1")
+	args := append([]string{
+		"-nostdin", "-hide_banner", "-loglevel", "error",
+		"-protocol_whitelist", "file,pipe", "-i", "file:" + path,
+		"-map", "0:V?", "-map", "0:a?", "-c", "copy",
+	}, more...)
+	r.cmd = exec.CommandContext(ctx, program, append(args, "-f", "matroska", "pipe:1")...)
 	r.cmd.Stderr = &r.said
 	r.cmd.WaitDelay = ffmpegPatience
 	out, err := r.cmd.StdoutPipe()
@@ -72,12 +106,13 @@ func OpenFFmpeg(ctx context.Context, name string) (*FFmpegReader, error) {
 	}
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if r.webm, err = NewWebMReader(out); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, r.end(err))
+	r.webm = newWebMReader(out)
+	if err := r.webm.begin(); err != nil {
+		return nil, r.webm.sound, fmt.Errorf("%s: %w", name, r.end(err))
 	}
-	return r, nil
+	return r, r.webm.sound, nil
 }
 
 // end waits for the process, which it stops if the error of reading was not that

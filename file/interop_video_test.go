@@ -381,6 +381,38 @@ func TestGStreamerReadsOurFiles(t *testing.T) {
 	}
 }
 
+// Sound of other codecs becomes samples.
+func TestOtherSoundIsDecoded(t *testing.T) {
+	for name, args := range map[string][]string{
+		"a.mp3": {"-c:a", "libmp3lame"}, "a.flac": {"-c:a", "flac"}, "a.mka": {"-c:a", "ac3", "-ac", "6"}, "a.amr": {"-c:a", "amr_nb"}, "a.m4a": {"-c:a", "aac"},
+	} {
+		if strings.HasSuffix(name, ".amr") {
+			if out := string(run(t, "ffmpeg", nil, "ffmpeg", "-v", "error", "-encoders")); !strings.Contains(out, "amr_nb") {
+				continue
+			}
+		}
+		from := source(t, name, append([]string{"-map", "1:a"}, args...)...)
+		r, err := file.OpenPlayable(t.Context(), from)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		defer r.Close()
+		packets, err := readPackets(r)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var n int
+		for _, p := range packets {
+			n += len(p.Data)
+		}
+		track := r.Tracks()[0]
+		if d := track.Rate * track.Channels * 2 * 3; len(r.Tracks()) != 1 || track.Codec != file.PCM || track.Channels > 2 || n < d-d/20 || n > d+d/10 {
+			t.Errorf("%s: %+v, %d bytes, want %d", name, track, n, d)
+		}
+	}
+}
+
 func TestFFmpegReaderErrors(t *testing.T) {
 	junk := filepath.Join(t.TempDir(), "junk.mp4")
 	if err := os.WriteFile(junk, []byte(strings.Repeat("junk", 1000)), 0o644); err != nil {
@@ -389,9 +421,9 @@ func TestFFmpegReaderErrors(t *testing.T) {
 	if _, err := file.OpenFFmpeg(t.Context(), junk); err == nil || !strings.Contains(err.Error(), "Invalid data") {
 		t.Errorf("junk: %v", err)
 	}
-	mp3 := source(t, "a.mp3", "-map", "1:a", "-c:a", "libmp3lame")
-	if _, err := file.OpenFFmpeg(t.Context(), mp3); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("MP3: %v", err)
+	mpeg4 := source(t, "a.avi", "-map", "0:v", "-c:v", "mpeg4")
+	if _, err := file.OpenFFmpeg(t.Context(), mpeg4); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("MPEG-4: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := file.OpenFFmpeg(ctx, source(t, "a.mp4", append(copyPCM, "-f", "mov")...))

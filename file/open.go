@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,11 @@ type PacketReadCloser interface {
 // IVF, Ogg, WebM and Matroska, and a byte stream of H.264 are read by the readers
 // of this package, and all others by [OpenFFmpeg], for whose process ctx is.
 func Open(ctx context.Context, name string) (PacketReadCloser, error) {
+	return openAs(ctx, name, false)
+}
+
+// openAs opens a file as it is, or to play it.
+func openAs(ctx context.Context, name string, play bool) (PacketReadCloser, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -36,19 +42,36 @@ func Open(ctx context.Context, name string) (PacketReadCloser, error) {
 		return nil, err
 	}
 	r, err := open(f, start[:n])
+	if play && (errors.Is(err, errors.ErrUnsupported) || hasOtherSound(r)) {
+		if ff, err := openFFmpeg(ctx, name, play); err == nil {
+			f.Close()
+			return ff, nil
+		}
+	}
 	switch {
 	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	case r == nil:
 		f.Close()
-		ff, err := OpenFFmpeg(ctx, name)
+		ff, err := openFFmpeg(ctx, name, play)
 		if err != nil {
 			return nil, err // not a nil pointer in an interface
 		}
 		return ff, nil
 	}
 	return &openFile{r, f}, nil
+}
+
+// playable reports whether calls can be sent the sound of a track.
+func (t *Track) playable() bool {
+	return (t.Codec == Opus || t.Codec == PCM) && t.Channels <= 2
+}
+
+// hasOtherSound reports whether there is sound that calls cannot be sent as it is.
+func hasOtherSound(r PacketReader) bool {
+	w, ok := r.(*WebMReader)
+	return ok && w != nil && slices.ContainsFunc(w.sound, func(t Track) bool { return !t.playable() })
 }
 
 // open returns the reader for a file that begins with start, or nil.

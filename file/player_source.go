@@ -12,9 +12,10 @@ import (
 	"github.com/parley-media/parley/audio"
 )
 
-// openPlayable opens any file that can be played: those of [Open], and WAV, whose
-// samples become packets of PCM.
-func openPlayable(ctx context.Context, name string) (PacketReadCloser, error) {
+// OpenPlayable opens any file that can be played to a call: those of [Open], and WAV,
+// whose samples become packets of PCM. So does sound, by the ffmpeg program where that is
+// found, of other codecs than Opus and of more than two channels.
+func OpenPlayable(ctx context.Context, name string) (PacketReadCloser, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -23,7 +24,7 @@ func openPlayable(ctx context.Context, name string) (PacketReadCloser, error) {
 	n, _ := io.ReadFull(f, start[:])
 	f.Close()
 	if n < len(start) || string(start[8:]) != "WAVE" || !slices.Contains([]string{"RIFF", "RF64", "BW64"}, string(start[:4])) {
-		return Open(ctx, name)
+		return openAs(ctx, name, true)
 	}
 	w, err := OpenWAV(name)
 	if err != nil {
@@ -75,7 +76,7 @@ type playSource struct {
 }
 
 func openSource(ctx context.Context, name string) (*playSource, error) {
-	begin := func() (PacketReadCloser, error) { return openPlayable(ctx, name) }
+	begin := func() (PacketReadCloser, error) { return OpenPlayable(ctx, name) }
 	s := &playSource{name: name, begin: begin, sound: -1, image: -1}
 	if err := s.open(); err != nil {
 		return nil, err

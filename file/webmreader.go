@@ -28,6 +28,7 @@ const (
 type WebMReader struct {
 	src      source
 	tracks   []Track
+	sound    []Track     // of the file, the zero Track for one that is not known
 	entries  []webmEntry // in the order of tracks
 	scale    uint64      // nanoseconds of a tick
 	duration time.Duration
@@ -61,32 +62,44 @@ type webmEntry struct {
 // [ErrMalformed] or [io.ErrUnexpectedEOF], or [errors.ErrUnsupported] if there is
 // no track that it knows, or is what r returned.
 func NewWebMReader(r io.Reader) (*WebMReader, error) {
-	w := &WebMReader{src: source{in: bufio.NewReaderSize(r, readBuffer), format: "webm"}, scale: uint64(time.Millisecond)}
-	id, size, err := w.element()
-	if err == io.EOF {
-		return nil, w.src.fail(err, "the header")
-	} else if err != nil {
+	w := newWebMReader(r)
+	if err := w.begin(); err != nil {
 		return nil, err
-	}
-	if id != idEBML {
-		return nil, w.src.malformed("it starts with element %X, not %X", id, idEBML)
-	}
-	if err := w.header(size); err != nil {
-		return nil, err
-	}
-	for !w.began {
-		if err := w.step(); err == io.EOF && len(w.tracks) > 0 {
-			break // nothing was recorded
-		} else if err == io.EOF {
-			return nil, w.src.fail(err, "what comes before the first cluster")
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	if len(w.tracks) == 0 {
-		return nil, fmt.Errorf("webm: no track of a known codec: %w", errors.ErrUnsupported)
 	}
 	return w, nil
+}
+
+func newWebMReader(r io.Reader) *WebMReader {
+	return &WebMReader{src: source{in: bufio.NewReaderSize(r, readBuffer), format: "webm"}, scale: uint64(time.Millisecond)}
+}
+
+// begin reads up to the first cluster.
+func (r *WebMReader) begin() error {
+	id, size, err := r.element()
+	if err == io.EOF {
+		return r.src.fail(err, "the header")
+	} else if err != nil {
+		return err
+	}
+	if id != idEBML {
+		return r.src.malformed("it starts with element %X, not %X", id, idEBML)
+	}
+	if err := r.header(size); err != nil {
+		return err
+	}
+	for !r.began {
+		if err := r.step(); err == io.EOF && len(r.tracks) > 0 {
+			break // nothing was recorded
+		} else if err == io.EOF {
+			return r.src.fail(err, "what comes before the first cluster")
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(r.tracks) == 0 {
+		return fmt.Errorf("webm: no track of a known codec: %w", errors.ErrUnsupported)
+	}
+	return nil
 }
 
 // Tracks returns the tracks that can be read. They have the index of packets,

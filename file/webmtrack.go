@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -70,7 +71,14 @@ func (r *WebMReader) readTrack(b []byte) bool {
 	if !ok {
 		return false
 	}
-	if !known || t.encoded {
+	known = known && !t.encoded
+	if !known {
+		track = Track{}
+	}
+	if strings.HasPrefix(t.codec, "A_") && len(r.sound) < maxTracks {
+		r.sound = append(r.sound, track)
+	}
+	if !known {
 		return true
 	}
 	t.entry.index = len(r.tracks)

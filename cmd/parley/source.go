@@ -136,7 +136,7 @@ func sendable(t file.Track) bool {
 
 func (s *source) open(ctx context.Context) error {
 	if s.fps == 0 {
-		in, err := file.Open(ctx, s.name)
+		in, err := file.OpenPlayable(ctx, s.name)
 		if err != nil {
 			return err
 		}
