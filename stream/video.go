@@ -70,9 +70,10 @@ type VideoReceiverStats struct {
 
 // A VideoReceiver turns the packets of one media line into frames. It gives out
 // whole frames only, in the order in which they are decoded, each as soon as its
-// last packet is there, and only such as can be decoded with those before it: it
-// begins at a key frame, and after a loss or a change of the codec it goes on at the
-// next one, unless all that was lost belonged to a frame that no other one needs. What is missing
+// last packet is there, and only such as can be decoded with those before it, and for
+// H.264 with parameter sets, which may come on another way than in packets: it begins
+// at a key frame, and after a loss or a change of the codec it goes on at the next one,
+// unless all that was lost belonged to a frame that no other one needs. What is missing
 // between two frames of VP8 or VP9 that follow each other by their picture IDs was
 // padding: it is not waited for and breaks nothing.
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,7 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/payload"
+	"github.com/parley-media/parley/session"
+	"github.com/parley-media/parley/video"
 )
 
 // What is sent of a file is what is recorded, in any container.
@@ -244,5 +249,39 @@ func TestPayloadTypes(t *testing.T) {
 		if a, v := config.Audio.Codecs[0].PayloadType, config.Video.Codecs[0].PayloadType; a != c.audio || v != c.video {
 			t.Errorf("%s: %d and %d, want %d and %d", c.codec, a, v, c.audio, c.video)
 		}
+	}
+}
+
+// H.264 without parameter sets is no film, which is said at once and at the end.
+func TestWithoutParameterSets(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "o.mp4")
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--codec", "h264", "--out", out)
+	to := netip.MustParseAddrPort(recv.until(t, "listening").Address)
+	p, _ := videoParams("h264", -1)
+	s, err := session.Open(t.Context(), &session.Config{Video: &session.VideoConfig{Remote: to, Codecs: []codec.Params{p}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 10 {
+		f := video.Frame{Key: i%5 == 0, Time: time.Duration(i) * 40 * ms, Data: h264Frame(false, i)}
+		if f.Key {
+			f.Data = payload.AppendAnnexB(nil, []byte{0x65, 0x88, 0x80, 1, 2, 3})
+		}
+		if err := s.Video().WriteFrame(&f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Video().Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	recv.until(t, "started")
+	if w := recv.until(t, "warning"); !strings.Contains(w.line, "sprop-parameter-sets") {
+		t.Errorf("the warning is %s", w.line)
+	}
+	recv.drain(t, statusFailed)
+	if s := recv.stderr.String(); !strings.Contains(s, out+": no parameter sets") {
+		t.Errorf("it says %q", s)
 	}
 }

@@ -41,6 +41,7 @@ type recording struct {
 	shape   audio.Format      // of its samples
 	sound   int               // track of audio in the file
 	refused int               // packets that had no place in the file
+	seen    bool              // a picture came
 	width   int
 	height  int
 	end     time.Duration // of what was written
@@ -245,6 +246,9 @@ func (r *recording) packets(s *session.Session) error {
 	}
 }
 
+// noSets is why H.264 of an unknown size cannot be decoded.
+const noSets = "no parameter sets of H.264 have come, without which nothing can be decoded: give --sdp with sprop-parameter-sets"
+
 // pictures records frames of video.
 func (r *recording) pictures(s *session.Session) error {
 	var f video.Frame
@@ -260,14 +264,17 @@ func (r *recording) pictures(s *session.Session) error {
 			first = false
 			from := address(s.RemoteVideo())
 			e := event{Media: "video", Address: from, VideoCodec: p.String(), VideoFormat: size(f.Width, f.Height)}
-			r.heard(e, fmt.Sprintf("Receiving video from %s, %v %s.", from, p, e.VideoFormat))
+			r.heard(e, strings.TrimSpace(fmt.Sprintf("Receiving video from %s, %v %s", from, p, e.VideoFormat))+".")
+			if f.Width == 0 && f.Fits("H264") {
+				r.out.warn(noSets)
+			}
 		}
 		at := r.at(f.Time)
 		if r.limit > 0 && at >= r.limit {
 			return errLimit
 		}
 		r.mu.Lock()
-		r.width, r.height = f.Width, f.Height
+		r.seen, r.width, r.height = true, f.Width, f.Height
 		r.mu.Unlock()
 		if err := r.write(&file.Packet{Track: trackPicture, Time: at, Key: f.Key, Data: f.Data}); err != nil {
 			return err

@@ -150,6 +150,12 @@ func (r *recording) wrote() string {
 	return fmt.Sprintf("%s of %s", r.end.Round(time.Millisecond), strings.Join(parts, " and "))
 }
 
+// undecodable reports whether the video in the file lacks what it takes to decode it.
+func (r *recording) undecodable() bool {
+	v := r.config.Video
+	return r.film != nil && v != nil && strings.EqualFold(v.Codecs[0].Name, "H264") && r.seen && r.width == 0
+}
+
 // close completes the file.
 func (r *recording) close() error {
 	var err error

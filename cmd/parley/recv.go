@@ -105,6 +105,8 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 		return errors.New(nothing)
 	case c.Out != "" && wrote == "":
 		return fmt.Errorf("nothing was written to %s: what came was not what was expected", c.Out)
+	case r.undecodable():
+		return fmt.Errorf("%s: %s", c.Out, noSets)
 	}
 	return nil
 }
