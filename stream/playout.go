@@ -298,6 +298,17 @@ func (r *AudioReceiver) pauses(pcm []int16, d time.Duration, format audio.Format
 	}
 }
 
+// takeBack takes from the count what was made up with nothing received after it, of
+// which nothing was lost.
+func (r *AudioReceiver) takeBack() {
+	c := &r.clock
+	if c.guessed > 0 {
+		r.stats.Concealed -= c.guessed
+		r.stats.Concealments--
+		c.guessed, c.concealing = 0, false
+	}
+}
+
 // settle decides where the position is when p is there, after a time in which
 // nothing was, and returns how far ahead of it p is.
 func (r *AudioReceiver) settle(p *jitter.Packet, lost bool, filled int) time.Duration {
@@ -306,11 +317,7 @@ func (r *AudioReceiver) settle(p *jitter.Packet, lost bool, filled int) time.Dur
 	pause := p.Time-r.position > tolerance && !lost && r.played
 	if pause {
 		c.paused = true
-		if c.guessed > 0 { // nothing was lost
-			r.stats.Concealed -= c.guessed
-			r.stats.Concealments--
-			c.guessed, c.concealing = 0, false
-		}
+		r.takeBack()
 	}
 	if c.waited > 0 {
 		if credit := min(c.waited, p.Time-r.position); credit > 0 {

@@ -101,7 +101,7 @@ type ReceiverStats struct {
 	Emitted, Waited, Aimed time.Duration
 
 	Media        time.Duration // audio given out that was sent
-	Concealed    time.Duration // audio given out in the place of lost or late media; what proves to be the beginning of a pause is taken back
+	Concealed    time.Duration // audio given out in the place of lost or late media; what proves to be the beginning of a pause, or the end, is taken back
 	Noise        time.Duration // comfort noise given out
 	Stretched    time.Duration // by which media was made longer
 	Compressed   time.Duration // by which media was made shorter
@@ -377,7 +377,12 @@ func (r *AudioReceiver) Pause() { r.clock.paused = true }
 // End says that no more packets come: what is in the buffer is given out
 // without waiting for what is missing. [AudioReceiver.Ended] tells when that is
 // done.
-func (r *AudioReceiver) End() { r.ended = true }
+func (r *AudioReceiver) End() {
+	r.ended = true
+	if r.buffer.Len() == 0 && len(r.pending) == 0 {
+		r.takeBack()
+	}
+}
 
 // Ended reports whether End was called and everything has been given out.
 func (r *AudioReceiver) Ended() bool {

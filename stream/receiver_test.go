@@ -496,6 +496,31 @@ type nobody struct{}
 func (nobody) Takes(*codec.Params) bool { return false }
 func (nobody) Take(*Packet)             {}
 
+// What is made up behind the last packet fills no gap.
+func TestEndIsNoLoss(t *testing.T) {
+	for _, playout := range []Playout{Adaptive, Fixed} {
+		for _, silence := range []time.Duration{20 * ms, 90 * ms, time.Second} {
+			f := newFar(t, ReceiverConfig{Playout: playout})
+			for n := range 10 {
+				if n != 5 {
+					f.send(time.Duration(n)*20*ms, n)
+				}
+			}
+			f.hear(250 * ms)
+			lost := 20 * ms
+			if s := f.stats(); playout == Fixed && s.Concealed != lost {
+				t.Fatalf("%v concealed", s.Concealed)
+			}
+			f.hear(250*ms + silence)
+			f.r.End()
+			f.hear(5 * time.Second)
+			if s := f.stats(); !f.r.Ended() || s.Concealed > lost || s.Concealments != 1 {
+				t.Errorf("%v, ended after %v: %v concealed, %d times", playout, silence, s.Concealed, s.Concealments)
+			}
+		}
+	}
+}
+
 func TestInOrderEnd(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: InOrder})
 	f.send(0, 0)
