@@ -263,3 +263,28 @@ func TestRecordSentRefused(t *testing.T) {
 		closed(t, r)
 	})
 }
+
+// That this end hangs up is no error of a recording.
+func TestRecordUntilWeHangUp(t *testing.T) {
+	for _, reason := range []parley.Reason{parley.Closed, parley.Finished} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y := calls(t, opusCodec)
+			r, _ := recorder(t, "a.webm", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+			if _, _, err := r.AddCall(x); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.AddSent(x.Audio()); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 10 {
+				if err := y.Audio().WritePacket(opusPacket(i)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * ms)
+			}
+			x.EndWith(&parley.EndError{Reason: reason})
+			time.Sleep(time.Second)
+			closed(t, r)
+		})
+	}
+}

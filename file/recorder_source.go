@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
@@ -102,6 +104,12 @@ func (r *Recorder) record(t *recording, source any, step func() error) error {
 	return nil
 }
 
+// byUs reports whether a source ended because this program closed it, or its call.
+func byUs(err error) bool {
+	end, ok := errors.AsType[*parley.EndError](err)
+	return errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || ok && end.Reason == parley.Finished
+}
+
 // copy takes one step after another, until the source or the track ends. A frame
 // that cannot be written does not end it; the first of another codec is told.
 func (r *Recorder) copy(s *recorderSource, step func() error) {
@@ -128,7 +136,7 @@ func (r *Recorder) copy(s *recorderSource, step func() error) {
 			s.owned.Close()
 		}
 		close(s.done)
-		quiet := over || source.error == io.EOF || errors.Is(source.error, os.ErrClosed) // by this program
+		quiet := over || source.error == io.EOF || byUs(source.error)
 		r.mu.Unlock()
 		if !quiet && r.report != nil {
 			r.report(fmt.Errorf("%s: the source of track %d: %w", r.name, s.of.index, source.error))
