@@ -9,10 +9,7 @@
 //		return err
 //	}
 //	defer in.Close()
-//	var f audio.Frame
-//	for in.ReadFrame(&f) == nil {
-//		call.Audio().WriteFrame(&f)
-//	}
+//	_, err = call.Audio().Say(ctx, in) // returns when all of it has been said
 //
 // What stays coded are packets of tracks. [Create] and [Open] choose the format;
 // there are IVF (VP8, VP9, AV1), a byte stream of H.264, Ogg (Opus), WebM and

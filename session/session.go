@@ -8,6 +8,8 @@
 //	if err != nil { … }
 //	defer s.Close()
 //	err = s.Audio().WriteFrame(frame)
+//	…
+//	err = s.Audio().Drain(ctx) // Close drops what has not been sent
 //
 // What is to be agreed with the far end is a [Description], which a signalling
 // stack carries as SDP: see [OpenAnswer] for an INVITE that comes, [Answer] and [Agree]
