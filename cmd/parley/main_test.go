@@ -360,10 +360,11 @@ func TestNobodyComes(t *testing.T) {
 	recv.exit(t, statusFailed)
 }
 
-// A description with an address of the far end is of use with --listen.
+// A description with an address of the far end is of use with --listen, also one that
+// ffmpeg has printed.
 func TestListenBesideDescription(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "far.sdp")
-	text := "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\nm=audio 4000 RTP/AVP 8\nm=video 4002 RTP/AVP 96\na=rtpmap:96 VP8/90000\n"
+	text := "SDP:\nv=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\nm=audio 4000 RTP/AVP 8\nm=video 4002 RTP/AVP 96\na=rtpmap:96 VP8/90000\n"
 	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,9 @@ func (c *recvCommand) described(config *session.Config) error {
 	if err != nil {
 		return err
 	}
+	if i := bytes.Index(text, []byte("\nv=")); i >= 0 && !bytes.HasPrefix(text, []byte("v=")) {
+		text = text[i+1:] // behind the "SDP:" with which ffmpeg prints it
+	}
 	d, err := session.ParseDescription(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.SDP, err)
