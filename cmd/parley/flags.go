@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,6 +21,10 @@ import (
 // empty for all addresses.
 func parseAddr(flag, s string) (netip.AddrPort, error) {
 	a, err := net.ResolveUDPAddr("udp", s)
+	host, _, _ := net.SplitHostPort(s)
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.Name == host {
+		return netip.AddrPort{}, fmt.Errorf("--%s: %w", flag, err)
+	}
 	if err != nil {
 		return netip.AddrPort{}, useError{fmt.Errorf("--%s %s is not HOST:PORT: %w", flag, s, err)}
 	}

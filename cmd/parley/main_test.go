@@ -58,6 +58,8 @@ func TestWrongUse(t *testing.T) {
 		{"send: no --to", []string{"send", wav}, statusUse, "--to"},
 		{"send: --to without port", []string{"send", wav, "--to", "127.0.0.1"}, statusUse, "--to 127.0.0.1 is not HOST:PORT"},
 		{"send: --to with a large port", []string{"send", wav, "--to", "127.0.0.1:70000"}, statusUse, "--to 127.0.0.1:70000"},
+		{"send: --to a port without a number", []string{"send", wav, "--to", "127.0.0.1:none"}, statusUse, "--to 127.0.0.1:none is not HOST:PORT"},
+		{"send: --to a name that is none", []string{"send", wav, "--to", "a..b:4000"}, statusFailed, "--to: lookup a..b: no such host"},
 		{"send: --to port 0", []string{"send", wav, "--to", "127.0.0.1:0"}, statusUse, "--to 127.0.0.1:0"},
 		{"send: --to the last port", []string{"send", wav, "--to", "127.0.0.1:65535"}, statusUse, "--to 127.0.0.1:65535"},
 		{"send: --to nobody", []string{"send", wav, "--to", ":4000"}, statusUse, "--to :4000"},
