@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -25,7 +26,8 @@ const (
 )
 
 type commands struct {
-	JSON bool `name:"json" help:"Write events as JSON, one object per line, on standard output."`
+	JSON    bool             `name:"json" help:"Write events as JSON, one object per line, on standard output."`
+	Version kong.VersionFlag `help:"Print the version."`
 
 	Serve serveCommand `cmd:"" help:"Answer browsers: serves a web page with which you hear and see yourself."`
 	Send  sendCommand  `cmd:"" help:"Send the audio and video of a file over RTP, at the pace of the media clock."`
@@ -39,15 +41,27 @@ type useError struct{ error }
 
 func (e useError) Unwrap() error { return e.error }
 
+// version returns that of the module, as it was built.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	exited, status := false, statusDone
 	parser, err := kong.New(&c,
 		kong.Name("parley"),
 		kong.Description("Real-time voice and video for Go back ends: telephones over RTP, browsers over WebRTC."),
 		kong.ValueFormatter(withDefault),
+		kong.Vars{"version": version()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited, status = true, code }),
 	)

@@ -190,13 +190,22 @@ func TestWrongUse(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if status := run([]string{"--help"}, &stdout, &stderr); status != statusDone || stderr.Len() > 0 {
-		t.Errorf("exit status %d, standard error %q", status, &stderr)
-	}
-	for _, command := range []string{"serve", "send", "recv"} {
-		if !strings.Contains(stdout.String(), command) {
-			t.Errorf("the help does not name %s:\n%s", command, &stdout)
+	for _, c := range []struct {
+		args, want []string
+	}{
+		{[]string{"--help"}, []string{"serve", "send", "recv"}},
+		{[]string{"help"}, []string{"serve", "send", "recv"}},
+		{[]string{"help", "send"}, []string{"--dtmf"}},
+		{[]string{"--version"}, []string{"devel"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		if status := run(c.args, &stdout, &stderr); status != statusDone || stderr.Len() > 0 {
+			t.Errorf("%q: exit status %d, standard error %q", c.args, status, &stderr)
+		}
+		for _, word := range c.want {
+			if !strings.Contains(stdout.String(), word) {
+				t.Errorf("%q does not name %s:\n%s", c.args, word, &stdout)
+			}
 		}
 	}
 }
