@@ -192,10 +192,13 @@ func parseFmt(d []byte, chunk int64) (*wavHeader, error) {
 		return nil, fmt.Errorf("wav: %w", err)
 	}
 	width := (bits + 7) / 8
-	if tag == tagALaw || tag == tagMuLaw {
+	switch tag {
+	case tagALaw, tagMuLaw:
 		width = 1 // whatever the file says: writers disagree
-	} else if block != width*channels {
-		return nil, malformed("the fmt chunk at byte %d has blocks of %d bytes for %d channels of %d bits", chunk, block, channels, bits)
+	case tagPCM, tagFloat:
+		if block != width*channels {
+			return nil, malformed("the fmt chunk at byte %d has blocks of %d bytes for %d channels of %d bits", chunk, block, channels, bits)
+		}
 	}
 	h.block = width * channels
 	if h.decode = sampleDecoder(tag, width); h.decode == nil {

@@ -231,7 +231,7 @@ func TestReadMalformedWAV(t *testing.T) {
 		{riff(fmtChunk(1, 1, 8000, 0), data), errors.ErrUnsupported, "0 bits"},
 		{riff(fmtChunk(1, 1, 8000, 64), data), errors.ErrUnsupported, "64 bits"},
 		{riff(fmtChunk(3, 1, 8000, 16), data), errors.ErrUnsupported, "tag 0x0003 with 16 bits"},
-		{riff(fmtChunk(0x55, 2, 44100, 0), data), errors.ErrUnsupported, "tag 0x0055"},
+		{riff(slices.Replace(fmtChunk(0x55, 1, 44100, 0), 20, 22, 0x80, 0x04), data), errors.ErrUnsupported, "tag 0x0055"}, // MP3, 1152 bytes a block
 		{riff(fmtChunk(0xFFFE, 1, 8000, 16), data), file.ErrMalformed, "extensible fmt chunk at byte 12 has 16 bytes, want 40"},
 		{riff(fmtChunk(0xFFFE, 1, 8000, 16, extensible(1, 17)...), data), file.ErrMalformed, "17 valid bits of 16"},
 		{riff(fmtChunk(0xFFFE, 1, 8000, 16, make([]byte, 24)...), data), errors.ErrUnsupported, "sub-format"},
