@@ -16,6 +16,10 @@ const (
 
 	// readBuffer holds a default frame of any ordinary format.
 	readBuffer = 16 << 10
+
+	// streamed is the least size that programs such as sox put where they cannot know
+	// one.
+	streamed = 0x7FFF0000
 )
 
 // A WAVReader reads the audio of a WAV file as 16-bit samples. It is an
@@ -35,6 +39,7 @@ type WAVReader struct {
 	in       *bufio.Reader
 	closer   io.Closer // nil: the input is the caller's
 	duration time.Duration
+	missing  int64 // bytes
 	read     int64 // bytes of samples
 	err      error // what ReadFrame returns once there is no more
 }
@@ -73,6 +78,9 @@ func NewWAVReader(r io.Reader) (*WAVReader, error) {
 	n := h.dataSize
 	if fileSize >= 0 {
 		if rest := max(fileSize-h.dataStart, 0); n < 0 || n > rest {
+			if n < streamed {
+				w.missing = max(n-rest, 0)
+			}
 			n = rest
 		}
 	}
@@ -110,6 +118,10 @@ func (r *WAVReader) Format() audio.Format { return r.header.format }
 func (r *WAVReader) Duration() (time.Duration, bool) {
 	return max(r.duration, 0), r.duration >= 0
 }
+
+// Missing returns how many bytes of samples a file that was cut off lacks, as far as its
+// header and its size could tell when it was opened.
+func (r *WAVReader) Missing() int64 { return r.missing }
 
 // ReadFrame fills f with the next r.FrameDuration of the file, less at its end.
 // f.Time is the position of its first sample in the file. The error is [io.EOF]

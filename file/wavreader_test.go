@@ -188,6 +188,9 @@ func TestReadWAV(t *testing.T) {
 			if d, ok := r.Duration(); !ok || d != r.Format().Duration(len(tt.want)) {
 				t.Errorf("Duration is %v, %t, but there are %d samples", d, ok, len(tt.want))
 			}
+			if cut := strings.HasPrefix(tt.name, "cut off"); cut != (r.Missing() > 0) {
+				t.Errorf("%d bytes are missing", r.Missing())
+			}
 			if tt.name == "no samples but a chunk after" {
 				return // only the size of the file tells it from a killed writer's
 			}

@@ -245,3 +245,23 @@ func TestOutIsLeftAlone(t *testing.T) {
 		t.Errorf("a file is left behind: %v", err)
 	}
 }
+
+// What is left of a file is sent, and that something is missing is said.
+func TestSendWhatWasCutOff(t *testing.T) {
+	name := toneWAV(t, mono8k, 400*ms)
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(name, info.Size()-3200); err != nil {
+		t.Fatal(err)
+	}
+	recv := begin("recv", "--listen", "127.0.0.1:0")
+	send := begin("send", name, "--to", recv.until(t, "listening").Address)
+	if e := send.drain(t, statusFailed); e.Reason != "failed" || !strings.Contains(e.line, "3200 bytes of samples are missing") {
+		t.Errorf("send ends with %s", e.line)
+	}
+	if e := recv.drain(t, statusDone); e.PacketsReceived != 10 {
+		t.Errorf("recv ends with %s", e.line)
+	}
+}

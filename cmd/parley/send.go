@@ -288,6 +288,9 @@ func (c *sendCommand) play(ctx context.Context, out *output, call *parley.Call, 
 		if err == nil {
 			err = call.Audio().Drain(ctx)
 		}
+		if n := src.wav.Missing(); err == nil && n > 0 {
+			err = fmt.Errorf("%s: it was cut off: %d bytes of samples are missing: %w", c.File, n, io.ErrUnexpectedEOF)
+		}
 		return err
 	}
 }
