@@ -28,11 +28,11 @@ unit:
 # Packages of signal processing and of state machines that own no goroutine are left to
 # "interop", and so is what measures; but for stream, of which that runs what needs other
 # programs. What is there for Linux alone has another way, the portable one, which "soak"
-# tests as a whole. Most of these tests wait, so four packages share two cores.
+# tests as a whole. Most of these tests wait, so three packages share two cores.
 PURE = audio/[a-z]*|codec/g711|codec/g722|codec/l16|dtmf|payload|jitter|rtcpctl|stream|internal/bench|internal/quality|internal/speech|internal/bits
 race:
 	CGO_ENABLED=0 scripts/go-test ./stream
-	CGO_ENABLED=1 scripts/go-test -race -p 4 $$(go list ./... | grep -vE '/parley/($(PURE))$$')
+	CGO_ENABLED=1 scripts/go-test -race -p 3 $$(go list ./... | grep -vE '/parley/($(PURE))$$')
 	CGO_ENABLED=1 scripts/go-test -race -tags portable -run 'Attack|Flood|Forward|Latch|Receive|Trouble' ./transport ./session
 
 # The tests with other programs. Those that measure tones and times are a few at a time,

@@ -301,6 +301,7 @@ func TestFilmWithoutItsSound(t *testing.T) {
 	tracks := []file.Track{{Codec: file.VP8, Width: 16, Height: 16}, {Codec: file.Opus, Channels: 6, Config: surround}}
 	name := writeFilm(t, "a.mkv", tracks, film(40*time.Millisecond, vp8Frame), []file.Packet{{Track: 1, Data: []byte{0xf8, 0xff, 0xfe}}})
 	said := &transcript{}
+	t.Setenv("PATH", "") // no ffmpeg, which would mix it down
 	if err := parsed(t, "--play", name).checkFiles(t.Context(), newOutput(true, said, io.Discard)); err != nil {
 		t.Error(err)
 	}
