@@ -361,8 +361,9 @@ func (c *Call) byeLocked() (last *line) {
 	for _, l := range c.lines {
 		switch {
 		case l.off:
-		case l.known && (l.byeAt.IsZero() || !l.direction.Receives()):
+		case l.known && l.byeAt.IsZero():
 			return nil
+		case !l.direction.Receives() && l.heard != 0: // of the stream that the hold has ended
 		case !l.byeAt.IsZero() && (last == nil || l.byeAt.After(last.byeAt)):
 			last = l
 		}

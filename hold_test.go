@@ -143,7 +143,39 @@ func TestGoodbyeOnHold(t *testing.T) {
 	}
 }
 
-// A hold by the direction alone leaves telephone events and feedback as they were agreed.
+// A line that only sends keeps no call alive that the far end has left.
+func TestGoodbyeBesideALineThatOnlySends(t *testing.T) {
+	left := func(t *testing.T, c *Call) {
+		t.Helper()
+		time.Sleep(3 * byeGrace)
+		if end, ok := errors.AsType[*EndError](c.Err()); !ok || end.Reason != Bye {
+			t.Errorf("after the goodbye: %v", c.Err())
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := tapped(t, AudioConfig{Direction: SendOnly})
+		c.Audio().DeliverRTCP(time.Now(), far, []byte{0x80, 201, 0, 1, 0, 0, 0, 1})
+		time.Sleep(time.Second)
+		c.Audio().DeliverRTCP(time.Now(), far, bye(1))
+		left(t, c)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{}, &AudioConfig{}, nil)
+		if err := y.Video().SetDirection(SendOnly); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for x.Audio().WriteFrame(ramp(64)) == nil {
+			}
+		}()
+		film(x, 600)
+		x.Close()
+		left(t, y)
+	})
+}
+
+// A hold by the direction alone leaves telephone events and feedback as they were agreed,
+// and what was turned down off.
 func TestSetDirection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y := videoPair(t, VideoConfig{RTCP: RTCPConfig{NACK: true}}, &AudioConfig{Event: events}, nil)
@@ -159,6 +191,12 @@ func TestSetDirection(t *testing.T) {
 		}
 		if err := x.Audio().SendDigits(t.Context(), "1", nil); err != nil {
 			t.Error(err)
+		}
+		if err := errors.Join(y.Update(&AudioUpdate{Off: true}, &VideoUpdate{Off: true}), y.Audio().SetDirection(SendRecv), y.Video().SetDirection(SendRecv)); err != nil {
+			t.Fatal(err)
+		}
+		if a, v := y.Audio().Direction(), y.Video().Direction(); a != Inactive || v != Inactive {
+			t.Errorf("what was turned down is %v and %v", a, v)
 		}
 		x.mu.Lock()
 		defer x.mu.Unlock()

@@ -24,7 +24,9 @@ type AudioUpdate struct {
 }
 
 // SetDirection puts the audio on hold, or takes it from it, and leaves the rest as it
-// was agreed. The error is that of [Audio.Update], which says what a hold is.
+// was agreed; audio that was turned down stays off. The error is that of [Audio.Update],
+// which says what a hold is. It is for a call whose far end hears of it in another way: in
+// a session the next agreement undoes it, and a hold is a description with that direction.
 func (a *Audio) SetDirection(d Direction) error {
 	return a.call.update(a, &AudioUpdate{Direction: d, onlyDirection: true}, nil, nil)
 }
@@ -34,13 +36,13 @@ func (a *Audio) SetDirection(d Direction) error {
 // end of the call or of the line. What waits to be sent is dropped if the new codec takes
 // another format. While the direction does not let this end send, what is
 // written is dropped on the media clock, and digits cannot be sent; while it
-// does not let the far end send, what comes is not heard, its goodbye does not end the
-// call, and the deadlines for media and silence stand still.
+// does not let the far end send, what comes is not heard, the goodbye of what was
+// heard before does not end the call, and the deadlines for media and silence stand still.
 func (a *Audio) Update(u *AudioUpdate) error { return a.call.update(a, u, nil, nil) }
 
 func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
-	direction := u.Direction
-	if u.Off {
+	direction, off := u.Direction, u.Off || u.onlyDirection && a.off
+	if off {
 		direction = Inactive
 	}
 	sending := a.sending
@@ -76,7 +78,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now
 	}
-	a.direction, a.off, a.byeAt = direction, u.Off, time.Time{}
+	a.direction, a.off, a.byeAt = direction, off, time.Time{}
 	a.rtcp.ResetBreaker(now)
 	return nil
 }

@@ -57,7 +57,7 @@ func (c *Call) Update(a *AudioUpdate, v *VideoUpdate) error {
 }
 
 // SetDirection puts the video on hold, or takes it from it, and leaves the rest as it
-// was agreed. The error is that of [Video.Update]; [Call.Update] says what a hold is.
+// was agreed; see [Audio.SetDirection]. The error is that of [Video.Update].
 func (v *Video) SetDirection(d Direction) error {
 	return v.call.update(nil, nil, v, &VideoUpdate{Direction: d, onlyDirection: true})
 }
@@ -122,8 +122,8 @@ func (v *Video) prepareLocked(now time.Time, u *VideoUpdate) (*stream.VideoSende
 }
 
 func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.VideoSender) {
-	direction := u.Direction
-	if u.Off {
+	direction, off := u.Direction, u.Off || u.onlyDirection && v.off
+	if off {
 		direction = Inactive
 	}
 	resumes := direction.Sends() && !v.direction.Sends()
@@ -147,7 +147,7 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 			v.receiver.KeyFrames().Want(now)
 		}
 	}
-	v.direction, v.off, v.byeAt = direction, u.Off, time.Time{}
+	v.direction, v.off, v.byeAt = direction, off, time.Time{}
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
 	if !u.onlyDirection {
 		v.agreeLocked(u.Feedback)
