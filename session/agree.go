@@ -182,7 +182,6 @@ func OpenAnswer(ctx context.Context, c *Config, offer *Description) (s *Session,
 	if err = s.Update(agreed); err != nil {
 		return s, nil, err
 	}
-	answer.answers = false // the first of its session follows nothing
 	s.start()
 	return s, answer, nil
 }
@@ -200,8 +199,8 @@ var (
 // Audio or video that is not agreed on is off, until another agreement has it
 // again. An agreement on none of what the session was opened with is an error, and
 // so is one on media that it was opened without. What is on its way is heard too:
-// under the last key of the far end, for 2 s or until its first packet under the new
-// one, and in audio codecs of the last agreement, for 100 packets, where their payload
+// under the last key of a far end whose address has not changed, for 2 s or until its
+// first packet under the new one, and in audio codecs of the last agreement, for 100 packets, where their payload
 // types have no other.
 func (s *Session) Update(a *Agreed) error {
 	if a == nil {

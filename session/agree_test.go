@@ -457,14 +457,14 @@ func TestRekeyedWhilePacketsAreOnTheirWay(t *testing.T) {
 			}
 			return protect
 		}
+		var agreed *Agreed
 		rekey := func() *transport.SRTP {
 			t.Helper()
 			ours, err := s.Describe()
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, agreed, err := Answer(offer(), ours)
-			if err != nil {
+			if _, agreed, err = Answer(offer(), ours); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Update(agreed); err != nil {
@@ -496,6 +496,9 @@ func TestRekeyedWhilePacketsAreOnTheirWay(t *testing.T) {
 		first := speaks()
 		hears(0, first, true)
 		second := rekey()
+		if err := s.Update(agreed); err != nil { // as with the descriptions of 183 and of 200
+			t.Fatal(err)
+		}
 		rtp, rtcp := hears(1500*time.Millisecond, first, true)
 		if _, ok := r.decrypt(time.Now(), transport.RTP, rtp); ok {
 			t.Errorf("%s: a replay", p)
@@ -515,6 +518,11 @@ func TestRekeyedWhilePacketsAreOnTheirWay(t *testing.T) {
 		hears(0, second, false) // the last one alone
 		hears(0, third, true)
 		hears(0, fourth, true)
+		far.Addr = addr("127.0.0.1:4002")
+		fifth := rekey()
+		hears(0, fourth, false) // it is the key of one who was replaced
+		hears(0, fifth, true)
+		far.Addr = addr("127.0.0.1:4000")
 	}
 }
 

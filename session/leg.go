@@ -177,7 +177,9 @@ func (l *leg) setRemote(rtp, rtcp netip.AddrPort) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.latch.SetMux(l.mux.Load())
-	l.latch.SetSignalled(time.Now(), rtp, rtcp)
+	if l.latch.SetSignalled(time.Now(), rtp, rtcp) {
+		l.former.Store(nil) // of one that was replaced
+	}
 	l.waiting = nil
 	l.follow()
 }
@@ -209,7 +211,7 @@ func (l *leg) protect(keys *SRTP) (*transport.SRTP, error) {
 
 // setProtection goes on with s, which protect has returned.
 func (l *leg) setProtection(now time.Time, s *transport.SRTP) {
-	if last := l.srtp.Load(); last != nil {
+	if last := l.srtp.Load(); last != nil && last != s {
 		l.former.Store(&former{last, s, now.Add(underWay)})
 	}
 	l.srtp.Store(s)

@@ -172,19 +172,20 @@ const leaving = 2 * time.Second
 // rtp itself with Mux. The same addresses again, as in a refreshed session, keep
 // the lock; others end it. An rtp address that cannot be sent to, such as 0.0.0.0
 // for a call on hold (RFC 3264, section 8.4), only stops sending until the next
-// call of SetSignalled.
-func (l *Latch) SetSignalled(now time.Time, rtp, rtcp netip.AddrPort) {
+// call of SetSignalled. It reports whether another address has taken the place of
+// the one before.
+func (l *Latch) SetSignalled(now time.Time, rtp, rtcp netip.AddrPort) (moved bool) {
 	rtp, rtcp = unmap(rtp), unmap(rtcp)
 	l.held = rtp.IsValid() && !suitable(rtp, true)
 	if l.held {
-		return
+		return false
 	}
 	next := addresses{rtp, rtcp}
 	if rtp.IsValid() && !suitable(rtcp, true) {
 		next.rtcp = l.besides(rtp)
 	}
 	if next == l.signalled {
-		return
+		return false
 	}
 	l.signalled = next
 	l.remote = next
@@ -193,6 +194,7 @@ func (l *Latch) SetSignalled(now time.Time, rtp, rtcp netip.AddrPort) {
 	}
 	l.source = source{}
 	l.candidates = nil
+	return true
 }
 
 // besides returns where RTCP goes for a far end known only by its RTP address.

@@ -156,6 +156,9 @@ func (s *SRTP) Rekey(local, remote SRTPKey) (*SRTP, error) {
 	if next.in, next.pastIn, err = rekey(remote, s.in, s.pastIn); err != nil {
 		return nil, err
 	}
+	if next.out == s.out && next.in == s.in {
+		return s, nil // so that it is seen to be the same
+	}
 	return next, nil
 }
 
