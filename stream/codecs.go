@@ -89,6 +89,14 @@ func (r *AudioReceiver) SetCodecs(codecs []codec.Params) error {
 	return nil
 }
 
+// accepted returns the format of a payload type, or nil if it is none, or no more.
+func (r *AudioReceiver) accepted(payloadType uint8) *decoding {
+	if d := r.decoders.of(payloadType); d != nil && (!d.former || r.overlap > 0) {
+		return d
+	}
+	return nil
+}
+
 // overlapped counts a packet after SetCodecs. After the last one, former formats need no
 // decoder, but what is in the buffer may get another.
 func (r *AudioReceiver) overlapped() {

@@ -244,8 +244,8 @@ func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 }
 
 func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
-	d := r.decoders.of(p.PayloadType)
-	if d == nil || d.former && r.overlap == 0 {
+	d := r.accepted(p.PayloadType)
+	if d == nil {
 		r.pass(arrival, p)
 		return WrongType
 	}

@@ -118,6 +118,26 @@ func TestFormerFormatsArePlayed(t *testing.T) {
 	}
 }
 
+// A format that is no more is none in redundancy either.
+func TestFormerFormatInRedundancy(t *testing.T) {
+	red := codec.Params{Name: "red", PayloadType: 102, ClockRate: 8000, Channels: 1}
+	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16, red}, Playout: Fixed})
+	if err := f.r.SetCodecs([]codec.Params{pcmu, red}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range overlap + 3 {
+		p := f.packet(n, 160)
+		coded, err := payload.AppendRED(nil, payload.REDBlock{PayloadType: l16.PayloadType, Payload: p.Payload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.PayloadType, p.Payload = red.PayloadType, coded
+		if v := f.push(time.Duration(n)*20*ms, p); (v == WrongType) != (n >= overlap-1) { // which counts itself
+			t.Errorf("packet %d: verdict %d", n, v)
+		}
+	}
+}
+
 // One packet in eighty is lost: no gap is longer than a frame, and the delay is
 // what it was.
 func TestRareLoss(t *testing.T) {

@@ -16,7 +16,7 @@ func (r *AudioReceiver) acceptRedundant(p *jitter.Packet, d *decoding) Verdict {
 		return Malformed
 	}
 	primary := red.Primary()
-	of := r.decoders.of(primary.PayloadType)
+	of := r.accepted(primary.PayloadType)
 	if of == nil || of.kind == redundancy {
 		return WrongType
 	}
@@ -32,7 +32,7 @@ func (r *AudioReceiver) acceptRedundant(p *jitter.Packet, d *decoding) Verdict {
 		if back == 0 {
 			break
 		}
-		of := r.decoders.of(b.PayloadType)
+		of := r.accepted(b.PayloadType)
 		if of != nil && of.kind == spoken && len(b.Payload) > 0 && b.Offset > 0 {
 			c := *p
 			before := unitsToTime(int64(b.Offset), d.params.ClockRate)
