@@ -229,24 +229,29 @@ func (d *Description) parseAddresses(media string, head, m block, number string)
 	return nil
 }
 
-// parseOrigin reads what names the session, from the end: there are user names with
-// spaces, and lines without one. What cannot be read, such as a name of a host, is left
-// out: it tells nothing.
+// parseOrigin reads what names the session, around the "IN" before its address: there are
+// user names with spaces, and lines without one or without an address. What cannot be
+// read, such as a name of a host, is left out: it tells nothing.
 func (d *Description) parseOrigin(head block) {
 	origin, _ := head.first('o')
 	fields := strings.Fields(origin)
-	if len(fields) < 5 {
+	at := slices.Index(fields, "IN")
+	if at < 0 {
+		at = min(len(fields), 3)
+	}
+	if at < 2 {
 		return
 	}
-	fields = fields[len(fields)-5:]
 	for i, number := range []*uint64{&d.ID, &d.Version} {
-		n, err := strconv.ParseUint(fields[i], 10, 64)
+		n, err := strconv.ParseUint(fields[at-2+i], 10, 64)
 		if err == nil || errors.Is(err, strconv.ErrRange) { // of any length (RFC 8866, section 5.2); the largest one then
 			*number = n
 		}
 	}
-	if addr, err := netip.ParseAddr(fields[4]); err == nil && plain(addr) != d.host() {
-		d.Origin = plain(addr)
+	if len(fields) > at+2 {
+		if addr, err := netip.ParseAddr(fields[at+2]); err == nil && plain(addr) != d.host() {
+			d.Origin = plain(addr)
+		}
 	}
 }
 
