@@ -118,7 +118,7 @@ func (cs *channels) OpenChannel(ctx context.Context, c *parley.ChannelConfig) (p
 	cs.waiting[ch] = true
 	cs.mu.Unlock()
 	if over {
-		cs.agreed(true)
+		ch.turnDown()
 	}
 	ch.dc.OnOpen(ch.opened)
 	return ch, nil
@@ -135,9 +135,14 @@ func (cs *channels) agreed(turnedDown bool) {
 	}
 	cs.mu.Unlock()
 	for _, ch := range over {
-		ch.dc.Close() //nolint:errcheck // it need not open
-		ch.finish(errTurnedDown)
+		ch.turnDown()
 	}
+}
+
+// turnDown ends a channel that the far end does not take.
+func (ch *channel) turnDown() {
+	ch.dc.Close() //nolint:errcheck // it need not open
+	ch.finish(errTurnedDown)
 }
 
 // take is called by pion with a channel that the far end opens, and with the

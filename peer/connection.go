@@ -144,8 +144,13 @@ func (c *connection) look(state webrtc.PeerConnectionState) (connected bool) {
 		within = c.timeouts.Disconnected + c.timeouts.Failed
 	}
 	if within > 0 {
-		end := unreached(c.connected, fmt.Sprintf("not connected within %v", within))
-		c.lost = time.AfterFunc(within, func() { c.call.EndWith(end) })
+		was, end := c.connected, unreached(c.connected, fmt.Sprintf("not connected within %v", within))
+		c.lost = time.AfterFunc(within, func() {
+			if was && c.pc.ICEConnectionState() == webrtc.ICEConnectionStateConnected {
+				return // it came back at this moment
+			}
+			c.call.EndWith(end)
+		})
 	}
 	return c.connected
 }

@@ -158,6 +158,9 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	text, err := opened(d, wanted)
 	if err == nil {
 		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text})
+		if err != nil && c.unsettled(false) { // pion has taken it, and will not connect: there is no way back
+			c.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+		}
 	}
 	if c.pc.SignalingState() == webrtc.SignalingStateStable { // whatever pion did not like about it
 		if wrong := c.follow(wanted); err == nil {

@@ -16,7 +16,8 @@ import (
 
 // CallConfig describes one call. The zero value is a good one, but has no deadlines for
 // media: that a connection is lost is noticed without (see [Timeouts]), and one that does
-// not come about has 30 s where there is no deadline for that either.
+// not come about has 30 s, from when both ends have described it, where there is no
+// deadline for that either.
 type CallConfig struct {
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive

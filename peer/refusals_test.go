@@ -68,6 +68,21 @@ func TestChannelsTurnedDown(t *testing.T) {
 	asked(t, caller, false)
 }
 
+// A first answer that pion takes, but cannot connect by, ends the call: there is no way
+// back, and nobody would be told of it otherwise.
+func TestAnswerWithoutAWay(t *testing.T) {
+	for _, missing := range []string{"a=fingerprint:", "a=ice-ufrag:"} {
+		caller, _, answer := answered(t, nil)
+		answer = strings.ReplaceAll(answer, missing, "a=x-nothing:")
+		if err := caller.SetAnswer(t.Context(), answer); err == nil {
+			t.Errorf("without %s: no error", missing)
+		}
+		if end, ok := errors.AsType[*parley.EndError](caller.Err()); !ok || end.Reason != parley.Failed {
+			t.Errorf("without %s: the call ended with %v", missing, caller.Err())
+		}
+	}
+}
+
 // An answer that turns everything down is an error, and the end of the exchange: whoever
 // asked for a line is told, and this end may offer again.
 func TestAllTurnedDown(t *testing.T) {
