@@ -4,7 +4,6 @@ package echo
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/internal/lines"
@@ -28,7 +27,7 @@ func echoAudio(ctx context.Context, line *parley.Audio) error {
 	if !line.Decodes() || strings.EqualFold(line.Codec().Name, "opus") {
 		return parley.CopyAudio(ctx, line, line)
 	}
-	defer context.AfterFunc(ctx, func() { line.SetReadDeadline(time.Unix(1, 0)) })()
+	defer lines.Until(ctx, line)()
 	var f audio.Frame
 	for {
 		if err := line.ReadFrame(&f); err != nil {

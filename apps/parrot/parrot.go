@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/audio/vad"
 )
@@ -71,7 +72,7 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	v := voice{call: c, answer: h.Answer}
 	defer v.talking.Wait()
 	defer v.hush()
-	defer context.AfterFunc(ctx, func() { line.SetReadDeadline(time.Unix(1, 0)) })()
+	defer lines.Until(ctx, line)()
 	in := audio.Convert(line, format, 20*time.Millisecond)
 	ears := memory{format: format}
 	var f audio.Frame

@@ -171,21 +171,30 @@ func Serve(t testing.TB, c *parley.Call, h parley.Handler) <-chan error {
 	return result
 }
 
-// Cancel runs h for c for a second, and is an error if it goes on when its context has
-// been cancelled, though the call has not ended.
+// Cancel runs h for c for a second, twice, since nothing of it is to be left. It is an
+// error if it goes on when its context has been cancelled, though the call has not ended.
 func Cancel(t testing.TB, c *parley.Call, h parley.Handler) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- h.ServeCall(ctx, c) }()
-	time.Sleep(time.Second)
-	cancel()
-	select {
-	case <-ended:
-	case <-time.After(time.Second):
-		t.Error("the handler ignores that its context is cancelled")
-		c.Close()
-		<-ended
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- h.ServeCall(ctx, c) }()
+		select {
+		case err := <-ended:
+			t.Fatalf("the handler has ended by itself: %v", err)
+		case <-time.After(time.Second):
+		}
+		cancel()
+		select {
+		case <-ended:
+		case <-time.After(time.Second):
+			c.Close()
+			<-ended
+			t.Fatal("the handler ignores that its context is cancelled")
+		}
+		if err := c.Err(); err != nil {
+			t.Fatalf("the call has ended: %v", err)
+		}
 	}
 }
 

@@ -6,9 +6,26 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/parley-media/parley"
 )
+
+// Until makes reading from a line end with ctx. The function that it returns lets
+// others read the line afterwards.
+func Until(ctx context.Context, line interface{ SetReadDeadline(time.Time) }) (release func()) {
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(over)
+		line.SetReadDeadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !stop() {
+			<-over
+			line.SetReadDeadline(time.Time{})
+		}
+	}
+}
 
 // Serve runs sound for each line of audio that the call has or gets, and pictures for
 // each line of video, until the call has ended and all have returned. If one of them
