@@ -125,12 +125,13 @@ func (v *Video) Codec() codec.Params {
 }
 
 // ReadFrame copies the next frame for which nothing is missing that was sent before it
-// into f, reusing the memory of f.Data. It blocks until there is one. A reader that falls behind by 64
-// frames or 8 MiB goes on at a key frame. A key frame of H.264 for which the far
-// end has stated the parameter sets in its description only
+// into f, reusing the memory of f.Data. It blocks until there is one. A reader that
+// falls behind by 64 frames or 8 MiB goes on at a key frame. A key frame of H.264 for
+// which the far end has stated the parameter sets in its description only
 // (sprop-parameter-sets) has them ahead. While Width is 0 no parameter sets are known,
-// and only a program that has them from elsewhere can decode H.264. Its Codec is that of the frame: the far end
-// may use any that the call receives, and change it in mid-call.
+// and only a program that has them from elsewhere can decode H.264. Its Codec is that
+// of the frame: the far end may use any that the call receives, and change it in
+// mid-call.
 //
 // Its Time is on one timeline with that of [Audio.ReadFrame]. A recorder writes
 // both at their Time. A frame comes as soon as it is whole, and its sound is given

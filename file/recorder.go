@@ -15,11 +15,11 @@ import (
 
 // RecorderConfig describes a [Recorder]. Its zero value will do.
 type RecorderConfig struct {
-	// Error, if it is not nil, is told at once when the file cannot be written any
-	// more, when a source ends in another error than [io.EOF], [os.ErrClosed] and the end
-	// of a call by this program, and of the first that a track leaves out because it is of
-	// another codec, which wraps [errors.ErrUnsupported]. It is called by the goroutine that found out, and must
-	// not close the recorder itself.
+	// Error, if it is not nil, is told at once when the file cannot be written any more,
+	// when a source ends in another error than [io.EOF], [os.ErrClosed] and the end of a
+	// call by this program, and of the first that a track leaves out because it is of
+	// another codec, which wraps [errors.ErrUnsupported]. It is called by the goroutine
+	// that found out, and must not close the recorder itself.
 	Error func(error)
 }
 

@@ -193,15 +193,15 @@ var (
 	errNothing = errors.New("session: an agreement on nothing that the session has")
 )
 
-// Update makes the session follow an agreement with the far end, as after the
-// answer to our offer or a re-INVITE: its addresses, the codecs and the packet
-// time, the directions, the keys, all at once, or nothing if there is an error.
-// Audio or video that is not agreed on is off, until another agreement has it
-// again. An agreement on none of what the session was opened with is an error, and
-// so is one on media that it was opened without. What is on its way is heard too:
-// under the last key of a far end whose address has not changed, for 2 s or until its
-// first packet under the new one, and in audio codecs of the last agreement, for 100 packets, where their payload
-// types have no other.
+// Update makes the session follow an agreement with the far end, as after the answer to
+// our offer or a re-INVITE: its addresses, the codecs and the packet time, the
+// directions, the keys, all at once, or nothing if there is an error. Audio or video
+// that is not agreed on is off, until another agreement has it again. An agreement on
+// none of what the session was opened with is an error, and so is one on media that it
+// was opened without. What is on its way is heard too: under the last key of a far end
+// whose address has not changed, for 2 s or until its first packet under the new one,
+// and in audio codecs of the last agreement, for 100 packets, where their payload types
+// have no other.
 func (s *Session) Update(a *Agreed) error {
 	if a == nil {
 		return errNothing

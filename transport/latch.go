@@ -99,15 +99,15 @@ type LatchStats struct {
 // from, whoever merely sends to the port: without a signature, all that it can
 // go by is who was signalled, and who keeps sending well.
 //
-// A source that is not the signalled one is a candidate until it has sent four
-// packets of one SSRC with consecutive sequence numbers, advancing timestamps,
-// expected payload types and no faster than real time. Packets of one timestamp,
-// as of a video frame, count as one, but not those of a telephone event, at their
-// pace; a packet that is sent twice counts once. Then it is locked: only its packets
-// are delivered. Packets of candidates are not, so a far end that has to be learnt
-// loses its first three packets, or 60 ms of a call. The signalled address has nothing to prove while nobody is
-// locked; and once it, or else another port of its IP address, has proved itself,
-// it takes the place of any other source.
+// A source that is not the signalled one is a candidate until it has sent four packets
+// of one SSRC with consecutive sequence numbers, advancing timestamps, expected payload
+// types and no faster than real time. Packets of one timestamp, as of a video frame,
+// count as one, but not those of a telephone event, at their pace; a packet that is
+// sent twice counts once. Then it is locked: only its packets are delivered. Packets of
+// candidates are not, so a far end that has to be learnt loses its first three packets,
+// or 60 ms of a call. The signalled address has nothing to prove while nobody is
+// locked; and once it, or else another port of its IP address, has proved itself, it
+// takes the place of any other source.
 //
 // The lock ends when its source has been silent for Reopen, or with a new
 // signalled address. After silence, where an address was signalled, only a

@@ -66,9 +66,9 @@ func mountApps(s *server.Server, film string, out *output) {
 	}
 }
 
-// mountRecord makes the application that records into a folder, and returns what
-// serves the files that are complete. A page gives its recording a name that nobody can guess, so who
-// knows the name may have the file.
+// mountRecord makes the application that records into a folder, and returns what serves
+// the files that are complete. A page gives its recording a name that nobody can guess,
+// so who knows the name may have the file.
 func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc {
 	errTaken := errors.New("there is a recording of that name")
 	var writing sync.Map // by name
