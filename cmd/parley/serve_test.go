@@ -192,7 +192,7 @@ func recordCall(t *testing.T, client *http.Client, page string) {
 	t.Helper()
 	call := dial(t, client, page+"/offer", map[string]string{})
 	defer call.Close()
-	speak(t, call)
+	sayNothing(t, call)
 }
 
 // dial calls an application of the server, of whose offer the members are.
@@ -232,8 +232,8 @@ func dial(t *testing.T, client *http.Client, address string, members map[string]
 	return call
 }
 
-// speak says half a second of silence.
-func speak(t *testing.T, call *peer.Peer) {
+// sayNothing says half a second of silence.
+func sayNothing(t *testing.T, call *peer.Peer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
