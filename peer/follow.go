@@ -1,0 +1,238 @@
+package peer
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
+)
+
+// attach gives each line a sender, whether or not there is something to send yet.
+func (c *connection) attach(wanted []section) error {
+	for _, s := range wanted {
+		t := c.transceiver(s.mid)
+		if t == nil || s.off {
+			continue
+		}
+		l := c.legs[t]
+		if l == nil {
+			l = c.newLeg(t.Kind())
+			c.legs[t] = l
+		}
+		if l.sender != nil {
+			if err := c.takeOver(t, l, s.direction); err != nil {
+				return err
+			}
+			continue
+		}
+		sender, err := c.pc.AddTrack(l) // to the first line that has none, which is this one
+		if err != nil {
+			return err
+		}
+		l.sender = sender
+	}
+	return nil
+}
+
+// takeOver has a new line of the far end for which pion has taken one that this end
+// was going to offer. If it cannot be sent on, what was asked for is offered all the
+// same, as another line.
+func (c *connection) takeOver(t *webrtc.RTPTransceiver, l *leg, d parley.Direction) error {
+	if l.settled {
+		return nil
+	}
+	if l.removed { // nobody waits for it any more
+		l.removed = false
+		return nil
+	}
+	if d.Sends() {
+		return nil
+	}
+	own := c.newLeg(l.kind)
+	if err := l.sender.ReplaceTrack(own); err != nil {
+		return err
+	}
+	own.sender, c.legs[t] = l.sender, own
+	t, err := c.pc.AddTransceiverFromTrack(l, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendrecv})
+	if err != nil {
+		return err
+	}
+	l.sender, c.legs[t] = t.Sender(), l
+	return nil
+}
+
+// transceiver returns the line of that name, or nil.
+func (c *connection) transceiver(mid string) *webrtc.RTPTransceiver {
+	for _, t := range c.pc.GetTransceivers() {
+		if t.Mid() == mid && mid != "" {
+			return t
+		}
+	}
+	return nil
+}
+
+// follow makes the lines of the call those that were agreed on, and turns down
+// those that cannot be.
+func (c *connection) follow(wanted []section) (err error) {
+	usable := 0
+	for i, s := range wanted {
+		t := c.transceiver(s.mid)
+		if t == nil {
+			if s.kind == 0 && !s.off {
+				usable++ // channels
+			}
+			continue
+		}
+		l := c.legs[t]
+		if l == nil {
+			continue
+		}
+		l.settled = true
+		switch {
+		case l.removed:
+			usable++ // so it was
+			if s.off {
+				c.drop(t, l)
+			}
+			continue
+		case s.off:
+			c.drop(t, l)
+			continue
+		}
+		codecs := negotiated(t, s.formats)
+		if len(codecs) == 0 {
+			wanted[i].off = true
+			continue
+		}
+		wrong := c.agree(l, s, codecs)
+		if errors.Is(wrong, parley.ErrManyLines) {
+			wanted[i].off = true
+			c.drop(t, l)
+			continue
+		}
+		err = errors.Join(err, wrong)
+		usable++
+	}
+	if usable == 0 {
+		return errNoCodec
+	}
+	return err
+}
+
+// agree adds a line to the call, or changes it.
+func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
+	var ssrc uint32
+	if l.sender != nil {
+		if e := l.sender.GetParameters().Encodings; len(e) > 0 {
+			ssrc = uint32(e[0].SSRC)
+		}
+	}
+	send, event := toSend(codecs)
+	if l.line != nil && l.direction == s.direction && slices.Equal(l.codecs, codecs) {
+		return nil
+	}
+	l.direction, l.codecs = s.direction, codecs
+	switch line := l.line.(type) {
+	case *parley.Audio:
+		return line.Update(&parley.AudioUpdate{Send: send, Event: event, Receive: codecs, Direction: s.direction})
+	case *parley.Video:
+		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
+	}
+	if l.kind == webrtc.RTPCodecTypeAudio {
+		a, err := c.call.AttachAudio(parley.AudioConfig{
+			Leg:       l,
+			Mid:       s.mid,
+			Label:     s.label,
+			Send:      send,
+			Event:     event,
+			Receive:   codecs,
+			PTime:     c.config.PTime,
+			Playout:   c.config.Playout,
+			MinDelay:  c.config.MinDelay,
+			MaxDelay:  c.config.MaxDelay,
+			Silence:   cmp.Or(c.config.Silence, 40*time.Millisecond),
+			Direction: s.direction,
+			SSRC:      ssrc,
+			CNAME:     c.name,
+		})
+		if err != nil {
+			return err
+		}
+		l.line = a
+	} else {
+		v, err := c.call.AttachVideo(parley.VideoConfig{
+			Leg:       l,
+			Mid:       s.mid,
+			Label:     s.label,
+			Send:      send,
+			Receive:   codecs,
+			Direction: s.direction,
+			SSRC:      ssrc,
+			CNAME:     c.name,
+			RTCP:      parley.RTCPConfig{NACK: s.feedback.NACK, FIR: s.feedback.FIR && !s.feedback.PLI},
+		})
+		if err != nil {
+			return err
+		}
+		l.line = v
+	}
+	l.heed(ssrc)
+	l.listen()
+	return nil
+}
+
+// negotiated returns the codecs of a line that both ends know, in the order of
+// the far end and with its payload types, which are formats. pion has those of
+// other lines where there are none. Repair formats are left out.
+func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
+	var all []webrtc.RTPCodecParameters
+	if s := t.Sender(); s != nil {
+		all = s.GetParameters().Codecs
+	} else if r := t.Receiver(); r != nil {
+		all = r.GetParameters().Codecs
+	}
+	var codecs []codec.Params
+	for _, p := range all {
+		kind, name, ok := strings.Cut(p.MimeType, "/")
+		if !ok || !strings.EqualFold(kind, t.Kind().String()) || p.PayloadType > 127 || !slices.Contains(formats, strconv.Itoa(int(p.PayloadType))) {
+			continue
+		}
+		if strings.EqualFold(p.MimeType, webrtc.MimeTypeRTX) {
+			continue
+		}
+		c := codec.Params{Name: name, PayloadType: uint8(p.PayloadType), ClockRate: int(p.ClockRate), FMTP: p.SDPFmtpLine}
+		if t.Kind() == webrtc.RTPCodecTypeAudio {
+			c.Channels = int(max(p.Channels, 1))
+		}
+		codecs = append(codecs, c)
+	}
+	if send, _ := toSend(codecs); send.Name == "" {
+		return nil
+	}
+	return codecs
+}
+
+// toSend returns the first codec, and the format of its telephone events.
+func toSend(codecs []codec.Params) (send, event codec.Params) {
+	for _, p := range codecs {
+		if !isEvent(p) {
+			send = p
+			break
+		}
+	}
+	for _, p := range codecs {
+		if isEvent(p) && p.ClockRate == send.ClockRate {
+			return send, p
+		}
+	}
+	return send, codec.Params{}
+}
+
+func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, eventName) }
