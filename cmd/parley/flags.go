@@ -22,7 +22,7 @@ import (
 func parseAddr(flag, s string) (netip.AddrPort, error) {
 	a, err := net.ResolveUDPAddr("udp", s)
 	host, _, _ := net.SplitHostPort(s)
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.Name == host {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.Name == host { // not the name of a port
 		return netip.AddrPort{}, fmt.Errorf("--%s: %w", flag, err)
 	}
 	if err != nil {

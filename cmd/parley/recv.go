@@ -138,18 +138,19 @@ func (c *recvCommand) unheard(s *session.Session, m callMeasures) string {
 	var n session.NetworkStats
 	switch s.NetworkStats(&n); {
 	case n.Unexpected > 0:
-		flag := fmt.Sprintf("--payload-type %d?", n.UnexpectedType)
-		if static, ok := codec.Static(n.UnexpectedType); ok {
-			flag = "--codec " + strings.ToLower(static.Name) + "?"
-		} else if !noAudio {
-			flag = "--video-payload-type" + strings.TrimPrefix(flag, "--payload-type")
-		} else if len(c.Codec) == 0 {
-			flag = "--codec NAME " + flag
+		static, known := codec.Static(n.UnexpectedType)
+		hint := fmt.Sprintf("--payload-type %d?", n.UnexpectedType)
+		switch {
+		case c.SDP != "":
+			hint = c.SDP + " has none"
+		case known:
+			hint = "--codec " + strings.ToLower(static.Name) + "?"
+		case !noAudio:
+			hint = fmt.Sprintf("--video-payload-type %d?", n.UnexpectedType)
+		case len(c.Codec) == 0:
+			hint = "--codec NAME " + hint
 		}
-		if c.SDP != "" {
-			flag = c.SDP + " has none"
-		}
-		return fmt.Sprintf("%d packets of payload type %d came: %s", n.Unexpected, n.UnexpectedType, flag)
+		return fmt.Sprintf("%d packets of payload type %d came: %s", n.Unexpected, n.UnexpectedType, hint)
 	case n.Unauthenticated > 0:
 		return fmt.Sprintf("%d packets came that --srtp cannot read: plain ones, or of another key", n.Unauthenticated)
 	}
