@@ -38,20 +38,8 @@ func TestOfferToClientThatPolls(t *testing.T) {
 			<-tick.C
 		}
 	}))
-	c, err := newCaller()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.hangUp()
-	sdp, err := c.offer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := ask(s, "POST", "/add", object{"type": "offer", "sdp": sdp})
-	wantStatus(t, w, http.StatusOK)
-	c.accept(t, said(t, w, "sdp"))
+	c, location := located(t, s, "/add")
 	c.wait(t, patience)
-	location := w.Header().Get("Location")
 
 	// Of two who wait, the newer one does.
 	polls := make(chan *httptest.ResponseRecorder, 1)
@@ -84,7 +72,7 @@ func TestOfferToClientThatPolls(t *testing.T) {
 		t.Error("another offer before the first has its answer")
 	}
 	// Ours crosses it.
-	wantStatus(t, ask(s, "PATCH", location, object{"type": "offer", "sdp": sdp}), http.StatusConflict)
+	wantStatus(t, ask(s, "PATCH", location, object{"type": "offer", "sdp": c.pc.LocalDescription().SDP}), http.StatusConflict)
 
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: theirs}); err != nil {
 		t.Fatal(err)
@@ -128,20 +116,8 @@ func TestUselessAnswerEndsTheOffer(t *testing.T) {
 		<-ctx.Done()
 		return err
 	}))
-	c, err := newCaller()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.hangUp()
-	sdp, err := c.offer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := ask(s, "POST", "/add", object{"type": "offer", "sdp": sdp})
-	wantStatus(t, w, http.StatusOK)
-	c.accept(t, said(t, w, "sdp"))
-	location := w.Header().Get("Location")
-	w = ask(s, "GET", location+"/offer", nil)
+	c, location := located(t, s, "/add")
+	w := ask(s, "GET", location+"/offer", nil)
 	wantStatus(t, w, http.StatusOK)
 	theirs := said(t, w, "sdp")
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: theirs}); err != nil {

@@ -80,6 +80,25 @@ func newTrickler(t *testing.T) (c *caller, offer string, found <-chan *webrtc.IC
 	return c, candidateLines.ReplaceAllString(offer, ""), candidates
 }
 
+// located returns a caller that has begun a call, and its Location, and hangs up when the
+// test ends.
+func located(t *testing.T, s *server.Server, path string) (c *caller, location string) {
+	t.Helper()
+	c, err := newCaller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.hangUp)
+	offer, err := c.offer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := ask(s, "POST", path, object{"type": "offer", "sdp": offer})
+	wantStatus(t, w, http.StatusOK)
+	c.accept(t, said(t, w, "sdp"))
+	return c, w.Header().Get("Location")
+}
+
 // accept takes an answer.
 func (c *caller) accept(t *testing.T, answer string) {
 	t.Helper()

@@ -45,13 +45,19 @@ const changing = `(() => {
 	};
 })()`
 
-// What was to be heard or seen when the call ended is let go of.
-func TestEndOfTheCallInAChange(t *testing.T) {
-	h := newHouse(t, "")
-	v := enter(t, h.url, browser.View{})
-	v.Eval(changing)
+// silent enters a house with neither sound nor picture chosen.
+func silent(t *testing.T) *visit {
+	t.Helper()
+	v := enter(t, newHouse(t, "").url, browser.View{})
 	v.set("source", "none")
 	v.set("camera", "none")
+	return v
+}
+
+// What was to be heard or seen when the call ended is let go of.
+func TestEndOfTheCallInAChange(t *testing.T) {
+	v := silent(t)
+	v.Eval(changing)
 	for n, change := range []func(){
 		func() { v.push("#video") },
 		func() { v.push("#screen") },
@@ -75,11 +81,8 @@ func TestEndOfTheCallInAChange(t *testing.T) {
 
 // A change that the server refuses leaves all as it was, and can be made again.
 func TestChangeThatIsRefused(t *testing.T) {
-	h := newHouse(t, "")
-	v := enter(t, h.url, browser.View{})
+	v := silent(t)
 	v.Eval(changing)
-	v.set("source", "none")
-	v.set("camera", "none")
 	v.call()
 	v.set("camera", "test")
 	v.until("a picture that comes back", `document.body.dataset.videos === '1'`)
@@ -98,10 +101,7 @@ func TestChangeThatIsRefused(t *testing.T) {
 
 // The buttons for digits are there while there is sound to send.
 func TestDigitsComeAndGoWithTheSound(t *testing.T) {
-	h := newHouse(t, "")
-	v := enter(t, h.url, browser.View{})
-	v.set("camera", "none")
-	v.set("source", "none")
+	v := silent(t)
 	v.call()
 	for _, change := range []struct{ source, hidden string }{{"tone", "false"}, {"none", "true"}, {"tone", "false"}} {
 		v.set("source", change.source)
@@ -114,11 +114,8 @@ func TestDigitsComeAndGoWithTheSound(t *testing.T) {
 
 // A screen that is taken away while the server is told of it is not shared.
 func TestScreenThatEndsInAChange(t *testing.T) {
-	h := newHouse(t, "")
-	v := enter(t, h.url, browser.View{})
+	v := silent(t)
 	v.Eval(changing)
-	v.set("source", "none")
-	v.set("camera", "none")
 	v.call()
 	v.Eval("hold()")
 	v.push("#screen")
@@ -154,10 +151,7 @@ func TestRecordingOfTheCallBefore(t *testing.T) {
 // An offer of the server that is of no use, and comes again and again, is asked for with
 // pauses.
 func TestUselessOfferThatIsPolled(t *testing.T) {
-	h := newHouse(t, "")
-	v := enter(t, h.url, browser.View{})
-	v.set("source", "none")
-	v.set("camera", "none")
+	v := silent(t)
 	v.Eval(`(() => {
 		window.WebSocket = function none() { throw new Error('as the test wants'); };
 		window.polls = 0;
