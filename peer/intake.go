@@ -119,7 +119,8 @@ type inlet struct {
 }
 
 // What may wait to be read, in bytes. Before a line is there for it, all that a
-// connection brings may be as much as one stream later.
+// connection brings may be as much as one stream later, and the first packet of each
+// stream, by which pion finds its line.
 const (
 	maxEarly       = 1000 * 1000
 	maxWaitingRTP  = 1000 * 1000
@@ -157,7 +158,7 @@ func (i *inlet) Write(b []byte) (int, error) {
 // waitLocked keeps a packet until it is read.
 func (i *inlet) waitLocked(b []byte) (int, error) {
 	early := !i.read && i.key.kind == packetio.RTPBufferPacket
-	if early && i.in.early.Load()+int64(len(b)) > maxEarly {
+	if early && i.early > 0 && i.in.early.Load()+int64(len(b)) > maxEarly {
 		return 0, packetio.ErrFull
 	}
 	n, err := i.queueLocked().Write(b)

@@ -154,10 +154,11 @@ func TestIntakeIsBounded(t *testing.T) {
 // Streams that belong to nothing share little memory, and leave it to others when they
 // end or somebody reads them after all.
 func TestIntakeOfStrangers(t *testing.T) {
+	const streams, full = 100, 10 // of which so many use up what there is for all
 	in, packet, b := newIntake(), make([]byte, 1000), make([]byte, 1000)
 	var all []io.ReadWriteCloser
 	waiting := 0
-	for ssrc := range uint32(100) {
+	for ssrc := range uint32(streams) {
 		w := in.open(packetio.RTPBufferPacket, ssrc)
 		for n := range 100 {
 			if _, err := w.Write(packet); err == nil {
@@ -173,8 +174,11 @@ func TestIntakeOfStrangers(t *testing.T) {
 		}
 		all = append(all, w)
 	}
-	if waiting != maxEarly {
-		t.Errorf("%d bytes wait, want %d", waiting, maxEarly)
+	if want := maxEarly + (streams-full)*len(packet); waiting != want {
+		t.Fatalf("%d bytes wait, want %d", waiting, want)
+	}
+	if n, err := all[99].Read(b); n != len(packet) || err != nil {
+		t.Errorf("of the last stream pion sees %d bytes, %v", n, err)
 	}
 	refused := func(w io.Writer) bool { _, err := w.Write(packet); return err != nil }
 	if !refused(all[50]) {
@@ -189,7 +193,7 @@ func TestIntakeOfStrangers(t *testing.T) {
 	if _, err := all[2].Read(b); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 * 100 { // all that the three had, of which one reads on
+	for range 3*100 - (streams - full) { // all that the three had, of which one reads on
 		if refused(all[50]) {
 			t.Fatal("no room is left by others")
 		}
