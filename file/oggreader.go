@@ -214,7 +214,7 @@ func (r *OggReader) ReadPacket(p *Packet) error {
 		at := r.time
 		r.time += n
 		if r.flags&oggLast != 0 && r.granule != oggNoPacket && r.time > r.granule {
-			n = max(r.granule-at, 0)
+			n = max(r.granule, at) - at
 		}
 		if at > int64(maxTime/time.Second)*opusRate || at < -int64(maxTime/time.Second)*opusRate {
 			return r.src.malformed("granule position %d before byte %d", r.granule, r.src.pos)
