@@ -103,7 +103,8 @@ type LatchStats struct {
 // of one SSRC with consecutive sequence numbers, advancing timestamps, expected payload
 // types and no faster than real time. Packets of one timestamp, as of a video frame,
 // count as one, but not those of a telephone event, at their pace; a packet that is
-// sent twice counts once. Then it is locked: only its packets are delivered. Packets of
+// sent twice counts once, and a picture that is shown before one which was sent (a B
+// picture) does not count. Then it is locked: only its packets are delivered. Packets of
 // candidates are not, so a far end that has to be learnt loses its first three packets,
 // or 60 ms of a call. The signalled address has nothing to prove while nobody is
 // locked; and once it, or else another port of its IP address, has proved itself, it

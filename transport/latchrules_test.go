@@ -322,6 +322,35 @@ func TestLatchLearnsUnevenStreams(t *testing.T) {
 	}
 }
 
+// Pictures that are made from later ones are sent after these (B pictures), and their
+// timestamps go back. Video whose timestamps are all over the place proves nothing.
+func TestLatchLearnsFromPictures(t *testing.T) {
+	for name, tt := range map[string]struct {
+		frames []int // in the order of sending, 40 ms apart
+		first  int   // the first that is delivered; negative: none
+	}{
+		"one between":    {[]int{0, 2, 1, 4, 3, 6, 5, 8}, 5},
+		"two between":    {[]int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8}, 7},
+		"a pyramid":      {[]int{0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9}, 10},
+		"backward":       {[]int{50, 49, 48, 47, 46, 45, 44}, -1},
+		"too far":        {[]int{0, 100, 1, 101, 2, 102, 3, 103}, -1},
+		"back and begin": {[]int{100, 0, 1, 2, 3, 4}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLatch(LatchConfig{ClockRate: func(uint8) int { return 90000 }})
+			for i, n := range tt.frames {
+				for k := range 3 { // packets of a picture
+					h := LatchHeader{Seq: uint16(3*i + k), Timestamp: uint32(3600*n - 7200), SSRC: 1}
+					d := l.RTP(after(ms(40*i)), public, h)
+					if want := tt.first >= 0 && i >= tt.first; d.Deliver != want {
+						t.Errorf("picture %d, packet %d: %+v", i, k, d)
+					}
+				}
+			}
+		})
+	}
+}
+
 // Who sends each packet twice, at once or with the next one, is learnt as soon as who
 // does not; and one packet again and again proves nothing.
 func TestLatchLearnsFromCopies(t *testing.T) {

@@ -58,6 +58,7 @@ type candidate struct {
 	ssrc  uint32
 	seq   uint16
 	ts    uint32
+	top   uint32        // the highest timestamp
 	n     int           // packets that count
 	media time.Duration // what these lasted
 	start time.Time
@@ -75,6 +76,13 @@ const (
 	// apart is how long after another a packet of the same telephone event, which
 	// has the same timestamp, counts too.
 	apart = 10 * time.Millisecond
+
+	// video is the clock rate of all formats of video.
+	video = 90000
+
+	// reach is how far a picture may go back that is sent after those which it is
+	// made from, and shown before one of them (B pictures).
+	reach = video
 
 	// stale is the pause after which a candidate starts anew.
 	stale = time.Second
@@ -156,15 +164,20 @@ func (l *Latch) mayFollow(now time.Time, from netip.AddrPort, h LatchHeader, ran
 // proves takes the next packet of c and reports whether it completes the proof.
 // What is not consecutive, or ahead of its time, begins a new one.
 func (c *candidate) proves(now time.Time, h LatchHeader, rate int, event bool) bool {
-	step := int32(h.Timestamp - c.ts)
-	if c.n > 0 && h.SSRC == c.ssrc && h.Seq == c.seq && step == 0 {
+	if c.n > 0 && h.SSRC == c.ssrc && h.Seq == c.seq && h.Timestamp == c.ts {
 		return false // a copy: no beginning, and no progress
 	}
-	if c.n == 0 || h.SSRC != c.ssrc || h.Seq != c.seq+1 || step < 0 || now.Sub(c.last) > stale || now.Before(c.last) {
+	step, back := int32(h.Timestamp-c.top), int32(0)
+	if rate == video {
+		back = reach
+	}
+	if c.n == 0 || h.SSRC != c.ssrc || h.Seq != c.seq+1 || step < -back || now.Sub(c.last) > stale || now.Before(c.last) {
 		c.begin(now, h)
 		return false
 	}
 	c.seq, c.ts, c.last = h.Seq, h.Timestamp, now
+	step = max(step, 0)
+	c.top += uint32(step)
 	if step > 0 || event && now.Sub(c.count) >= apart {
 		c.n++
 		c.count = now
@@ -184,7 +197,7 @@ func (c *candidate) proves(now time.Time, h LatchHeader, rate int, event bool) b
 }
 
 func (c *candidate) begin(now time.Time, h LatchHeader) {
-	*c = candidate{addr: c.addr, rank: c.rank, ssrc: h.SSRC, seq: h.Seq, ts: h.Timestamp, n: 1, start: now, last: now, count: now}
+	*c = candidate{addr: c.addr, rank: c.rank, ssrc: h.SSRC, seq: h.Seq, ts: h.Timestamp, top: h.Timestamp, n: 1, start: now, last: now, count: now}
 }
 
 // candidate returns the entry of from, which may be a new one in the place of
