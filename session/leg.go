@@ -76,11 +76,12 @@ type former struct {
 const underWay = 2 * time.Second
 
 // A waiting packet is from a source that has not proved itself yet. If it does,
-// the beginning of what it says is not lost.
+// the beginning of what it says is not lost, nor its first report.
 type waiting struct {
 	from    netip.AddrPort
 	arrival time.Time
 	packet  []byte
+	rtcp    bool
 }
 
 // Bounds of the packets of sources that have not proved themselves. Video begins
@@ -294,16 +295,20 @@ func (l *leg) receiveRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	if d.Moved {
 		l.call.Emit(parley.Event{Kind: parley.RemoteChanged, Time: arrival, Addr: from})
 	}
-	for _, w := range early {
-		l.medium.DeliverRTP(w.arrival, w.from, w.packet)
+	for len(early) > 0 && !early[0].rtcp {
+		l.medium.DeliverRTP(early[0].arrival, early[0].from, early[0].packet)
+		early = early[1:]
 	}
 	if d.Deliver {
 		l.medium.DeliverRTP(arrival, from, b)
 	}
+	for _, w := range early {
+		l.medium.DeliverRTCP(w.arrival, w.from, w.packet)
+	}
 }
 
 // decided follows the latch, and returns the packets that waited for its
-// decision and are to be heard now.
+// decision and are to be heard now, RTCP last: reports are about what was heard.
 func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPort, b []byte) []waiting {
 	if d.Moved {
 		l.follow()
@@ -313,21 +318,42 @@ func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPo
 		l.counts.UnexpectedType = b[1] & 0x7f
 	case d.Deliver && l.waiting != nil:
 		var early []waiting
+		begun := arrival
 		for _, w := range l.waiting {
-			if w.from == from {
+			if w.from == from && !w.rtcp {
+				early = append(early, w)
+				begun = early[0].arrival
+			}
+		}
+		for _, w := range l.waiting {
+			if w.from.Addr() == from.Addr() && w.rtcp {
+				// A report on nothing that has come counts for nothing.
+				if w.arrival.Before(begun) {
+					w.arrival = begun
+				}
 				early = append(early, w)
 			}
 		}
 		l.waiting = nil
 		l.counts.Foreign -= int64(len(early)) // the latch has counted them
 		return early
-	case d.Reason == transport.LatchCandidate && l.remote.Load() == nil:
-		if len(l.waiting) == l.maxWaiting {
-			l.waiting = append(l.waiting[:0], l.waiting[1:]...)
-		}
-		l.waiting = append(l.waiting, waiting{from, arrival, bytes.Clone(b)})
+	case d.Reason == transport.LatchCandidate:
+		l.wait(waiting{from, arrival, b, false})
 	}
 	return nil
+}
+
+// wait keeps a packet while nobody is known, in the place of the oldest if there are
+// too many.
+func (l *leg) wait(w waiting) {
+	if l.remote.Load() != nil {
+		return
+	}
+	if len(l.waiting) == l.maxWaiting {
+		l.waiting = append(l.waiting[:0], l.waiting[1:]...)
+	}
+	w.packet = bytes.Clone(w.packet)
+	l.waiting = append(l.waiting, w)
 }
 
 func (l *leg) receiveRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
@@ -335,6 +361,9 @@ func (l *leg) receiveRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 	d := l.latch.RTCP(arrival, from)
 	if d.Moved {
 		l.follow()
+	}
+	if d.Reason == transport.LatchForeign {
+		l.wait(waiting{from, arrival, b, true})
 	}
 	l.mu.Unlock()
 	if d.Deliver {

@@ -251,6 +251,37 @@ func TestReportsOnTheMediaPort(t *testing.T) {
 	}
 }
 
+// A far end that is not known yet may report before it speaks, as ffmpeg does, and then
+// for seconds not again: what it says counts as soon as it is heard.
+func TestReportBeforeTheFirstPacket(t *testing.T) {
+	s := open(t, Config{})
+	begun := time.Now()
+	friend, stranger := netip.MustParseAddrPort("127.0.0.1:4000"), netip.MustParseAddrPort("127.0.0.2:4001")
+	report := func(from netip.AddrPort, at time.Time) {
+		sr := rtcpctl.AppendSR(nil, 1, rtcpctl.SenderInfo{NTP: rtcpctl.NTP(at)}, nil)
+		s.leg.receiveRTCP(begun, from, rtcpctl.AppendSDES(sr, 1, "friend"))
+	}
+	captured := begun.Add(-time.Minute)
+	report(netip.AddrPortFrom(friend.Addr(), 4001), captured)
+	report(stranger, begun.Add(-time.Hour))
+	for seq := range 3 {
+		s.leg.receiveRTP(begun.Add(time.Duration(1+20*seq)*time.Millisecond), friend, packet(1, seq))
+	}
+	var f audio.Frame
+	for range 3 { // the first was decoded before
+		if err := s.Audio().ReadFrame(&f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := f.Captured.Sub(captured); d < 0 || d > time.Second {
+		t.Errorf("the third frame was captured at %v, want %v or a little later", f.Captured, captured)
+	}
+	var n NetworkStats
+	if s.NetworkStats(&n); n.Foreign != 1 {
+		t.Errorf("%d datagrams from others, want 1", n.Foreign)
+	}
+}
+
 func TestGarbage(t *testing.T) {
 	friend := from(t, "127.0.0.1:0")
 	s := open(t, Config{Deadlines: parley.Deadlines{Silence: time.Minute}})
