@@ -56,6 +56,7 @@ type leg struct {
 	latch      transport.Latch
 	stun       *transport.STUNResponder // nil: nobody has asked
 	formats    []codec.Params           // what is received
+	expected   bool                     // one of them has come since they were agreed on
 	waiting    []waiting
 	maxWaiting int
 	counts     NetworkStats
@@ -160,7 +161,7 @@ func (l *leg) Close() error {
 func (l *leg) setCodecs(receive []codec.Params) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.formats = receive
+	l.formats, l.expected = receive, false
 }
 
 // format returns what a payload type means; the zero Params if nothing.
@@ -291,6 +292,9 @@ func (l *leg) receiveRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 		SSRC:        binary.BigEndian.Uint32(b[8:]),
 	})
 	early := l.decided(d, arrival, from, b)
+	if d.Deliver && !l.expected {
+		l.expect(b[1] & 0x7f)
+	}
 	l.mu.Unlock()
 	if d.Moved {
 		l.call.Emit(parley.Event{Kind: parley.RemoteChanged, Time: arrival, Addr: from})
@@ -304,6 +308,14 @@ func (l *leg) receiveRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	}
 	for _, w := range early {
 		l.medium.DeliverRTCP(w.arrival, w.from, w.packet)
+	}
+}
+
+// expect counts what the far end sends, until it is something that was agreed on.
+func (l *leg) expect(payloadType uint8) {
+	if l.expected = l.format(payloadType).Name != ""; !l.expected {
+		l.counts.Unexpected++
+		l.counts.UnexpectedType = payloadType
 	}
 }
 
@@ -381,7 +393,7 @@ func (l *leg) stats(n *NetworkStats) {
 			n.Foreign += count
 		}
 	}
-	n.Unexpected = s.Decisions[transport.LatchUnexpected]
+	n.Unexpected += s.Decisions[transport.LatchUnexpected]
 	n.Moves = s.Moves
 }
 

@@ -344,7 +344,7 @@ func (s *Session) RemoteAddr() netip.AddrPort { return s.leg.remoteAddr() }
 // of them.
 type NetworkStats struct {
 	Foreign         int64 // from somebody else than the far end, or not proved to be it
-	Unexpected      int64 // of these, RTP of a payload type that was not agreed on
+	Unexpected      int64 // RTP of a payload type that was not agreed on, from these, or from the far end before anything else
 	UnexpectedType  uint8 // the payload type of the last of those; of audio, if there are some of both
 	Unauthenticated int64 // with SRTP: not from the holder of the key, or seen before
 	Unknown         int64 // neither RTP nor RTCP nor STUN, or cut off
