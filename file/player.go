@@ -73,6 +73,7 @@ type Player struct {
 	changed  chan struct{} // closed, and made anew, when ended or err change
 	loop     bool
 	paused   bool
+	rests    bool // paused by its end only
 	closed   bool
 	ended    bool // nothing is left
 	err      error
@@ -303,6 +304,7 @@ func (p *Player) Pause() {
 }
 
 func (p *Player) pauseLocked() {
+	p.rests = false
 	if !p.paused {
 		p.elapsed, p.paused, p.pausedAt = p.nowLocked(), true, time.Now()
 		for _, l := range p.lines {
@@ -320,8 +322,8 @@ func (p *Player) Stop() {
 	p.seekLocked(0)
 }
 
-// Seek goes on at another position, which is taken for 0 if it is negative. Beyond
-// the end there is nothing to play. What waits to be sent is dropped; what comes in
+// Seek goes on at another position, which is taken for 0 if it is negative, also after
+// the end. Beyond the end there is nothing to play. What waits to be sent is dropped; what comes in
 // its place is due 40 ms later, when what is on its way is over, or for a writer that
 // cannot drop anything when all is over that it has, a tenth of a second later.
 func (p *Player) Seek(to time.Duration) error {
@@ -338,6 +340,9 @@ func (p *Player) seekLocked(to time.Duration) {
 	p.seeking, p.target = true, to
 	p.moved++
 	p.ended, p.err = false, nil
+	if p.rests {
+		p.rests, p.paused, p.origin = false, false, time.Now().Add(-p.elapsed)
+	}
 	p.arriveLocked()
 	now := p.nowLocked()
 	p.from, p.held = now, true

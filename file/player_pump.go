@@ -173,7 +173,7 @@ func (p *Player) finish(moved int, err error) {
 	defer p.mu.Unlock()
 	if p.moved == moved && !p.ended {
 		p.ended, p.err = true, err
-		p.elapsed, p.paused = p.nowLocked(), true
+		p.elapsed, p.rests, p.paused = p.nowLocked(), !p.paused, true
 		p.announceLocked()
 	}
 }

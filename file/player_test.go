@@ -252,6 +252,54 @@ func TestPlayPauseSeekStop(t *testing.T) {
 	})
 }
 
+// Who seeks just after the end hears no less than who seeks just before it.
+func TestPlaySeekAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, wavFile(t, 50), file.PlayerConfig{})
+		l := newListener()
+		p.AddAudio(l)
+		wait := func() {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := p.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 2 {
+			wait()
+			time.Sleep(time.Second)
+			seen, begin := len(l.all()), time.Now()
+			p.Seek(500 * ms)
+			wait()
+			if d := time.Since(begin); d < 500*ms || d > 600*ms {
+				t.Errorf("half of it is over after %v", d)
+			}
+			if got := l.all()[seen:]; len(got) != 25 || got[0].value != 26 {
+				t.Errorf("%d frames after seeking", len(got))
+			}
+		}
+		seen := len(l.all())
+		p.Pause()
+		p.Seek(500 * ms)
+		time.Sleep(time.Second)
+		if len(l.all()) != seen {
+			t.Error("it plays after a pause at the end")
+		}
+		p.Play()
+		wait()
+		if got := l.all()[seen:]; len(got) != 25 {
+			t.Errorf("%d frames after the pause", len(got))
+		}
+		seen = len(l.all())
+		p.Stop()
+		time.Sleep(time.Second)
+		if len(l.all()) != seen || p.Position() != 0 {
+			t.Errorf("stopped, it is at %v", p.Position())
+		}
+	})
+}
+
 func TestPlayLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := player(t, wavFile(t, 15), file.PlayerConfig{Loop: true})
