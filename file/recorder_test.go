@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -512,6 +513,47 @@ func TestRecordH264Sets(t *testing.T) {
 			t.Errorf("tracks %v, %d pictures, %d skipped", tracks, len(packets), v.Skipped())
 		}
 	})
+}
+
+// However many pictures are shown before one that came before them (B pictures), each
+// is where its time says.
+func TestRecordPicturesInAnotherOrder(t *testing.T) {
+	for _, order := range [][]int{
+		{0, 2, 1, 4, 3, 5},
+		{0, 3, 1, 2, 6, 4, 5, 7},
+		{0, 4, 2, 1, 3, 8, 6, 5, 7, 9},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r, path := recorder(t, "call.mkv", file.RecorderConfig{})
+			v := addVideo(t, r, file.Track{Codec: file.H264})
+			begin := time.Now()
+			var want []time.Duration
+			for round := range 2 {
+				for i, n := range order {
+					n += round * len(order)
+					want = append(want, time.Duration(n)*40*ms)
+					time.Sleep(time.Until(begin.Add(time.Duration(round*len(order)+i) * 40 * ms)))
+					f := &pictures.Frame{Key: i == 0, Data: h264(i == 0, n), Time: time.Duration(n) * 40 * ms}
+					if err := v.WriteFrame(f); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			closed(t, r)
+			in, err := file.Open(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			packets, err := readPackets(in)
+			if err != nil {
+				t.Error(err)
+			}
+			if got := timesOf(packets, 0); !slices.Equal(got, want) {
+				t.Errorf("pictures are at %v, want %v", got, want)
+			}
+		})
+	}
 }
 
 // Lines of one timeline are in step, however their arrival is delayed.

@@ -348,6 +348,7 @@ func (a *AudioRecording) Close() error { return a.rec.closeTrack(a, &a.recording
 type VideoRecording struct {
 	recording
 	tick  time.Duration // of the frame before, as files with milliseconds have it
+	top   time.Duration // the latest time since the last key frame, as it came
 	apart bool          // frames of another codec were left out, and no key frame has come since
 }
 
@@ -381,7 +382,10 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	}
 	// No two frames have the same time, and only one that is shown before another
 	// that was decoded before has an earlier one.
-	back := v.last - f.Time
+	back := v.top - f.Time
+	if f.Key || back < 0 || back > maxReorder {
+		v.top = f.Time
+	}
 	reordered := v.begun && v.codec == H264 && back > 0 && back <= maxReorder
 	at = max(at, 0)
 	tick := at.Round(webmTick)
