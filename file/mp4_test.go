@@ -226,6 +226,37 @@ func TestMP4ReorderedPictures(t *testing.T) {
 	}
 }
 
+// Pictures that are not reordered in the first fragment may be later on: then too none
+// is decoded after it is shown.
+func TestMP4ReorderedLater(t *testing.T) {
+	var in []file.Packet
+	add := func(n int) {
+		in = append(in, file.Packet{Time: time.Duration(n) * picture, Key: n == 0, Data: h264(n == 0, n)})
+	}
+	for n := range 30 {
+		add(n)
+	}
+	for n := 33; n < 90; n += 4 { // P4 B2 B1 B3
+		for _, back := range []int{0, 2, 3, 1} {
+			add(n - back)
+		}
+	}
+	samples, n := fragments(t, mp4(t, []file.Track{{Codec: file.H264}}, in))
+	if len(samples[1]) != len(in) || n < 3 {
+		t.Fatalf("%d pictures in %d fragments, want %d", len(samples[1]), n, len(in))
+	}
+	last := int64(-1)
+	for i, s := range samples[1] {
+		if want := int64(in[i].Time/picture) * 3600; s.time != want {
+			t.Errorf("picture %d is shown at %d, want %d", i, s.time, want)
+		}
+		if s.decoding > s.time || s.decoding <= last {
+			t.Errorf("picture %d is decoded at %d, after %d, shown at %d", i, s.decoding, last, s.time)
+		}
+		last = s.decoding
+	}
+}
+
 // A pause stays one.
 func TestMP4TimesJump(t *testing.T) {
 	track := []file.Track{opusTrack}

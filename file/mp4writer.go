@@ -280,6 +280,16 @@ func (w *MP4Writer) decode(f *mp4Track, until int64) {
 		w.times = append(w.times, f.samples[i].time)
 	}
 	slices.Sort(w.times)
+	// Pictures may be reordered by more than the header tells. They are decoded
+	// earlier then, as players take a picture that is shown before it is decoded for
+	// a delay of all others.
+	if w.headed {
+		latest := int64(math.MaxInt64)
+		for i, s := range slices.Backward(f.samples) {
+			latest = min(latest-1, s.time+f.delay)
+			w.times[i] = min(w.times[i], latest)
+		}
+	}
 	for i := range f.samples {
 		f.samples[i].decoding = max(w.times[i], f.next)
 		f.next = f.samples[i].decoding + 1
