@@ -556,6 +556,47 @@ func TestRecordPicturesInAnotherOrder(t *testing.T) {
 	}
 }
 
+// Where the timeline goes back, reordered pictures do not either.
+func TestRecordReorderedPicturesThatGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, path := recorder(t, "call.mkv", file.RecorderConfig{})
+		v := addVideo(t, r, file.Track{Codec: file.H264})
+		begin := time.Now()
+		for i := range 20 {
+			for j, n := range []int{3, 1, 2} {
+				n += 3 * i
+				time.Sleep(time.Until(begin.Add(time.Duration(3*i+j) * 40 * ms)))
+				f := pictures.Frame{Key: n == 3, Data: h264(n == 3, n), Time: time.Second + time.Duration(n)*40*ms}
+				if i >= 10 {
+					f.Time -= 600 * ms
+				}
+				if err := v.WriteFrame(&f); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		closed(t, r)
+		in, err := file.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		packets, err := readPackets(in)
+		if err != nil {
+			t.Error(err)
+		}
+		times := timesOf(packets, 0)
+		if len(times) != 60 {
+			t.Fatalf("%d pictures, want 60", len(times))
+		}
+		for end := slices.Max(times[:30]); len(times) > 30; times = times[:len(times)-1] {
+			if last := times[len(times)-1]; last <= end {
+				t.Errorf("picture %d is at %v, and those before it end at %v", len(times)-1, last, end)
+			}
+		}
+	})
+}
+
 // Lines of one timeline are in step, however their arrival is delayed.
 func TestRecordOneTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -349,6 +349,7 @@ type VideoRecording struct {
 	recording
 	tick  time.Duration // of the frame before, as files with milliseconds have it
 	top   time.Duration // the latest time since the last key frame, as it came
+	floor time.Duration // where the track ended before the picture of that time
 	apart bool          // frames of another codec were left out, and no key frame has come since
 }
 
@@ -389,11 +390,15 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	reordered := v.begun && v.codec == H264 && back > 0 && back <= maxReorder
 	at = max(at, 0)
 	tick := at.Round(webmTick)
+	reordered = reordered && tick > v.floor
 	if v.begun && (tick == v.tick || !reordered && tick <= v.end) {
 		if tick = v.end + webmTick; reordered {
 			tick = v.tick + webmTick
 		}
 		at = tick
+	}
+	if !reordered {
+		v.floor = v.end
 	}
 	v.tick, v.end = tick, max(v.end, tick)
 	v.last, v.begun = f.Time, true
