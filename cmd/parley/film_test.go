@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -202,6 +204,31 @@ func TestFilmWithoutFFmpeg(t *testing.T) {
 	}
 	if s := stderr.String(); !strings.Contains(s, "read by the ffmpeg program") {
 		t.Errorf("it says %q", s)
+	}
+}
+
+// A signal while the other program takes the file apart is no failure.
+func TestOpeningFilmIsInterrupted(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "ffmpeg"), []byte("#!/bin/false"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder)
+	name := filepath.Join(folder, "a.mp4")
+	if err := os.WriteFile(name, []byte("for ffmpeg"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	said := &transcript{}
+	err := (&sendCommand{File: name, To: "127.0.0.1:4000", PTime: 20 * time.Millisecond}).Run(ctx, newOutput(true, said, io.Discard))
+	if got := said.String(); err != nil || !strings.Contains(got, `"reason":"interrupted"`) {
+		t.Errorf("send says %q, %v", got, err)
+	}
+	said = &transcript{}
+	err = parsed(t, "--http", "127.0.0.1:0", "--play", name).Run(ctx, newOutput(true, said, io.Discard))
+	if got := said.String(); err != nil || got != `{"event":"stopped","reason":"interrupted"}`+"\n" {
+		t.Errorf("serve says %q, %v", got, err)
 	}
 }
 

@@ -92,6 +92,10 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 		certificates = append(certificates, pair)
 	}
 	if err := c.checkFiles(ctx, out); err != nil {
+		if ctx.Err() != nil { // it ended the ffmpeg program
+			out.emit(event{Event: "stopped", Reason: "interrupted"}, "ended: interrupted")
+			return nil
+		}
 		return err
 	}
 	listener, err := net.Listen("tcp", c.HTTP)

@@ -51,6 +51,9 @@ func openSource(ctx context.Context, name string, fps float64) (*source, error) 
 		return s, err
 	}
 	if err := s.open(ctx); err != nil {
+		if ctx.Err() != nil { // it ended the ffmpeg program
+			err = errInterrupted
+		}
 		return nil, err
 	}
 	for i, t := range s.in.Tracks() {
