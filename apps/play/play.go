@@ -17,8 +17,9 @@ import (
 
 // Handler plays a file, from its beginning for each caller. They hear its sound and
 // see its pictures, which are passed on as they are coded. One of the two is left out
-// if the call has not the codec for it, or there is no decoder. See [file.Player] for
-// what can be played.
+// if the call has not the codec for it, or there is no decoder; later too, while
+// pictures have another codec in the call, or once it has the line no more. See
+// [file.Player] for what can be played.
 //
 // A caller with a data channel is in command by messages of text: "pause", "play",
 // "stop", "seek 12.5" in seconds, "loop on" and "loop off". Each is answered, with
@@ -39,7 +40,14 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	var commands sync.WaitGroup
 	defer commands.Wait()
 	defer cancel(nil)
-	p, err := file.OpenPlayer(ctx, h.File, file.PlayerConfig{Loop: h.Loop, Paused: h.Paused, Error: cancel})
+	failed := func(err error) {
+		end, _ := errors.AsType[*parley.EndError](err)
+		oneLine := end != nil && end.Reason == parley.Removed && (c.Audio() != nil || c.Video() != nil)
+		if !oneLine && !errors.Is(err, errors.ErrUnsupported) { // pictures of another codec may come back
+			cancel(err)
+		}
+	}
+	p, err := file.OpenPlayer(ctx, h.File, file.PlayerConfig{Loop: h.Loop, Paused: h.Paused, Error: failed})
 	if err != nil {
 		return err
 	}

@@ -204,6 +204,61 @@ func TestPicturesOfAnotherCodec(t *testing.T) {
 	})
 }
 
+// Sound goes on when the line of the pictures has another codec, or is no more.
+func TestSoundOutlivesPictures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "a.mkv")
+		w, err := file.Create(name, file.Track{Codec: file.VP8, Width: 320, Height: 240}, file.Track{Codec: file.PCM, Rate: 16000, Channels: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 200 {
+			at := time.Duration(i) * 20 * ms
+			shown := calltest.Picture(7, at, i%25 == 0)
+			said := file.Packet{Track: 1, Time: at, Data: []byte(strings.Repeat("\xe8\x03", 320))}
+			if err := errors.Join(w.WritePacket(&file.Packet{Time: at, Key: shown.Key, Data: shown.Data}), w.WritePacket(&said)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		served := calltest.Serve(t, far, play.Handler{File: name})
+		seen := make(chan int, 1)
+		go func() {
+			n := 0
+			for f := (video.Frame{}); c.Video().ReadFrame(&f) == nil; n++ {
+			}
+			seen <- n
+		}()
+		begin := time.Now()
+		for _, p := range []codec.Params{calltest.VP9(), calltest.VP8()} {
+			time.Sleep(990 * ms)
+			if err := far.Video().Update(&parley.VideoUpdate{Send: p}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(990 * ms)
+		far.Video().Remove()
+		if end, ok := errors.AsType[*parley.EndError](<-served); !ok || end.Reason != parley.Finished {
+			t.Errorf("served: %v", end)
+		}
+		if took := time.Since(begin); took < 3950*ms || took > 4100*ms {
+			t.Errorf("a file of 4 s took %v", took)
+		}
+		var s parley.Stats
+		c.Stats(&s)
+		if s.Audio.Received != 200 {
+			t.Errorf("%d packets of sound, want 200", s.Audio.Received)
+		}
+		c.Close()
+		if n := <-seen; n < 80 || n > 105 {
+			t.Errorf("%d pictures, of about 100 while the call had their codec", n)
+		}
+	})
+}
+
 // Sound that nothing can decode is left out.
 func TestSoundWithoutDecoder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
