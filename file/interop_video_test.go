@@ -383,8 +383,10 @@ func TestGStreamerReadsOurFiles(t *testing.T) {
 
 // Sound of other codecs becomes samples.
 func TestOtherSoundIsDecoded(t *testing.T) {
+	surround := []string{"-c:a", "libopus", "-af", "aformat=channel_layouts=5.1", "-mapping_family", "1", "-b:a", "128k"}
 	for name, args := range map[string][]string{
 		"a.mp3": {"-c:a", "libmp3lame"}, "a.flac": {"-c:a", "flac"}, "a.mka": {"-c:a", "ac3", "-ac", "6"}, "a.amr": {"-c:a", "amr_nb"}, "a.m4a": {"-c:a", "aac"},
+		"a.opus": surround, "a.webm": surround,
 	} {
 		if strings.HasSuffix(name, ".amr") {
 			if out := string(run(t, "ffmpeg", nil, "ffmpeg", "-v", "error", "-encoders")); !strings.Contains(out, "amr_nb") {

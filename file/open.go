@@ -70,8 +70,13 @@ func (t *Track) playable() bool {
 
 // hasOtherSound reports whether there is sound that calls cannot be sent as it is.
 func hasOtherSound(r PacketReader) bool {
-	w, ok := r.(*WebMReader)
-	return ok && w != nil && slices.ContainsFunc(w.sound, func(t Track) bool { return !t.playable() })
+	var sound []Track
+	if w, ok := r.(*WebMReader); ok && w != nil {
+		sound = w.sound
+	} else if o, ok := r.(*OggReader); ok && o != nil {
+		sound = o.tracks[:]
+	}
+	return slices.ContainsFunc(sound, func(t Track) bool { return !t.playable() })
 }
 
 // open returns the reader for a file that begins with start, or nil.
