@@ -45,10 +45,10 @@ type playLine struct {
 	gone     chan struct{} // closed when the writer is not used any more
 
 	// Guarded by player.mu.
-	next    int64 // number of the next item
-	behind  bool  // pictures go on at a key frame
-	running bool  // the frame before the next one was written
-	end     time.Duration
+	next    int64         // number of the next item
+	behind  bool          // pictures go on at a key frame
+	running bool          // the frame before the next one was written
+	end     time.Duration // of what was written; at first before all that can be
 	stopped bool
 	dropped int64
 
@@ -59,6 +59,7 @@ type playLine struct {
 	sound   audio.Writer
 	coded   codedWriter // nil: it takes frames only
 	decoder codec.Decoder
+	decoded []int16
 	frame   audio.Frame
 	packet  stream.Packet
 	image   video.Writer
@@ -73,7 +74,7 @@ type codedWriter interface {
 }
 
 func newSoundLine(w audio.Writer, t Track) (*playLine, error) {
-	l := &playLine{writer: w, sound: w, track: t, wake: newAlarm(), gone: make(chan struct{})}
+	l := &playLine{writer: w, sound: w, track: t, end: -time.Minute, wake: newAlarm(), gone: make(chan struct{})}
 	l.deadline, _ = w.(interface{ SetWriteDeadline(time.Time) })
 	switch t.Codec {
 	case PCM:
@@ -198,7 +199,9 @@ func (l *playLine) takeLocked() (wait time.Duration, ready bool) {
 	now := p.nowLocked()
 	for ; l.next < r.end() && !p.paused; l.next++ {
 		i := r.at(l.next)
-		if l.behind && !i.key || !l.picture && now-i.at > playLate {
+		late := !l.picture && now-i.at > playLate
+		overlaps := l.coded != nil && i.at-i.skip < l.end && i.skip > 0 // as it is written whole
+		if l.behind && !i.key || late || overlaps {
 			l.dropped++
 			l.running = false
 			continue
@@ -210,7 +213,7 @@ func (l *playLine) takeLocked() (wait time.Duration, ready bool) {
 		if wait = i.at - lead - now; wait > 0 {
 			return wait, false
 		}
-		l.item.at, l.item.duration, l.item.key = i.at, i.duration, i.key
+		l.item.at, l.item.duration, l.item.skip, l.item.key = i.at, i.duration, i.skip, i.key
 		l.item.data = append(l.item.data[:0], i.data...)
 		if !l.running {
 			l.end = i.at
@@ -275,7 +278,7 @@ func (l *playLine) write(moved int, at time.Duration) error {
 		return l.sound.WriteFrame(&l.frame)
 	}
 	if l.coded != nil {
-		err := l.writeCoded(at)
+		err := l.writeCoded(at - l.item.skip)
 		if !errors.Is(err, audio.ErrFormat) {
 			return err
 		}
@@ -289,8 +292,14 @@ func (l *playLine) write(moved int, at time.Duration) error {
 		}
 	}
 	var err error
-	if l.frame.Samples, err = l.decoder.Decode(l.frame.Samples[:0], l.item.data); err != nil {
+	if l.decoded, err = l.decoder.Decode(l.decoded[:0], l.item.data); err != nil {
 		return nil // of one packet
+	}
+	// What lies before the beginning of the file, and behind its end, is not heard.
+	begin, n := l.frame.Format.Samples(l.item.skip), l.frame.Format.Samples(l.item.duration)
+	l.frame.Samples = l.decoded[min(begin, len(l.decoded)):min(begin+n, len(l.decoded))]
+	if len(l.frame.Samples) == 0 {
+		return nil
 	}
 	return l.sound.WriteFrame(&l.frame)
 }

@@ -151,15 +151,17 @@ func (a *alarm) wait(d time.Duration) {
 }
 
 // push hands a packet to the lines. What lies before the position that was sought
-// is for nobody.
+// is for nobody, and neither is the beginning of sound that lies before that of the file,
+// for a decoder to converge.
 func (p *Player) push(moved int, packet *Packet, at time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.moved != moved || at < p.from || packet.Time < 0 {
+	picture := packet.Track == p.source.image
+	skip := max(-packet.Time, 0)
+	if at += skip; p.closed || p.moved != moved || at < p.from || skip > 0 && (picture || skip >= packet.Duration) {
 		return
 	}
-	picture := packet.Track == p.source.image
-	p.ring(picture).push(packet, at, p.nowLocked())
+	p.ring(picture).push(packet, at, skip, p.nowLocked())
 	for _, l := range p.lines {
 		if l.picture == picture {
 			l.wake.poke()

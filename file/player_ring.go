@@ -18,7 +18,8 @@ const (
 
 // A playItem is a packet with its place in play time.
 type playItem struct {
-	at, duration time.Duration
+	at, duration time.Duration // of what is heard of it
+	skip         time.Duration // of its beginning, which is before that
 	key          bool
 	data         []byte
 }
@@ -38,8 +39,9 @@ func (r *playRing) at(number int64) *playItem { return &r.items[number%maxPlayIt
 
 func (r *playRing) end() int64 { return r.base + int64(r.count) }
 
-// push appends a copy of a packet. What is past goes, and what has no room.
-func (r *playRing) push(p *Packet, at, now time.Duration) {
+// push appends a copy of a packet, the beginning of which may be one to skip. What is
+// past goes, and what has no room.
+func (r *playRing) push(p *Packet, at, skip, now time.Duration) {
 	for r.count > 0 && r.at(r.base).at+r.at(r.base).duration < now-playPast {
 		r.drop()
 	}
@@ -50,7 +52,7 @@ func (r *playRing) push(p *Packet, at, now time.Duration) {
 	if n := len(r.free) - 1; n >= 0 {
 		data, r.free = r.free[n], r.free[:n]
 	}
-	*r.at(r.end()) = playItem{at, p.Duration, p.Key, append(data[:0], p.Data...)}
+	*r.at(r.end()) = playItem{at, p.Duration - skip, skip, p.Key, append(data[:0], p.Data...)}
 	r.count++
 	r.bytes += len(p.Data)
 }

@@ -12,7 +12,7 @@ func TestPlayRingKeepsLittleMemory(t *testing.T) {
 	p := Packet{Duration: step}
 	push := func(n int) {
 		p.Data = append(p.Data[:0], make([]byte, 1+n%10*1000)...)
-		r.push(&p, time.Duration(n)*step, time.Duration(n)*step-playAhead)
+		r.push(&p, time.Duration(n)*step, 0, time.Duration(n)*step-playAhead)
 	}
 	n := 0
 	for ; n < 2*maxPlayItems; n++ {
@@ -27,7 +27,7 @@ func TestPlayRingKeepsLittleMemory(t *testing.T) {
 	if most := int((playAhead+playPast)/step) + 3; kept > most {
 		t.Errorf("memory of %d items is kept, want that of %d at most", kept, most)
 	}
-	if allocs := testing.AllocsPerRun(100, func() { r.push(&p, time.Duration(n)*step, time.Duration(n)*step-playAhead); n++ }); allocs != 0 {
+	if allocs := testing.AllocsPerRun(100, func() { r.push(&p, time.Duration(n)*step, 0, time.Duration(n)*step-playAhead); n++ }); allocs != 0 {
 		t.Errorf("an item allocates %v times", allocs)
 	}
 	r.clear()

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
+	_ "github.com/parley-media/parley/codec/opus"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/payload"
 	"github.com/parley-media/parley/stream"
@@ -564,6 +565,78 @@ func TestPlayToCalls(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of the packet in which an Opus file begins what lies before that is not heard, and of
+// the one in which it ends what lies behind; a round follows the one before at once.
+// Calls of Opus have these packets whole.
+func TestPlayPreSkip(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "in.ogg")
+	w, err := file.Create(name, file.Track{Codec: file.Opus, Channels: 1, PreSkip: 312})
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets := sound(0, 51, 6500*time.Microsecond)
+	for i := range packets {
+		packets[i].Data = []byte{0xF8, 0xFF, 0xFE} // silence
+	}
+	packets[50].Duration = 6500 * time.Microsecond // to the end of the second
+	write(t, w, packets)
+	finish(t, w)
+	synctest.Test(t, func(t *testing.T) {
+		p := player(t, name, file.PlayerConfig{Loop: true})
+		m := &ruler{}
+		if err := p.AddAudio(m); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(500 * ms) // the second round is being read
+		p.SetLoop(false)
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		p.Close()
+		if m.samples != 2*48000 || m.apart > time.Microsecond {
+			t.Errorf("%d samples of 2 s, up to %v apart", m.samples, m.apart)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, opusCodec)
+		p := player(t, name, file.PlayerConfig{})
+		if err := p.AddAudio(x.Audio()); err != nil {
+			t.Fatal(err)
+		}
+		heard := make(chan int, 1)
+		go func() {
+			n := 0
+			for p := (stream.Packet{}); y.Audio().ReadPacket(&p) == nil; n++ {
+			}
+			heard <- n
+		}()
+		if err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(200 * ms)
+		x.Close()
+		y.Close()
+		if n := <-heard; n != len(packets) {
+			t.Errorf("a call has %d packets of %d", n, len(packets))
+		}
+	})
+}
+
+// A ruler measures how far frames are from following each other, the first one the
+// beginning.
+type ruler struct {
+	samples int
+	end     time.Duration
+	apart   time.Duration
+}
+
+func (m *ruler) WriteFrame(f *audio.Frame) error {
+	m.samples += len(f.Samples) / f.Format.Channels
+	m.apart = max(m.apart, (f.Time - m.end).Abs())
+	m.end = f.Time + f.Duration()
+	return nil
 }
 
 // Who plays to a call of Opus after another goes on with numbers of its own, and is
