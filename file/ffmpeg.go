@@ -24,7 +24,8 @@ const (
 // An FFmpegReader reads the packets of a file that the ffmpeg program takes
 // apart: MP4, MPEG-TS, AVI, WAV, MP3, FLAC and whatever else it knows. Pictures are passed
 // over whose codec is not one of [WebMReader]'s, and sound of such a codec is decoded to
-// PCM of one or two channels. All else is as it was coded.
+// PCM of one or two channels. All else is as it was coded. Of AVI, which does not tell
+// when pictures are shown, the times are in the order in which they are decoded.
 //
 // The program may read other local files that the named one refers to, such as
 // the parts of a playlist, but nothing from the network. Files that strangers
@@ -94,6 +95,7 @@ func startFFmpeg(ctx context.Context, program, path, name string, more ...string
 	r := &FFmpegReader{name: name, stop: stop, gone: gone}
 	args := append([]string{
 		"-nostdin", "-hide_banner", "-loglevel", "error",
+		"-fflags", "+genpts", // AVI does not tell when pictures are shown, and Matroska has to
 		"-protocol_whitelist", "file,pipe", "-i", "file:" + path,
 		"-map", "0:V?", "-map", "0:a?", "-c", "copy",
 	}, more...)

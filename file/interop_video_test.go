@@ -415,6 +415,32 @@ func TestOtherSoundIsDecoded(t *testing.T) {
 	}
 }
 
+// AVI does not tell when pictures are shown that are reordered.
+func TestReorderedPicturesOfAVI(t *testing.T) {
+	r, err := file.Open(t.Context(), source(t, "a.avi", join(copyH264, copyPCM)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	packets, err := readPackets(r)
+	if err != nil {
+		t.Error(err)
+	}
+	pictures, last := 0, time.Duration(0)
+	for _, p := range packets {
+		if p.Track != 0 {
+			continue
+		}
+		if step := p.Time - last; pictures > 0 && step != 40*time.Millisecond {
+			t.Errorf("picture %d comes %v after the one before", pictures, step)
+		}
+		pictures, last = pictures+1, p.Time
+	}
+	if pictures != 75 {
+		t.Errorf("%d pictures, want 75", pictures)
+	}
+}
+
 func TestFFmpegReaderErrors(t *testing.T) {
 	junk := filepath.Join(t.TempDir(), "junk.mp4")
 	if err := os.WriteFile(junk, []byte(strings.Repeat("junk", 1000)), 0o644); err != nil {
