@@ -114,6 +114,14 @@ type openFile struct {
 	file *os.File
 }
 
+func (o *openFile) ReadPacket(p *Packet) error {
+	err := o.PacketReader.ReadPacket(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%s: %w", o.file.Name(), err)
+	}
+	return err
+}
+
 func (o *openFile) Close() error { return o.file.Close() }
 
 // Create creates the named file, or truncates it, for the given tracks. The

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/parley-media/parley/file"
@@ -81,6 +82,33 @@ func TestCreateErrors(t *testing.T) {
 	}
 	if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
 		t.Errorf("files were made: %v, %v", all, err)
+	}
+}
+
+// The error of a file that is broken tells which one it is.
+func TestOpenBrokenFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "cut.ivf")
+	w, err := file.Create(name, file.Track{Codec: file.VP8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, video(1, vp8))
+	finish(t, w)
+	info, err := os.Stat(name)
+	if err == nil {
+		err = os.Truncate(name, info.Size()-1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := file.Open(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var p file.Packet
+	if err := r.ReadPacket(&p); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.HasPrefix(err.Error(), name) {
+		t.Errorf("%v", err)
 	}
 }
 
