@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/netip"
@@ -121,6 +122,29 @@ func TestFilmLoops(t *testing.T) {
 				t.Errorf("packet %d of %s comes %v after the one before", j, track.Codec, s)
 			}
 		}
+	}
+}
+
+// What there is of a film that was cut off is sent, whole, before that is an error.
+func TestFilmCutOff(t *testing.T) {
+	t.Parallel()
+	const d = 400 * ms
+	in := writeFilm(t, "a.webm", []file.Track{{Codec: file.VP8}, {Codec: file.Opus, Channels: 1}}, film(d, vp8Frame), opusPackets(1, d))
+	b, err := os.ReadFile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last packet is of sound; what follows the packets is not needed.
+	if err := os.WriteFile(in, b[:bytes.LastIndexByte(b, 0xA3)+8], 0o666); err != nil {
+		t.Fatal(err)
+	}
+	recv := begin("recv", "--listen", "127.0.0.1:0", "--codec", "opus,vp8")
+	send := begin(append([]string{"send", in}, addresses(t, recv.until(t, "listening"))...)...)
+	if e := send.drain(t, statusFailed); !strings.Contains(e.line, "a.webm: webm: reading a block") {
+		t.Errorf("send ends with %s", e.line)
+	}
+	if e := recv.drain(t, statusDone); e.PacketsReceived != 19 || videoSaid(t, e).Frames != 10 {
+		t.Errorf("recv ends with %s", e.line)
 	}
 }
 

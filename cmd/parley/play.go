@@ -64,7 +64,7 @@ const (
 	longPicture = time.Second
 )
 
-// run sends the file, and returns when all has left.
+// run sends the file, and returns when all has left that could be read.
 func (p *player) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -89,16 +89,22 @@ func (p *player) run(ctx context.Context) error {
 			ended <- err
 		}()
 	}
-	if err := p.read(ctx, tracks); err != nil {
-		stop(err)
-	}
+	broken := p.read(ctx, tracks)
 	for _, t := range tracks {
 		close(t.pieces)
 	}
 	for range tracks {
 		<-ended
 	}
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if broken != nil && p.src.sound != nil {
+		if err := p.call.Audio().Drain(ctx); err != nil {
+			return err
+		}
+	}
+	return broken
 }
 
 // A track is one of those that are sent.
