@@ -26,8 +26,8 @@ type networkFlags struct {
 // apply puts the flags into the configuration of a session, and returns what
 // has to be called when the session is closed.
 func (f *networkFlags) apply(c *session.Config) (done func() error, err error) {
-	if f.DTMFPayloadType < -1 || f.DTMFPayloadType > 127 {
-		return nil, useError{fmt.Errorf("--dtmf-payload-type %d is not in -1..127", f.DTMFPayloadType)}
+	if f.DTMFPayloadType < -1 || f.DTMFPayloadType == 0 || f.DTMFPayloadType > 127 { // 0 is that of pcmu
+		return nil, useError{fmt.Errorf("--dtmf-payload-type %d is neither -1 nor in 1..127", f.DTMFPayloadType)}
 	}
 	if f.FIR && c.Video == nil {
 		return nil, useError{errors.New("--fir is for video, and there is none")}

@@ -61,6 +61,9 @@ func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	s, err := session.Open(ctx, config)
+	if errors.Is(err, stream.ErrConfig) && c.SDP == "" {
+		return useError{err}
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
+	"github.com/parley-media/parley/stream"
 )
 
 type sendCommand struct {
@@ -74,6 +75,9 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	s, err := session.Open(ctx, config)
+	if errors.Is(err, stream.ErrConfig) {
+		return useError{err}
+	}
 	if err != nil {
 		return err
 	}
