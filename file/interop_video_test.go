@@ -387,6 +387,7 @@ func TestOtherSoundIsDecoded(t *testing.T) {
 	for name, args := range map[string][]string{
 		"a.mp3": {"-c:a", "libmp3lame"}, "a.flac": {"-c:a", "flac"}, "a.mka": {"-c:a", "ac3", "-ac", "6"}, "a.amr": {"-c:a", "amr_nb"}, "a.m4a": {"-c:a", "aac"},
 		"a.opus": surround, "a.webm": surround,
+		"gsm.wav": {"-c:a", "libgsm_ms", "-ar", "8000", "-ac", "1"}, "adpcm.wav": {"-c:a", "adpcm_ima_wav"}, "six.wav": {"-ac", "6"},
 	} {
 		if strings.HasSuffix(name, ".amr") {
 			if out := string(run(t, "ffmpeg", nil, "ffmpeg", "-v", "error", "-encoders")); !strings.Contains(out, "amr_nb") {

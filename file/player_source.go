@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -27,6 +28,11 @@ func OpenPlayable(ctx context.Context, name string) (PacketReadCloser, error) {
 		return openAs(ctx, name, true)
 	}
 	w, err := OpenWAV(name)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, audio.ErrFormat) { // GSM, ADPCM and the like, or more channels
+		if ff, err := openFFmpeg(ctx, name, true); err == nil {
+			return ff, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

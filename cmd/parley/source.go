@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,19 +39,21 @@ type sourceTrack struct {
 	index int
 }
 
-// openSource opens the named file. WAV files are read without another program. A
+// openSource opens the named file. Common WAV files are read without another program. A
 // pipe, or "-" for standard input, has to be one, since it cannot be looked into first.
 func openSource(ctx context.Context, name string, fps float64) (*source, error) {
 	s := &source{name: name, fps: fps}
 	if name == "-" || isPipe(name) {
 		return s, s.openPipe(ctx)
 	}
+	var wavErr error
 	if isWAV(name) {
-		wav, err := file.OpenWAV(name)
-		s.wav = wav
-		return s, err
+		if s.wav, wavErr = file.OpenWAV(name); wavErr == nil {
+			return s, nil
+		}
 	}
 	if err := s.open(ctx); err != nil {
+		err = cmp.Or(wavErr, err)
 		if ctx.Err() != nil { // it ended the ffmpeg program
 			err = errInterrupted
 		}
