@@ -262,10 +262,11 @@ func (a *Audio) decodesAny() bool {
 
 // WriteFrame queues the samples of f to be sent on the media clock, and blocks
 // while the queue is full: it is for what was made in advance, such as a file or
-// synthetic speech. What comes as fast as time goes by is for [Audio.WriteLive]. A frame may have any length, rate and number of
-// channels. Samples follow each other whatever their f.Time says; that is for
-// video, which leaves with the sound of the same Time. In a call with video a
-// step of up to 10 s between frames whose times were continuous before is a
+// synthetic speech. What comes as fast as time goes by is for [Audio.WriteLive]. A
+// frame may have any length, rate and number of channels, and goes on in the new codec
+// when that changes in the midst of it. Samples follow each other whatever their f.Time
+// says; that is for video, which leaves with the sound of the same Time. In a call with
+// video a step of up to 10 s between frames whose times were continuous before is a
 // pause, and f waits for its time.
 //
 // Before the call is connected the clock runs already, and what leaves is lost;
@@ -300,10 +301,29 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 	defer a.call.guard(&err)
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	format, flushes, err := a.target()
-	if err != nil {
-		return err
+	rest, begun := *f, -1
+	for {
+		format, flushes, err := a.target()
+		if err != nil {
+			return err
+		}
+		if begun >= 0 && flushes != begun {
+			return nil
+		}
+		begun = flushes
+		left, err := a.writeAs(ctx, &rest, format, flushes, live)
+		n := min(f.Format.Samples(left), len(rest.Samples))
+		if err != nil || n == 0 {
+			return err
+		}
+		done := len(rest.Samples) - n
+		rest.Samples, rest.Time = rest.Samples[done:], rest.Time+f.Format.Duration(done)
 	}
+}
+
+// writeAs writes a frame in the format of the sender, and returns what is left of it
+// when that has gone over to another one.
+func (a *Audio) writeAs(ctx context.Context, f *audio.Frame, format audio.Format, flushes int, live bool) (left time.Duration, err error) {
 	if a.adapter != nil && (a.adapter.Format() != format || a.adapterFlushes != flushes) {
 		a.adapter = nil
 	}
@@ -312,12 +332,12 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 	}
 	if a.adapter == nil {
 		if a.adapter, err = audio.NewAdapter(format); err != nil {
-			return err
+			return 0, err
 		}
 		a.adapterFlushes = flushes
 	}
 	if a.adapted, err = a.adapter.Append(a.adapted[:0], f); err != nil {
-		return err
+		return 0, err
 	}
 	return a.queue(ctx, format, flushes, a.adapted, f.Time, live)
 }
@@ -333,17 +353,17 @@ func (a *Audio) target() (format audio.Format, flushes int, err error) {
 }
 
 // queue gives samples of the given time to the sender, and waits while it has no
-// room, unless they are live. What is left of them when the queue is flushed, or the sender goes over
-// to another format, is dropped.
-func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16, at time.Duration, live bool) error {
+// room, unless they are live. What is left of them when the queue is flushed is
+// dropped, and returned when the sender goes over to another format.
+func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, samples []int16, at time.Duration, live bool) (left time.Duration, err error) {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if end := a.overLocked(); end != nil {
-		return end
+		return 0, end
 	}
 	if live {
-		return a.queueLiveLocked(&audio.Frame{Format: format, Samples: samples, Time: at}, flushes)
+		return 0, a.queueLiveLocked(&audio.Frame{Format: format, Samples: samples, Time: at}, flushes)
 	}
 	for len(samples) > 0 {
 		late, over := false, false
@@ -354,29 +374,31 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		})
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case ctx.Err() != nil: // or else this would come behind the Flush of Say
-			return ctx.Err()
+			return 0, ctx.Err()
 		case a.overLocked() != nil:
-			return a.overLocked()
+			return 0, a.overLocked()
+		case over && a.flushes != flushes:
+			return 0, nil
 		case over:
-			return nil
+			return format.Duration(len(samples)), nil
 		case late:
-			return os.ErrDeadlineExceeded
+			return 0, os.ErrDeadlineExceeded
 		}
 		n := min(len(samples), a.sender.Room()/format.Channels*format.Channels)
 		part := audio.Frame{Format: format, Samples: samples[:n], Time: at}
 		now := time.Now()
 		a.sayLocked(now, &part)
 		if err := a.sender.Write(now, &part); err != nil {
-			return err
+			return 0, err
 		}
 		samples = samples[n:]
 		at += format.Duration(n)
 		a.written = at
 		a.sendDueLocked(now)
 	}
-	return nil
+	return 0, nil
 }
 
 func (a *Audio) queueLiveLocked(f *audio.Frame, flushes int) error {
@@ -484,5 +506,6 @@ func (a *Audio) flushAdapter(ctx context.Context) error {
 		return err
 	}
 	a.adapted = a.adapter.Flush(a.adapted[:0])
-	return a.queue(ctx, format, flushes, a.adapted, a.written, false)
+	_, err = a.queue(ctx, format, flushes, a.adapted, a.written, false)
+	return err
 }

@@ -64,3 +64,35 @@ func TestSenderReportsAfterAClockRate(t *testing.T) {
 		}
 	})
 }
+
+// A frame in the midst of which the codec takes another format goes on in that: all but
+// what was in the queue, and what the change of the rate held back, is heard.
+func TestLongFrameGoesOnInAnotherFormat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wide := codec.Params{Name: "G722", PayloadType: 9, ClockRate: 8000}
+		both := AudioConfig{Receive: []codec.Params{pcmu, wide}}
+		x, _, _, _ := pair(t, both, both, Deadlines{})
+		a := x.Audio()
+		const length = 8 * time.Second
+		written := make(chan error)
+		go func() {
+			written <- a.WriteFrame(&audio.Frame{Format: audio.Format{Rate: 16000, Channels: 1}, Samples: make([]int16, 16000*length/time.Second)})
+		}()
+		for _, send := range []codec.Params{wide, pcmu, wide, pcmu} {
+			time.Sleep(1003 * ms)
+			if err := a.Update(&AudioUpdate{Send: send}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p := a.Played()
+		if lost := length - p.Sent - p.Dropped; lost < -ms || lost > 28*ms || p.Dropped > 800*ms {
+			t.Errorf("of %v %+v", length, p)
+		}
+	})
+}
