@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/g711"
+	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/stream"
 )
 
@@ -259,6 +261,35 @@ func TestRTCPKeepsACallAlive(t *testing.T) {
 		}
 		x.Close()
 		y.Close()
+	})
+}
+
+// A far end may report before it speaks, as ffmpeg does on each stream, and then not
+// again for seconds: that report counts once its source is heard.
+func TestReportBeforeTheFirstPacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		a := y.Audio()
+		captured := time.Now().Add(-time.Minute)
+		sr := rtcpctl.AppendSR(nil, 7, rtcpctl.SenderInfo{NTP: rtcpctl.NTP(captured)}, nil)
+		a.DeliverRTCP(time.Now(), netip.AddrPort{}, rtcpctl.AppendSDES(sr, 7, "far end"))
+		for n := range 5 {
+			b := make([]byte, 172)
+			b[0], b[11] = 0x80, 7
+			binary.BigEndian.PutUint16(b[2:], uint16(n))
+			binary.BigEndian.PutUint32(b[4:], uint32(n*160))
+			a.DeliverRTP(time.Now(), netip.AddrPort{}, b)
+			time.Sleep(20 * ms)
+		}
+		var f audio.Frame
+		for range 4 {
+			if err := a.ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := f.Captured.Sub(captured); d < 0 || d > time.Second {
+			t.Errorf("a frame was captured at %v, want %v or a little later", f.Captured, captured)
+		}
 	})
 }
 

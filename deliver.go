@@ -86,6 +86,7 @@ func (l *line) followLocked(now time.Time, v stream.Verdict) {
 			e.Kind = FirstMedia
 		}
 		l.heard = ssrc
+		l.rtcp.Heard(now, r)
 		if l.repair != nil {
 			l.repair.requester.Reset(now)
 		}

@@ -229,13 +229,44 @@ func (s *Session) senderReport(now time.Time, ssrc uint32, b []byte, fn func(Eve
 		Packets:   binary.BigEndian.Uint32(b[12:]),
 		Octets:    binary.BigEndian.Uint32(b[16:]),
 	}
+	known := false
 	for _, r := range s.sources() {
 		if r.ssrc == ssrc {
 			r.SenderReport(now, info.NTP, info.Timestamp)
+			known = true
 		}
 	}
 	clear(s.scratch)
+	if !known {
+		if s.early == nil {
+			s.early = new(earlyReport)
+		}
+		*s.early = earlyReport{ssrc, now, info}
+	}
 	fn(Event{Kind: SenderReported, SSRC: ssrc, Sender: info})
+}
+
+// An earlyReport is the last one of a source that was not among [Config.Sources].
+type earlyReport struct {
+	ssrc uint32
+	at   time.Time
+	info SenderInfo
+}
+
+// maxEarly is how long before its packets a source may report on them.
+const maxEarly = 5 * time.Second
+
+// Heard tells that a source has joined [Config.Sources]. If it has reported shortly
+// before, as some do before their first packet and then for seconds not again, its
+// timestamps are mapped by that. Such a report is not answered in ours.
+func (s *Session) Heard(now time.Time, r *Reception) {
+	e := s.early
+	if e == nil || e.ssrc != r.ssrc || now.Sub(e.at) > maxEarly {
+		return
+	}
+	s.early = nil
+	r.SenderReport(now, e.info.NTP, e.info.Timestamp)
+	r.lastReport.ntp = 0
 }
 
 // received takes a block about us.

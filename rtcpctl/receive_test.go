@@ -218,3 +218,39 @@ func TestSenderReportMapsTimestamps(t *testing.T) {
 		}
 	}
 }
+
+// A source may report before it is heard: its timestamps are mapped by that, unless it
+// was long ago, and it is not answered, since nobody knows when it counted.
+func TestReportBeforeTheSourceIsHeard(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ssrc  uint32
+		after time.Duration
+		want  bool
+	}{
+		"at once":        {7, 0, true},
+		"in time":        {7, 5 * time.Second, true},
+		"too late":       {7, 5*time.Second + 1, false},
+		"another source": {8, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all []*Reception
+			s := newSession(Config{SSRC: 1, Sources: func(dst []*Reception) []*Reception { return append(dst, all...) }})
+			s.Heard(epoch, heard(7, epoch)) // without any report
+			s.Receive(epoch, AppendSR(nil, tt.ssrc, SenderInfo{NTP: NTP(epoch.Add(time.Hour)), Timestamp: 8000}, nil), nil)
+			now := epoch.Add(tt.after)
+			r := heard(7, now)
+			all = append(all, r)
+			s.Heard(now, r)
+			if got := r.Captured(8000).Equal(epoch.Add(time.Hour)); got != tt.want || r.Mapped().Equal(now) != tt.want {
+				t.Errorf("captured at %v, mapped at %v", r.Captured(8000), r.Mapped())
+			}
+			if b := r.Report(now.Add(time.Second)); b.LastSR != 0 || b.Delay != 0 {
+				t.Errorf("block %+v", b)
+			}
+			again := heard(7, now)
+			if s.Heard(now, again); tt.want && !again.Mapped().IsZero() {
+				t.Error("a report counts twice")
+			}
+		})
+	}
+}

@@ -93,15 +93,16 @@ type Session struct {
 	members []member // sorted by SSRC
 	present int      // members that count, without ourselves
 	senders int      // of those, the ones that have sent lately
+	byes    int      // goodbyes of others heard while ours waits
 	leaving bool     // a goodbye waits for its time
-	byes    int      // goodbyes of others heard since then
 	left    bool     // goodbye said
 
 	// What follows is needed for RTCP only, not for each packet of media.
 	remote Remote
 	stats  Stats
 
-	reportsBefore int64 // reports that were sent with another SSRC
+	early         *earlyReport // nil: none yet
+	reportsBefore int64        // reports that were sent with another SSRC
 	conflicts     []conflict
 	renamed       time.Time // when the SSRC was changed last because of a collision
 

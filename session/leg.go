@@ -299,15 +299,15 @@ func (l *leg) receiveRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 	if d.Moved {
 		l.call.Emit(parley.Event{Kind: parley.RemoteChanged, Time: arrival, Addr: from})
 	}
-	for len(early) > 0 && !early[0].rtcp {
-		l.medium.DeliverRTP(early[0].arrival, early[0].from, early[0].packet)
-		early = early[1:]
+	for _, w := range early {
+		if w.rtcp {
+			l.medium.DeliverRTCP(w.arrival, w.from, w.packet)
+		} else {
+			l.medium.DeliverRTP(w.arrival, w.from, w.packet)
+		}
 	}
 	if d.Deliver {
 		l.medium.DeliverRTP(arrival, from, b)
-	}
-	for _, w := range early {
-		l.medium.DeliverRTCP(w.arrival, w.from, w.packet)
 	}
 }
 
@@ -320,7 +320,7 @@ func (l *leg) expect(payloadType uint8) {
 }
 
 // decided follows the latch, and returns the packets that waited for its
-// decision and are to be heard now, RTCP last: reports are about what was heard.
+// decision and are to be heard now.
 func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPort, b []byte) []waiting {
 	if d.Moved {
 		l.follow()
@@ -330,19 +330,8 @@ func (l *leg) decided(d transport.Decision, arrival time.Time, from netip.AddrPo
 		l.counts.UnexpectedType = b[1] & 0x7f
 	case d.Deliver && l.waiting != nil:
 		var early []waiting
-		begun := arrival
 		for _, w := range l.waiting {
-			if w.from == from && !w.rtcp {
-				early = append(early, w)
-				begun = early[0].arrival
-			}
-		}
-		for _, w := range l.waiting {
-			if w.from.Addr() == from.Addr() && w.rtcp {
-				// A report on nothing that has come counts for nothing.
-				if w.arrival.Before(begun) {
-					w.arrival = begun
-				}
+			if w.from == from || w.rtcp && w.from.Addr() == from.Addr() {
 				early = append(early, w)
 			}
 		}
