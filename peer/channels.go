@@ -177,7 +177,7 @@ func (cs *channels) refuse(ch *channel) {
 		cs.logger.Warn("the far end opens more channels than are accepted: they are closed")
 	}
 	if n == maxRefused {
-		ch.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the browser has %d channels that were refused", n)})
+		ch.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the far end has %d channels that were refused", n)})
 	}
 	ch.giveUp(net.ErrClosed)
 }

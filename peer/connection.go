@@ -82,7 +82,7 @@ func (c *connection) open(logger *slog.Logger, unblocking bool) (err error) {
 // watch connects the callbacks of the peer connection to the call.
 func (c *connection) watch(unblocking bool) {
 	c.intake.onFull(func() {
-		c.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the browser sends more than %d streams", maxStreams)})
+		c.call.EndWith(&parley.EndError{Reason: parley.Failed, Detail: fmt.Sprintf("the far end sends more than %d streams", maxStreams)})
 	})
 	var doubt atomic.Bool // pion calls from goroutines that may overlap
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
@@ -97,9 +97,9 @@ func (c *connection) watch(unblocking bool) {
 			doubt.Store(true)
 			c.call.Emit(parley.Event{Kind: parley.Unreachable})
 		case webrtc.PeerConnectionStateFailed:
-			c.call.EndWith(unreached(was, "the connection to the browser failed"))
+			c.call.EndWith(unreached(was, "the connection failed"))
 		case webrtc.PeerConnectionStateClosed:
-			c.call.EndWith(&parley.EndError{Reason: parley.Bye, Detail: "the browser closed the connection"})
+			c.call.EndWith(hungUp(was))
 		}
 	})
 	c.pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
@@ -158,9 +158,17 @@ func (c *connection) look(state webrtc.PeerConnectionState) (connected bool) {
 // unreached is why a call ends whose far end was lost, or else was never reached.
 func unreached(connected bool, never string) *parley.EndError {
 	if connected {
-		return &parley.EndError{Reason: parley.Disconnected, Detail: "the browser is not to be reached any more"}
+		return &parley.EndError{Reason: parley.Disconnected, Detail: "the far end is not to be reached any more"}
 	}
 	return &parley.EndError{Reason: parley.NotConnected, Detail: never}
+}
+
+// hungUp is why a call ends whose connection the far end has closed.
+func hungUp(connected bool) *parley.EndError {
+	if connected {
+		return &parley.EndError{Reason: parley.Bye, Detail: "the far end closed the connection"}
+	}
+	return &parley.EndError{Reason: parley.NotConnected, Detail: "the far end refused the connection, as with a wrong fingerprint"}
 }
 
 // start runs fn on a goroutine that Close waits for, unless the connection is

@@ -83,6 +83,25 @@ func TestAnswerWithoutAWay(t *testing.T) {
 	}
 }
 
+// Neither end of a connection whose fingerprint is wrong takes it for one that was made.
+func TestWrongFingerprint(t *testing.T) {
+	caller, called, answer := answered(t, nil)
+	at := strings.Index(answer, "a=fingerprint:sha-256 ") + len("a=fingerprint:sha-256 ")
+	wrong := "00"
+	if answer[at:at+2] == wrong {
+		wrong = "FF"
+	}
+	if err := caller.SetAnswer(t.Context(), answer[:at]+wrong+answer[at+2:]); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*peer.Peer{"the one who checks": caller, "the one who is checked": called} {
+		<-p.Done()
+		if end, ok := errors.AsType[*parley.EndError](p.Err()); !ok || end.Reason != parley.NotConnected {
+			t.Errorf("%s: %v", name, p.Err())
+		}
+	}
+}
+
 // An answer that turns everything down is an error, and the end of the exchange: whoever
 // asked for a line is told, and this end may offer again.
 func TestAllTurnedDown(t *testing.T) {
