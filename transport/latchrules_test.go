@@ -351,6 +351,23 @@ func TestLatchLearnsFromPictures(t *testing.T) {
 	}
 }
 
+// Slides come seconds apart, and prove themselves too.
+func TestLatchLearnsFromSlides(t *testing.T) {
+	for _, tt := range []struct {
+		apart time.Duration
+		want  bool
+	}{{3 * time.Second, true}, {10 * time.Second, true}, {11 * time.Second, false}} {
+		l := NewLatch(LatchConfig{ClockRate: func(uint8) int { return 90000 }})
+		for i := range 5 {
+			at := time.Duration(i) * tt.apart
+			d := l.RTP(after(at), public, LatchHeader{Seq: uint16(i), Timestamp: uint32(at.Seconds() * 90000), SSRC: 1})
+			if want := tt.want && i >= 3; d.Deliver != want {
+				t.Errorf("%v apart, picture %d: %+v", tt.apart, i, d)
+			}
+		}
+	}
+}
+
 // Who sends each packet twice, at once or with the next one, is learnt as soon as who
 // does not; and one packet again and again proves nothing.
 func TestLatchLearnsFromCopies(t *testing.T) {

@@ -84,8 +84,12 @@ const (
 	// made from, and shown before one of them (B pictures).
 	reach = video
 
-	// stale is the pause after which a candidate starts anew.
+	// stale is the pause after which a candidate starts anew, and may lose its place to
+	// another.
 	stale = time.Second
+
+	// slides is the same for pictures, which may come seconds apart.
+	slides = 10 * time.Second
 
 	maxCandidates = 8
 
@@ -167,11 +171,11 @@ func (c *candidate) proves(now time.Time, h LatchHeader, rate int, event bool) b
 	if c.n > 0 && h.SSRC == c.ssrc && h.Seq == c.seq && h.Timestamp == c.ts {
 		return false // a copy: no beginning, and no progress
 	}
-	step, back := int32(h.Timestamp-c.top), int32(0)
+	step, back, pause := int32(h.Timestamp-c.top), int32(0), stale
 	if rate == video {
-		back = reach
+		back, pause = reach, slides
 	}
-	if c.n == 0 || h.SSRC != c.ssrc || h.Seq != c.seq+1 || step < -back || now.Sub(c.last) > stale || now.Before(c.last) {
+	if c.n == 0 || h.SSRC != c.ssrc || h.Seq != c.seq+1 || step < -back || now.Sub(c.last) > pause || now.Before(c.last) {
 		c.begin(now, h)
 		return false
 	}
