@@ -86,10 +86,10 @@ type waiting struct {
 }
 
 // Bounds of the packets of sources that have not proved themselves. Video begins
-// with a key frame, which takes many.
+// with a key frame, which takes some hundreds.
 const (
 	maxWaitingAudio = 16
-	maxWaitingVideo = 128
+	maxWaitingVideo = 512
 )
 
 func newLeg(c *Config, p path, receive []codec.Params, video bool) (*leg, error) {

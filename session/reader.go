@@ -43,6 +43,10 @@ func (l *leg) addPolled(s *transport.Polled) *polled {
 	return p
 }
 
+// videoBuffer is what is asked of the kernel for a socket of video, in bytes: some
+// senders, as ffmpeg, send a picture at once, and the first one has hundreds of packets.
+const videoBuffer = 2 << 20
+
 // openSockets decides how the sockets are read: those of video by goroutines, since
 // pictures come in runs, which are best taken at once as they come.
 func (l *leg) openSockets(video bool) {
@@ -60,6 +64,7 @@ func (l *leg) openSockets(video bool) {
 		l.rtcp = blocking{l.pair.RTCP}
 	}
 	if video {
+		l.pair.RTP.SetReadBuffer(videoBuffer) //nolint:errcheck // a wish; the kernel has its own limit
 		l.sender = transport.NewSender(l.pair.RTP)
 	}
 }

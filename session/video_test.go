@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/transport"
 	"github.com/parley-media/parley/video"
 )
 
@@ -111,25 +112,27 @@ func TestAudioAndVideo(t *testing.T) {
 	}
 }
 
-// Whoever waits for a caller sees their first key frame, though it is over before
+// Whoever waits for a caller sees their first key frame, though it may be over before
 // they have proved themselves.
 func TestFirstKeyFrameOfAStranger(t *testing.T) {
-	a := open(t, Config{Video: &VideoConfig{Codecs: []codec.Params{vp8}}})
-	b := open(t, Config{Video: &VideoConfig{Codecs: []codec.Params{vp8}, Remote: a.LocalVideo()}})
-	first := shot(0, true)
-	first.Data = append(first.Data, make([]byte, 60000)...)
-	if err := b.Video().WriteFrame(first); err != nil {
-		t.Fatal(err)
-	}
-	for n := 1; n < 10; n++ {
-		if err := b.Video().WriteFrame(shot(n, false)); err != nil {
+	for _, latch := range []transport.LatchMode{transport.LatchSignalled, transport.LatchSymmetric} {
+		a := open(t, Config{Latch: latch, Video: &VideoConfig{Codecs: []codec.Params{vp8}}})
+		b := open(t, Config{Video: &VideoConfig{Codecs: []codec.Params{vp8}, Remote: a.LocalVideo()}})
+		first := shot(0, true)
+		first.Data = append(first.Data, make([]byte, 400_000)...)
+		if err := b.Video().WriteFrame(first); err != nil {
 			t.Fatal(err)
 		}
-	}
-	a.Video().SetReadDeadline(time.Now().Add(patience))
-	var f video.Frame
-	if err := a.Video().ReadFrame(&f); err != nil || !bytes.Equal(f.Data, first.Data) {
-		t.Errorf("%d bytes, %v; want %d", len(f.Data), err, len(first.Data))
+		for n := 1; n < 10; n++ {
+			if err := b.Video().WriteFrame(shot(n, false)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.Video().SetReadDeadline(time.Now().Add(patience))
+		var f video.Frame
+		if err := a.Video().ReadFrame(&f); err != nil || !bytes.Equal(f.Data, first.Data) {
+			t.Errorf("latch %v: %d bytes, %v; want %d", latch, len(f.Data), err, len(first.Data))
+		}
 	}
 }
 

@@ -590,6 +590,16 @@ func TestLatchFirst(t *testing.T) {
 	}
 }
 
+// The packets of the first picture are a sequence too, but a copy is none.
+func TestLatchFirstPicture(t *testing.T) {
+	l := NewLatch(LatchConfig{Mode: LatchFirst, ClockRate: func(uint8) int { return 90000 }})
+	for i, seq := range []uint16{7, 7, 8, 9} {
+		if d := l.RTP(after(0), public, LatchHeader{Seq: seq, Timestamp: 1, SSRC: 1}); d.Deliver != (i >= 2) {
+			t.Errorf("packet %d: %+v", i, d)
+		}
+	}
+}
+
 // A source that was settled gives way to its like only, if one was signalled.
 func TestLatchReopensSettled(t *testing.T) {
 	elsewhere := netip.MustParseAddrPort("198.51.100.99:7000")

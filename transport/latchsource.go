@@ -60,6 +60,7 @@ type candidate struct {
 	ts    uint32
 	top   uint32        // the highest timestamp
 	n     int           // packets that count
+	two   bool          // packets in sequence, at least
 	media time.Duration // what these lasted
 	start time.Time
 	last  time.Time
@@ -119,7 +120,7 @@ func (l *Latch) consider(now time.Time, from netip.AddrPort, h LatchHeader) Deci
 	switch {
 	case c == nil:
 		return l.count(LatchCandidate)
-	case c.proves(now, h, rate, l.config.Event != nil && l.config.Event(h.PayloadType)), l.config.Mode == LatchFirst && !l.source.locked && c.n > 1:
+	case c.proves(now, h, rate, l.config.Event != nil && l.config.Event(h.PayloadType)), l.config.Mode == LatchFirst && !l.source.locked && c.two:
 		return l.lock(now, from, h)
 	}
 	return l.count(LatchCandidate)
@@ -179,7 +180,7 @@ func (c *candidate) proves(now time.Time, h LatchHeader, rate int, event bool) b
 		c.begin(now, h)
 		return false
 	}
-	c.seq, c.ts, c.last = h.Seq, h.Timestamp, now
+	c.seq, c.ts, c.last, c.two = h.Seq, h.Timestamp, now, true
 	step = max(step, 0)
 	c.top += uint32(step)
 	if step > 0 || event && now.Sub(c.count) >= apart {
