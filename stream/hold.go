@@ -9,6 +9,6 @@ func (r *AudioReceiver) Rejoin() { r.line.closes = r.line.begun }
 // on at a key frame.
 func (r *VideoReceiver) Rejoin() {
 	if r.heard != nil {
-		r.line.enter(r.heard.ssrc)
+		r.line.enter(r.heard.ssrc, false)
 	}
 }

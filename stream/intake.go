@@ -125,10 +125,10 @@ func (in *intake) take(t *taken, arrival time.Time, p *rtp.Packet, clockRate int
 			return OtherSource, false
 		}
 		in.hear(s, order)
-		in.line.enter(s.ssrc)
+		in.line.enter(s.ssrc, order == rtcpctl.First || order == rtcpctl.Restarted)
 		packet.Restart = true
 	} else if order == rtcpctl.Restarted {
-		in.line.enter(s.ssrc)
+		in.line.enter(s.ssrc, true)
 	}
 	if order == rtcpctl.First || order == rtcpctl.Restarted {
 		s.release(t)

@@ -158,7 +158,9 @@ func (s *Sync) confirmed(heard, seen time.Time) bool {
 
 // reported returns what the clock of the source that is heard showed at media
 // time 0, by its last report, and when that came. A report from before the
-// present run says nothing of its timestamps.
+// present run says nothing of its timestamps, unless the source began with the
+// run: then there was no other, though it may be read after packets that it was
+// sent ahead of, since it comes to another socket.
 func (in *intake) reported() (wall, at time.Time, ok bool) {
 	l := &in.line
 	if in.heard == nil || !l.begun || l.fresh {

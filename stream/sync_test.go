@@ -312,6 +312,51 @@ func TestSyncRestart(t *testing.T) {
 	}
 }
 
+// A report that left ahead of the first packet, as those of ffmpeg do, counts also if
+// it is read after some. One on what a source sent before its timestamps leapt does not.
+func TestSyncReportReadLate(t *testing.T) {
+	for name, restart := range map[string]func(s *studio){
+		"begins": func(*studio) {},
+		"others": func(s *studio) { s.heard.SSRC, s.seen.SSRC = 11, 12 },
+		"anew":   func(s *studio) { s.heard.SequenceNumber += 20000; s.seen.SequenceNumber += 20000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStudio(t, InOrder)
+			s.way = [2]time.Duration{30 * ms, 80 * ms}
+			at := time.Duration(0)
+			if name != "begins" {
+				at = 2 * time.Second
+				s.play(0, at)
+			}
+			restart(s)
+			from := at + 200*ms
+			s.play(at, from)
+			for _, r := range []*rtcpctl.Reception{s.sound.Reception(), s.camera.Reception()} {
+				stamp := s.heard.Timestamp + uint32(at/ms*8)
+				if r == s.camera.Reception() {
+					stamp = s.seen.Timestamp + uint32(at/ms*90)
+				}
+				r.SenderReport(videoBegin.Add(at), rtcpctl.NTP(s.clock.Add(at)), stamp)
+			}
+			s.times = s.times[:0]
+			s.play(from, from+time.Second)
+			s.want(from, "45ms 40ms 35ms 30ms 25ms 20ms 15ms 10ms 5ms 0s")
+		})
+	}
+	t.Run("leap", func(t *testing.T) {
+		s := newStudio(t, InOrder)
+		s.way = [2]time.Duration{30 * ms, 80 * ms}
+		s.play(0, 2*time.Second)
+		at := s.heard.Timestamp + 2*8000
+		s.heard.Timestamp += 5 * 8000
+		s.play(2*time.Second, 2200*ms)
+		s.sound.Reception().SenderReport(videoBegin.Add(2*time.Second), rtcpctl.NTP(s.clock.Add(2*time.Second)), at)
+		if wall, _, ok := s.sound.reported(); ok {
+			t.Errorf("media time 0 was at %v", wall.Sub(s.clock))
+		}
+	})
+}
+
 // Sound that is taken coded stands still in a pause of its source, if its timestamps
 // do. Pictures make that leap as soon as both sources have reported it.
 func TestSyncPause(t *testing.T) {

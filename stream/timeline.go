@@ -16,6 +16,7 @@ type timeline struct {
 	timestamp uint32 // of the packet placed last
 	begun     bool
 	fresh     bool // the next packet begins a new run
+	source    bool // and so does its source
 	closes    bool // what is missing before the next packet is no gap
 	waits     bool // a picture has not been given to fastest yet
 
@@ -33,7 +34,7 @@ type timeline struct {
 	lastTime    time.Duration
 	lastArrival time.Duration // from origin
 
-	since   time.Time // arrival of the run's first packet
+	since   time.Time // arrival of the run's first packet, if its source had begun before
 	fastest fastest
 	early   time.Duration // arrival of the picture that waits
 	shown   time.Duration // and its media time
@@ -44,11 +45,12 @@ type timeline struct {
 // has an ordinary timestamp, so its own step is looked at too.
 const jump = time.Second
 
-// enter makes the next packet begin a new run, of the given source.
-func (l *timeline) enter(ssrc uint32) {
+// enter makes the next packet begin a new run, of the given source, which begins
+// with it too or had begun before.
+func (l *timeline) enter(ssrc uint32, source bool) {
 	l.epoch++
 	l.id = uint64(ssrc)<<32 | uint64(l.epoch)
-	l.fresh = true
+	l.fresh, l.source = true, source
 }
 
 // place sets p.Seq and p.Time.
@@ -56,7 +58,7 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if !l.begun {
 		*l = timeline{id: l.id, epoch: l.epoch, unordered: l.unordered, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
 		l.lastSeq = p.Seq
-		l.origin, l.since = p.Arrival, p.Arrival
+		l.origin = p.Arrival
 		l.fastest.add(0, 0)
 		p.Time = 0
 		return
@@ -71,7 +73,7 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	if backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, arrival) {
 		// An earlier number with a later timestamp is no reordered packet.
 		p.Seq -= l.seqShift
-		l.enter(uint32(l.id >> 32))
+		l.enter(uint32(l.id>>32), false)
 		l.restart(p, arrival, clockRate, backwards)
 		p.Seq += l.seqShift
 		step, at = 0, l.base
@@ -144,12 +146,16 @@ func (l *timeline) jumps(at, arrival time.Duration) bool {
 // do with those of before. The arrival is from origin.
 func (l *timeline) restart(p *jitter.Packet, arrival time.Duration, clockRate int, newSeq bool) {
 	elapsed := max(0, arrival-l.lastArrival)
+	l.since = p.Arrival
+	if l.fresh && l.source {
+		l.since = time.Time{}
+	}
 	l.fresh, l.closes = false, false
 	l.clockRate = clockRate
 	l.base = l.lastTime + elapsed
 	l.units = 0
 	l.timestamp = p.Timestamp
-	l.since, l.fastest, l.waits = p.Arrival, fastest{}, false
+	l.fastest, l.waits = fastest{}, false
 	if newSeq {
 		l.seqShift = l.lastSeq + 1 - p.Seq
 	}
