@@ -370,7 +370,7 @@ func (r *AudioReceiver) chooseFormat() {
 	}
 	if r.current == nil || p.Time <= r.position+r.clock.waited {
 		if d := r.decoders.of(p.Type); d != r.current {
-			r.current = d
+			r.goOver(d, p)
 			r.mender.joining = false
 		}
 	}
@@ -483,8 +483,19 @@ func (r *AudioReceiver) decodeAfter(p *jitter.Packet) bool {
 		return false
 	}
 	r.span = d.format.Duration(len(out) - len(before))
-	r.current, r.pending, r.pendMade = d, out, false
+	r.goOver(d, p)
+	r.pending, r.pendMade = out, false
 	return true
+}
+
+// goOver makes d, the format of p, the current one. A sender that comes back to the
+// one before does so with a new encoder, and a decoder that went on from where it was
+// would make a bang of that. A copy in another format changes nothing of it.
+func (r *AudioReceiver) goOver(d *decoding, p *jitter.Packet) {
+	if r.current != nil && r.current != d && !p.Copy {
+		r.current.decoder = nil
+	}
+	r.current = d
 }
 
 // delay counts the delay from arrival to playout of the packet decoded last.

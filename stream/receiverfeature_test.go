@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -313,5 +314,52 @@ func TestTalkspurts(t *testing.T) {
 	t.Logf("%d packets of 20 talkspurts, %v heard, %v concealed", seq, f.stats().Media, f.stats().Concealed)
 	if s := f.stats(); s.Media < 500*20*ms-s.Compressed || s.Concealed != 0 || s.Concealments != 0 || s.Late != 0 || s.Lost != 0 || s.Interrupted != 0 || s.Discarded != 0 {
 		t.Errorf("after %d packets: %s", seq, fmt.Sprintf("%+v", s))
+	}
+}
+
+// Whoever comes back to a codec begins with a new encoder, of which a decoder that goes
+// on from where it was would make a bang.
+func TestBackToACodec(t *testing.T) {
+	for _, playout := range []Playout{InOrder, Fixed} {
+		f := newFar(t, ReceiverConfig{Codecs: []codec.Params{pcmu, g722}, Playout: playout})
+		loudest := 0
+		var encoder codec.Encoder
+		var frame audio.Frame
+		for n := range 100 {
+			at := time.Duration(n) * 20 * ms
+			p := f.packet(n, 160)
+			params := []codec.Params{g722, pcmu}[n/25%2]
+			impl, err := codec.Lookup(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			format, err := impl.Format(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n%25 == 0 {
+				if encoder, err = impl.NewEncoder(params); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pcm := make([]int16, format.Samples(20*ms))
+			for i := range pcm {
+				pcm[i] = int16(8000 * math.Sin(2*math.Pi*440*(at.Seconds()+float64(i)/float64(format.Rate))))
+			}
+			p.PayloadType = params.PayloadType
+			p.Payload, err = encoder.Encode(p.Payload[:0], pcm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.push(at, p)
+			for f.r.Pull(f.begin.Add(at), &frame) {
+				for _, v := range frame.Samples {
+					loudest = max(loudest, int(max(v, -v)))
+				}
+			}
+		}
+		if loudest > 10000 {
+			t.Errorf("%v: a sample of %d, of a tone of 8000", playout, loudest)
+		}
 	}
 }
