@@ -89,6 +89,7 @@ type Audio struct {
 	ahead   interface{ Prefetch() } // leg, if it has that; else nil
 	apart   bool                    // packets are read: frames cannot be
 	inOrder bool                    // is the playout
+	cut     cuts
 
 	// For the loop.
 	polls      bool // the leg is asked in this run

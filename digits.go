@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/parley-media/parley/dtmf"
@@ -81,9 +82,10 @@ func (c *Call) readDigit(ctx context.Context, line func() *Audio, over func() *E
 // cancelled, digits that have not begun are dropped.
 //
 // The error wraps [stream.ErrNoEvents] if the line has no payload format for them,
-// or the far end does not take one of them, most likely [dtmf.Flash]; it is
-// [stream.ErrHeld] if it does not send, an [*EndError] after its end, or one of
-// [dtmf.Sender.Queue].
+// if the far end does not take one of them, most likely [dtmf.Flash], or if the call
+// goes over to a codec meanwhile with which they cannot go on; it wraps [stream.ErrHeld]
+// if the line does not send, or is put on hold meanwhile; it is an [*EndError] after its
+// end, or one of [dtmf.Sender.Queue].
 func (a *Audio) SendDigits(ctx context.Context, digits string, o *dtmf.Options) error {
 	c := a.call
 	defer c.watch(ctx)()
@@ -96,12 +98,21 @@ func (a *Audio) SendDigits(ctx context.Context, digits string, o *dtmf.Options) 
 		return err
 	}
 	c.schedule()
-	err := a.wait(ctx, &a.waiting.digits, func() bool { return a.sender.PendingDigits() == 0 })
-	if err != nil {
+	cut := a.cut
+	err := a.wait(ctx, &a.waiting.digits, func() bool { return a.cut != cut || a.sender.PendingDigits() == 0 })
+	switch {
+	case err != nil:
 		a.sender.ClearDigits()
+	case a.cut.held != cut.held:
+		return fmt.Errorf("digits were cut off: %w", stream.ErrHeld)
+	case a.cut.codec != cut.codec:
+		return fmt.Errorf("digits were cut off by %s: %w", a.sending.Codec, stream.ErrNoEvents)
 	}
 	return err
 }
+
+// cuts counts how often digits could not be sent to their end.
+type cuts struct{ held, codec uint8 }
 
 // maxDigits is how many reports wait to be read: two for each key.
 const maxDigits = 128

@@ -205,3 +205,41 @@ func TestSetDirection(t *testing.T) {
 		}
 	})
 }
+
+// Whoever sends digits is told that a hold, or a codec of another clock, has cut them off.
+func TestDigitsCutOff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		update AudioUpdate
+		want   error
+	}{
+		"hold":          {AudioUpdate{Event: events, Direction: RecvOnly}, stream.ErrHeld},
+		"no events":     {AudioUpdate{}, stream.ErrNoEvents},
+		"nothing of it": {AudioUpdate{Event: events}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y, _, _ := pair(t, AudioConfig{Event: events}, AudioConfig{Event: events}, Deadlines{})
+				defer x.Close()
+				defer y.Close()
+				result := make(chan error)
+				go func() { result <- x.SendDigits(t.Context(), "1234", nil) }()
+				time.Sleep(200 * ms)
+				began := time.Now()
+				if err := x.Audio().Update(&tt.update); err != nil {
+					t.Fatal(err)
+				}
+				if tt.want != nil { // back before anything else is looked at
+					if err := x.Audio().Update(&AudioUpdate{Event: events}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := <-result; !errors.Is(err, tt.want) {
+					t.Errorf("error %v, want %v", err, tt.want)
+				}
+				if d := time.Since(began); (d > 0) != (tt.want == nil) {
+					t.Errorf("after %v", d)
+				}
+			})
+		})
+	}
+}

@@ -62,6 +62,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 		}
 		a.codecs = slices.Clone(u.Receive)
 	}
+	dialling := a.sender.PendingDigits() > 0
 	sending, err := a.reconfigure(now, sending)
 	if err != nil {
 		a.receiver.SetCodecs(before) //nolint:errcheck // they were right before
@@ -75,6 +76,14 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 	a.retapLocked()
 	a.announceLocked()
 	a.sender.Hold(now, !direction.Sends())
+	switch {
+	case !dialling:
+	case !direction.Sends():
+		a.sender.ClearDigits()
+		a.cut.held++
+	case a.sender.PendingDigits() == 0:
+		a.cut.codec++
+	}
 	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now
 	}
