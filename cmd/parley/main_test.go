@@ -392,6 +392,30 @@ func TestListenBesideDescription(t *testing.T) {
 	}
 }
 
+// A recording waits for pictures that are asked for again as long as for sound.
+func TestWaitForPictures(t *testing.T) {
+	for _, tt := range []struct {
+		out, playout string
+		nack         bool
+		want         time.Duration
+	}{
+		{"film.webm", "", true, 700 * time.Millisecond},
+		{"", "in-order", true, 700 * time.Millisecond},
+		{"film.webm", "", false, 0},
+		{"film.webm", "adaptive", true, 0},
+	} {
+		c := recvCommand{Listen: "127.0.0.1:5000", Codec: []string{"vp8"}, Out: tt.out, Playout: tt.playout, MaxDelay: 700 * time.Millisecond, PayloadType: -1, VideoPayloadType: -1}
+		c.NACK = tt.nack
+		config, err := c.config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.Video.Wait != tt.want {
+			t.Errorf("%+v: %v", tt, config.Video.Wait)
+		}
+	}
+}
+
 // Where a codec has the payload type of telephone events, these have another one,
 // which is told.
 func TestEventsGiveWay(t *testing.T) {

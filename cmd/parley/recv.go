@@ -215,10 +215,14 @@ func (c *recvCommand) config() (*session.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	inOrder := c.Playout == "in-order" || c.Playout == "" && c.Out != ""
+	if v := config.Video; v != nil && inOrder && c.NACK && c.MaxDelay > 0 {
+		v.Wait = c.MaxDelay // else a key frame is asked for the sooner the better
+	}
 	if a := config.Audio; a != nil {
 		a.MinDelay, a.MaxDelay = c.MinDelay, c.MaxDelay
 		switch {
-		case c.Playout == "in-order", c.Playout == "" && c.Out != "":
+		case inOrder:
 			a.Playout = stream.InOrder
 		case c.Playout == "fixed":
 			a.Playout = stream.Fixed
