@@ -14,9 +14,9 @@ import (
 //
 // Pictures stay coded. They go on whole, as soon as they are: what is lost on one side
 // is repaired on that side, and the other one never sees a broken picture. When the
-// far end of dst wants a key frame, that of src is asked for one. Pictures of another
-// codec than the one that dst sends are left out: an update, or the far end of src,
-// may change it.
+// far end of dst wants a key frame, that of src is asked for one. Pictures in a
+// codec that the far end of dst does not take are left out: see [Video.WriteFrame]. An
+// update, or the far end of src, may change that.
 func CopyVideo(ctx context.Context, dst, src *Video) error {
 	given := ctx
 	ctx, stop := dst.within(ctx)

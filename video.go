@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/parley-media/parley/codec"
@@ -21,6 +22,7 @@ type VideoConfig struct {
 	Label   string         // of the far end's track; may be empty
 	Send    codec.Params   // H264, VP8 or VP9
 	Receive []codec.Params // by payload type
+	Accepts []codec.Params // what the far end takes in place of Send at any time: see [Video.WriteFrame]
 
 	Immediate bool          // send frames when written, all at once, not on the clock of their times
 	Wait      time.Duration // how long a missing packet is waited for; 0: 200 ms
@@ -57,6 +59,7 @@ type Video struct {
 	begun     bool                    // one was
 	control   RTCPConfig
 	codecs    []codec.Params // what is received
+	accepts   []codec.Params // what may be sent in place of what is
 	described describedSets
 	frames    pictureQueue
 	flushes   int  // a writer that waits gives up when it changes
@@ -100,6 +103,7 @@ func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	v.of, v.in, v.out = v, v.receiver, v.sender
 	v.batch, _ = c.Leg.(BatchLeg)
 	v.setCodecs(c.Receive)
+	v.accepts = slices.Clone(c.Accepts)
 	v.pictures = &pictures{KeyFrameRequester: v.receiver.KeyFrames(), loss: true, full: c.RTCP.FIR}
 	v.control = c.RTCP
 	v.control.Bandwidth = cmp.Or(v.control.Bandwidth, 2_000_000)
@@ -122,6 +126,16 @@ func (v *Video) Codec() codec.Params {
 	v.call.mu.Lock()
 	defer v.call.mu.Unlock()
 	return v.sender.Codec()
+}
+
+// Accepts reports whether frames of the codec of this name can be sent: it is that of
+// [Video.Codec], or another one that was agreed on, to which a key frame goes over.
+func (v *Video) Accepts(name string) bool {
+	v.call.mu.Lock()
+	defer v.call.mu.Unlock()
+	f := video.Frame{Codec: name}
+	_, ok := v.formatLocked(&f)
+	return ok
 }
 
 // ReadFrame copies the next frame for which nothing is missing that was sent before it
@@ -161,8 +175,11 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 // queue is full: 16 frames or 8 MiB. While the direction does not let this end
 // send, frames go by unsent; before the call is connected they leave and are lost.
 //
-// The error wraps [payload.ErrFrame] if f is of another codec than [Video.Codec], or
-// cannot be sent with that: the frame is left out, and the next one may go. It is
+// A key frame that names another codec than [Video.Codec] makes that the codec of what
+// is sent from then on, if it was agreed on too, as browsers mostly do with several.
+//
+// The error wraps [payload.ErrFrame] if f is of any other codec, or cannot be sent with
+// its own: the frame is left out, and the next one may go. It is
 // [os.ErrDeadlineExceeded] after the write deadline, and an [*EndError] after the end
 // of the call or of the line.
 func (v *Video) WriteFrame(f *video.Frame) error { return v.writeFrame(context.Background(), f) }
@@ -180,7 +197,10 @@ func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {
 		if late = expired(v.writeDeadline); late || v.overLocked() != nil || v.flushes != flushes {
 			return true
 		}
-		refused = v.sender.Write(time.Now(), f)
+		now := time.Now()
+		if refused = v.followLocked(now, f); refused == nil {
+			refused = v.sender.Write(now, f)
+		}
 		return !errors.Is(refused, stream.ErrFull)
 	})
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/rtcpctl"
 	"github.com/parley-media/parley/stream"
+	"github.com/parley-media/parley/video"
 )
 
 // VideoFeedback says what a receiver of video may ask its source for.
@@ -29,6 +30,7 @@ func (f VideoFeedback) And(g VideoFeedback) VideoFeedback {
 type VideoUpdate struct {
 	Send      codec.Params   // without a name: as before
 	Receive   []codec.Params // nil: as before
+	Accepts   []codec.Params // as in [VideoConfig]
 	Feedback  VideoFeedback  // that both ends have; NACK is heeded if [RTCPConfig] has it too
 	Bandwidth int64          // what the far end says it can take, in bits per second; 0: as before
 	Direction Direction
@@ -105,11 +107,8 @@ func (c *Call) update(a *Audio, au *AudioUpdate, v *Video, vu *VideoUpdate) erro
 func (v *Video) prepareLocked(now time.Time, u *VideoUpdate) (*stream.VideoSender, error) {
 	sender := v.sender
 	if p := sender.Codec(); u.Send.Name != "" && !(u.Send.Same(p) && u.Send.PayloadType == p.PayloadType && u.Send.FMTP == p.FMTP) {
-		c := v.sending
-		c.Codec = u.Send
-		c.SSRC, c.Sequence, c.Timestamp = sender.SSRC(), v.sequence, sender.Timestamp(now)
 		var err error
-		if sender, err = stream.NewVideoSender(c); err != nil {
+		if sender, err = v.senderOf(now, u.Send); err != nil {
 			return nil, err
 		}
 	}
@@ -121,6 +120,54 @@ func (v *Video) prepareLocked(now time.Time, u *VideoUpdate) (*stream.VideoSende
 	return sender, nil
 }
 
+// senderOf returns a sender that goes on, in p, where the present one is.
+func (v *Video) senderOf(now time.Time, p codec.Params) (*stream.VideoSender, error) {
+	c := v.sending
+	c.Codec = p
+	c.SSRC, c.Sequence, c.Timestamp = v.sender.SSRC(), v.sequence, v.sender.Timestamp(now)
+	return stream.NewVideoSender(c)
+}
+
+// useLocked puts a sender in the place of the present one.
+func (v *Video) useLocked(now time.Time, sender *stream.VideoSender) {
+	v.past = v.sentStats()
+	if rate := sender.Codec().ClockRate; rate != v.sender.Codec().ClockRate {
+		v.rtcp.SetClockRate(now, rate, sender.Timestamp(now))
+	}
+	v.sender, v.out = sender, sender
+}
+
+// formatLocked returns the format in which f would be sent, and false if there is none.
+func (v *Video) formatLocked(f *video.Frame) (p codec.Params, ok bool) {
+	if p = v.sender.Codec(); f.Fits(p.Name) {
+		return p, true
+	}
+	for _, p = range v.accepts {
+		if f.Fits(p.Name) {
+			return p, true
+		}
+	}
+	return p, false
+}
+
+// followLocked goes over to the codec of f if decoding can begin there. Whoever passes
+// pictures on cannot choose their codec, so that it need not be the one that the far end
+// likes best.
+func (v *Video) followLocked(now time.Time, f *video.Frame) error {
+	if !f.Key || f.Fits(v.sender.Codec().Name) {
+		return nil
+	}
+	p, ok := v.formatLocked(f)
+	if !ok {
+		return nil // the sender says so
+	}
+	sender, err := v.senderOf(now, p)
+	if err == nil {
+		v.useLocked(now, sender)
+	}
+	return err
+}
+
 func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.VideoSender) {
 	direction, off := u.Direction, u.Off || u.onlyDirection && v.off
 	if off {
@@ -129,11 +176,7 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 	resumes := direction.Sends() && !v.direction.Sends()
 	if sender != v.sender {
 		resumes = true
-		v.past = v.sentStats()
-		if rate := sender.Codec().ClockRate; rate != v.sender.Codec().ClockRate {
-			v.rtcp.SetClockRate(now, rate, sender.Timestamp(now))
-		}
-		v.sender, v.out = sender, sender
+		v.useLocked(now, sender)
 	}
 	if resumes && v.begun {
 		v.sender.KeyFrames().Ask()
@@ -150,6 +193,7 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 	v.direction, v.off, v.byeAt = direction, off, time.Time{}
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
 	if !u.onlyDirection {
+		v.accepts = slices.Clone(u.Accepts)
 		v.agreeLocked(u.Feedback)
 	}
 	v.rtcp.ResetBreaker(now)

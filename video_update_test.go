@@ -265,6 +265,67 @@ func TestVideoNamesItsCodec(t *testing.T) {
 	})
 }
 
+// Pictures that are passed on go over to their own codec at a key frame, where the far
+// end takes that too, and back.
+func TestVideoGoesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h264 := codec.Params{Name: "H264", PayloadType: 98, ClockRate: 90000, FMTP: "packetization-mode=1"}
+		x, y := videoPair(t, VideoConfig{}, nil, nil)
+		if err := y.Update(nil, &VideoUpdate{Receive: []codec.Params{vp8, h264}}); err != nil {
+			t.Fatal(err)
+		}
+		line := x.Video()
+		if line.Accepts("h264") {
+			t.Error("a codec that nobody agreed on")
+		}
+		if err := x.Update(nil, &VideoUpdate{Accepts: []codec.Params{vp8, h264}}); err != nil {
+			t.Fatal(err)
+		}
+		if !line.Accepts("h264") || !line.Accepts("VP8") || line.Accepts("VP9") {
+			t.Error("not what was agreed on")
+		}
+		var read sync.WaitGroup
+		seen := 0
+		read.Go(func() {
+			var f video.Frame
+			for ; y.Video().ReadFrame(&f) == nil; seen++ {
+				if want := [...]string{"VP8", "H264", "VP8"}[seen/30]; f.Codec != want || f.Data[len(f.Data)-1] != byte(seen) || f.Key != (seen%30 == 0) {
+					t.Errorf("frame %d is %d of %q, want %q; key frame: %v", seen, f.Data[len(f.Data)-1], f.Codec, want, f.Key)
+				}
+			}
+		})
+		for n := range 90 {
+			f := picture(n, n%30 == 0, 600)
+			f.Codec = "VP8"
+			if n/30 == 1 {
+				unit := append(bytes.Repeat([]byte{0x88}, 500), byte(n))
+				f.Codec, f.Data = "H264", append([]byte{0, 0, 0, 1, 0x41}, unit...)
+				if n == 30 {
+					if err := line.WriteFrame(&video.Frame{Data: f.Data, Codec: "H264"}); !errors.Is(err, payload.ErrFrame) || line.Codec() != vp8 {
+						t.Errorf("before a key frame: %v, sends %v", err, line.Codec())
+					}
+					f.Data = append([]byte{0, 0, 0, 1, 0x67, 66, 192, 30, 0xda, 0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65}, unit...)
+				}
+			}
+			if err := line.WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+			if want := [...]codec.Params{vp8, h264, vp8}[n/30]; line.Codec() != want {
+				t.Fatalf("frame %d: sends %v, want %v", n, line.Codec(), want)
+			}
+			time.Sleep(time.Second / 30)
+		}
+		time.Sleep(time.Second)
+		x.Close()
+		read.Wait()
+		var sent, got Stats
+		x.Stats(&sent)
+		if y.Stats(&got); seen != 90 || sent.Video.FramesSent != 90 || sent.Video.KeyFramesSent != 3 || got.Video.Lost != 0 {
+			t.Errorf("%d frames seen; sent %+v, received %+v", seen, sent.Video, got.Video)
+		}
+	})
+}
+
 // Another format in mid-call goes on with the numbers of the one before, and
 // begins with a key frame that the writer is asked for.
 func TestVideoChangesItsCodec(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -84,12 +83,12 @@ func power(samples []int16) float64 {
 
 // shown returns whom a screen of m shows, the ith of n, or nil, and by how much
 // their times differ from those of the room, or 0.
-func (r *Room) shown(m *member, codec string, i, n int) (*member, time.Duration) {
+func (r *Room) shown(m *member, screen *parley.Video, i, n int) (*member, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	others := make([]*member, 0, 16)
 	for _, o := range r.members {
-		if o != m && o.films && strings.EqualFold(o.codec, codec) {
+		if o != m && o.films && screen.Accepts(o.codec) {
 			others = append(others, o)
 		}
 	}
@@ -112,7 +111,7 @@ func (r *Room) show(ctx context.Context, m *member, screen *parley.Video, i, n i
 	wait := time.NewTicker(look)
 	defer wait.Stop()
 	for ctx.Err() == nil {
-		other, _ := r.shown(m, screen.Codec().Name, i, n)
+		other, _ := r.shown(m, screen, i, n)
 		if other == nil {
 			select {
 			case <-wait.C:
@@ -137,7 +136,7 @@ func (r *Room) watch(ctx context.Context, m *member, screen *parley.Video, i, n 
 	for ctx.Err() == nil {
 		pictures.SetReadDeadline(time.Now().Add(look))
 		err := pictures.ReadFrame(&f)
-		now, shift := r.shown(m, screen.Codec().Name, i, n)
+		now, shift := r.shown(m, screen, i, n)
 		switch {
 		case now != other:
 			return nil

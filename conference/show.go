@@ -47,7 +47,7 @@ func (s *Show) Close() error {
 
 // Watch sends the show to a call, live, in pictures that begin at a key frame, until
 // the show, the call or ctx ends. Sound is coded for each who watches, pictures are
-// passed on as they are, while the call sends their codec. A call that is slow loses
+// passed on as they are, while the call takes their codec. A call that is slow loses
 // frames and harms nobody. The error is why a line has failed.
 //
 // A call may watch one show after another.

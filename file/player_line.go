@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/parley-media/parley/audio"
@@ -120,8 +119,8 @@ func newPictureLine(w video.Writer, t Track) (*playLine, error) {
 
 // fits returns the error for pictures whose codec the writer has not, or not any more.
 func (l *playLine) fits() error {
-	if c, ok := l.writer.(interface{ Codec() codec.Params }); ok && !strings.EqualFold(c.Codec().Name, string(l.track.Codec)) {
-		return fmt.Errorf("pictures of %s for a line of %s: %w", l.track.Codec, c.Codec().Name, errors.ErrUnsupported)
+	if w, ok := l.writer.(interface{ Accepts(codec string) bool }); ok && !w.Accepts(string(l.track.Codec)) {
+		return fmt.Errorf("pictures of %s for a line without them: %w", l.track.Codec, errors.ErrUnsupported)
 	}
 	return nil
 }

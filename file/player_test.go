@@ -788,7 +788,7 @@ func TestPlayerRefusesSurround(t *testing.T) {
 
 type h264Viewer struct{ viewer }
 
-func (h264Viewer) Codec() codec.Params { return codec.Params{Name: "H264", ClockRate: 90000} }
+func (h264Viewer) Accepts(name string) bool { return name == "H264" }
 
 // A file that breaks off is played as far as it goes, and then the error comes.
 func TestPlayBrokenFile(t *testing.T) {

@@ -147,6 +147,43 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// Pictures in any codec of an agreement can be sent, whichever is the first.
+func TestOtherCodecOfAgreement(t *testing.T) {
+	vp9 := codec.Params{Name: "VP9", PayloadType: 98, ClockRate: 90000}
+	from := listen(t, &peer.Config{Codecs: []codec.Params{vp8, vp9}})
+	to := listen(t, &peer.Config{Codecs: []codec.Params{vp9, vp8}})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var called *peer.Peer
+	caller, err := from.Dial(ctx, func(ctx context.Context, offer string) (answer string, err error) {
+		called, answer, err = to.Answer(ctx, offer, nil)
+		return answer, err
+	}, &peer.CallConfig{Videos: 1, NoAudio: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	defer called.Close()
+	if err := called.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	line := called.Video()
+	if line.Codec().Name != "VP8" || !line.Accepts("VP9") || line.Accepts("H264") {
+		t.Fatalf("sends %v; VP9 too: %v", line.Codec(), line.Accepts("VP9"))
+	}
+	p := &video.Frame{Codec: "VP9", Key: true, Data: append([]byte{0x82, 0x49, 0x83, 0x42, 0, 0x13, 0xf0, 0x0e, 0xf6, 0}, bytes.Repeat([]byte{7}, 3000)...)}
+	defer meanwhile(func(i int) error {
+		f := *p
+		f.Time = time.Duration(i) * 20 * time.Millisecond
+		return line.WriteFrame(&f)
+	})()
+	var f video.Frame
+	caller.Video().SetReadDeadline(time.Now().Add(5 * time.Second))
+	if err := caller.Video().ReadFrame(&f); err != nil || f.Codec != "VP9" || !bytes.Equal(f.Data, p.Data) {
+		t.Errorf("%v; %d bytes of %s", err, len(f.Data), f.Codec)
+	}
+}
+
 // A screen comes beside the camera, goes, and comes back, while the call goes
 // on.
 func TestLinesComeAndGo(t *testing.T) {

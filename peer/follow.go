@@ -143,7 +143,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 	case *parley.Audio:
 		return line.Update(&parley.AudioUpdate{Send: send, Event: event, Receive: codecs, Direction: s.direction})
 	case *parley.Video:
-		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Direction: s.direction, Feedback: s.feedback})
+		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Accepts: codecs, Direction: s.direction, Feedback: s.feedback})
 	}
 	if l.kind == webrtc.RTPCodecTypeAudio {
 		a, err := c.call.AttachAudio(parley.AudioConfig{
@@ -173,6 +173,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 			Label:     s.label,
 			Send:      send,
 			Receive:   codecs,
+			Accepts:   codecs,
 			Direction: s.direction,
 			SSRC:      ssrc,
 			CNAME:     c.name,
