@@ -71,7 +71,7 @@ func (r *Recorder) AddCall(c *parley.Call) (audios []*AudioRecording, videos []*
 		audios = append(audios, a)
 	}
 	for i, line := range pictures {
-		v, err := r.AddVideo(RecorderTrack{Track: Track{Codec: picturesOf(line.Codec().Name)}, Timeline: c})
+		v, err := r.AddVideo(RecorderTrack{Track: Track{Codec: filmed(line)}, Timeline: c})
 		if err != nil && (i == 0 || !leftOut(err)) {
 			return audios, videos, err
 		}
@@ -181,6 +181,14 @@ func (r *Recorder) soundOf(p codec.Params) Track {
 		}
 	}
 	return t
+}
+
+// filmed returns the codec in which the far end sends its pictures, which need not be
+// that of ours: before any has come, most likely that.
+func filmed(line *parley.Video) Codec {
+	var s parley.VideoStats
+	line.Stats(&s)
+	return picturesOf(cmp.Or(s.Codec, line.Codec().Name))
 }
 
 // picturesOf returns the codec of the given rtpmap name.

@@ -269,6 +269,38 @@ func TestRecordOtherCodecs(t *testing.T) {
 	})
 }
 
+// The track is of the codec that the far end sends, whatever this end sends to it.
+func TestRecordCodecOfFarEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, opusCodec)
+		theirs := codec.Params{Name: "H264", PayloadType: 98, ClockRate: 90000, FMTP: "packetization-mode=1"}
+		if err := y.Update(nil, &parley.VideoUpdate{Receive: []codec.Params{y.Video().Codec(), theirs}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Update(nil, &parley.VideoUpdate{Send: theirs}); err != nil {
+			t.Fatal(err)
+		}
+		r, path := recorder(t, "a.mkv", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
+		for i := range 50 {
+			if err := x.Video().WriteFrame(&pictures.Frame{Data: h264(i%25 == 0, i), Key: i%25 == 0, Time: time.Duration(i) * 40 * ms}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(40 * ms)
+			if i == 20 {
+				if _, _, err := r.AddCall(y); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(time.Second)
+		closed(t, r)
+		tracks, packets := packetsOf(t, path)
+		if len(tracks) != 2 || tracks[1].Codec != file.H264 || len(packets) < 25 {
+			t.Errorf("%d packets in %+v", len(packets), tracks)
+		}
+	})
+}
+
 // A key frame is where a track goes on after pictures of another codec.
 func TestRecordGoesOnAtKeyFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
