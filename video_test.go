@@ -394,8 +394,9 @@ func TestVideoRequestKeyframe(t *testing.T) {
 		time.Sleep(time.Second)
 		var s Stats
 		x.Stats(&s)
-		if s.Video.KeyframesWanted < 1 || s.Video.KeyFramesSent != 2 {
-			t.Errorf("%d requests, %d key frames", s.Video.KeyframesWanted, s.Video.KeyFramesSent)
+		// The first request leaves if it is due before the first key frame is complete.
+		if n := s.Video.KeyframesWanted; n < 1 || n > 2 || s.Video.KeyFramesSent != 1+n {
+			t.Errorf("%d requests, %d key frames", n, s.Video.KeyFramesSent)
 		}
 	})
 }
