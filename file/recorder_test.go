@@ -515,6 +515,21 @@ func TestRecordH264Sets(t *testing.T) {
 	})
 }
 
+// shown returns when the pictures of the first track are shown, as they were decoded.
+func shown(t testing.TB, path string) []time.Duration {
+	t.Helper()
+	r, err := file.Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	packets, err := readPackets(r)
+	if err != nil {
+		t.Error(err)
+	}
+	return timesOf(packets, 0)
+}
+
 // However many pictures are shown before one that came before them (B pictures), each
 // is where its time says.
 func TestRecordPicturesInAnotherOrder(t *testing.T) {
@@ -540,16 +555,7 @@ func TestRecordPicturesInAnotherOrder(t *testing.T) {
 				}
 			}
 			closed(t, r)
-			in, err := file.Open(t.Context(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer in.Close()
-			packets, err := readPackets(in)
-			if err != nil {
-				t.Error(err)
-			}
-			if got := timesOf(packets, 0); !slices.Equal(got, want) {
+			if got := shown(t, path); !slices.Equal(got, want) {
 				t.Errorf("pictures are at %v, want %v", got, want)
 			}
 		})
@@ -576,16 +582,7 @@ func TestRecordReorderedPicturesThatGoBack(t *testing.T) {
 			}
 		}
 		closed(t, r)
-		in, err := file.Open(t.Context(), path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer in.Close()
-		packets, err := readPackets(in)
-		if err != nil {
-			t.Error(err)
-		}
-		times := timesOf(packets, 0)
+		times := shown(t, path)
 		if len(times) != 60 {
 			t.Fatalf("%d pictures, want 60", len(times))
 		}
