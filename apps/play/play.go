@@ -42,8 +42,8 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	defer cancel(nil)
 	failed := func(err error) {
 		end, _ := errors.AsType[*parley.EndError](err)
-		oneLine := end != nil && end.Reason == parley.Removed && (c.Audio() != nil || c.Video() != nil)
-		if !oneLine && !errors.Is(err, errors.ErrUnsupported) { // pictures of another codec may come back
+		goesOn := end != nil && end.Reason == parley.Removed && (c.Audio() != nil || c.Video() != nil)
+		if !goesOn && !errors.Is(err, errors.ErrUnsupported) { // pictures of another codec may come back
 			cancel(err)
 		}
 	}
