@@ -69,9 +69,10 @@ func TestVerdicts(t *testing.T) {
 	if got := push(&b, 12); got[0] != Late {
 		t.Errorf("a popped packet again: %v, want Late", got)
 	}
+	push(&b, 20, 21)
 	b.Reset()
-	if got := push(&b, 3); got[0] != Stored {
-		t.Errorf("after Reset: %v, want Stored", got)
+	if got := push(&b, 3); got[0] != Stored || b.Len() != 1 || b.First().Seq != 3 {
+		t.Errorf("after Reset: %v, %d packets", got, b.Len())
 	}
 	if got := b.Push(&Packet{Payload: make([]byte, 1<<20)}); got != Oversize {
 		t.Errorf("1 MiB: %v, want Oversize", got)
@@ -109,41 +110,52 @@ func TestJumpKeepsTheNewest(t *testing.T) {
 // TestModel compares the buffer with a sorted slice.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := Buffer{Limits: Limits{Packets: 64, Bytes: 2000}}
+		const packets, size = 12, 160 // 12 packets with numbers of three digits have 120 bytes
+		b := Buffer{Limits: Limits{Packets: packets, Bytes: size}}
 		var model []int64
-		floor, begun := int64(0), false
+		floor, evicted := int64(-1<<62), int64(0)
 		next := int64(100)
+		wire := make([]byte, 0, 100)
+		content := func(seq int64) []byte { return payload(seq * seq * seq) } // of several lengths
+		drop := func() {
+			floor = model[0] + 1
+			model = model[1:]
+		}
+		total := func() (n int) {
+			for _, seq := range model {
+				n += len(content(seq))
+			}
+			return n
+		}
+		want := func(seq int64) Verdict {
+			switch {
+			case seq < floor:
+				return Late
+			case slices.Contains(model, seq):
+				return Duplicate
+			case len(model) > 0 && model[len(model)-1]-seq >= packets:
+				return Late
+			}
+			for len(model) > 0 && (seq-model[0] >= packets || len(model) == packets || total()+len(content(seq)) > size) {
+				if seq < model[0] {
+					return Late
+				}
+				drop()
+				evicted++
+			}
+			i, _ := slices.BinarySearch(model, seq)
+			model = slices.Insert(model, i, seq)
+			return Stored
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"push": func(t *rapid.T) {
-				seq := next + rapid.Int64Range(-20, 80).Draw(t, "offset")
+				seq := next + rapid.Int64Range(-15, 18).Draw(t, "offset")
 				next = max(next, seq)
-				i, found := slices.BinarySearch(model, seq)
-				before := len(model)
-				got := b.Push(&Packet{Seq: seq, Payload: payload(seq)})
-				switch {
-				case begun && seq < floor:
-					if got != Late {
-						t.Fatalf("push %d below %d: %v", seq, floor, got)
-					}
-				case found:
-					if got != Duplicate {
-						t.Fatalf("push %d again: %v", seq, got)
-					}
-				case got == Stored:
-					model = slices.Insert(model, i, seq)
-				case got == Late:
-					if seq > model[0] {
-						t.Fatalf("refused %d although %d is older", seq, model[0])
-					}
-				default:
-					t.Fatalf("push %d: %v", seq, got)
-				}
-				for len(model) > b.Len() { // the oldest made room
-					floor, begun = model[0]+1, true
-					model = model[1:]
-				}
-				if len(model) != b.Len() || before > 64 {
-					t.Fatalf("%d packets, model has %d", b.Len(), len(model))
+				wire = append(wire[:0], content(seq)...)
+				got := b.Push(&Packet{Seq: seq, Payload: wire})
+				clear(wire) // as who reads from a socket does with the next packet
+				if want := want(seq); got != want {
+					t.Fatalf("push %d to %v: %v, want %v", seq, model, got, want)
 				}
 			},
 			"pop": func(t *rapid.T) {
@@ -154,18 +166,26 @@ func TestModel(t *testing.T) {
 				if p == nil {
 					return
 				}
-				if p.Seq != model[0] || !bytes.Equal(p.Payload, payload(p.Seq)) {
+				if p.Seq != model[0] || !bytes.Equal(p.Payload, content(p.Seq)) {
 					t.Fatalf("popped %d %q, want %d", p.Seq, p.Payload, model[0])
 				}
-				floor, begun = p.Seq+1, true
-				model = model[1:]
+				drop()
 			},
 			"": func(t *rapid.T) {
-				if b.Len() > 64 || b.Bytes() > 2000 {
-					t.Fatalf("%d packets, %d bytes: over the limits", b.Len(), b.Bytes())
+				if b.Len() != len(model) || b.Bytes() != total() || b.Evicted != evicted {
+					t.Fatalf("%d packets, %d bytes, %d evicted; want %v, %d bytes, %d evicted", b.Len(), b.Bytes(), b.Evicted, model, total(), evicted)
 				}
-				if first := b.First(); len(model) > 0 && (first == nil || first.Seq != model[0]) {
-					t.Fatalf("first is %v, want %d", first, model[0])
+				for seq := next - 40; seq <= next+1; seq++ {
+					p := b.At(seq)
+					if p != nil != slices.Contains(model, seq) || p != nil && (p.Seq != seq || !bytes.Equal(p.Payload, content(seq))) {
+						t.Fatalf("%d is %v in %v", seq, p, model)
+					}
+				}
+				if len(model) == 0 {
+					return
+				}
+				if b.First().Seq != model[0] || b.Last() != model[len(model)-1] {
+					t.Fatalf("from %d to %d, want %v", b.First().Seq, b.Last(), model)
 				}
 			},
 		})
