@@ -159,22 +159,53 @@ func TestNextOne(t *testing.T) {
 	})
 }
 
+// Who publishes is heard, and hears nothing. Another one who does takes over, as an
+// encoder that comes again while its lost connection is there still.
 func TestPublisherAndWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h relay.Handler
-		watcher, _ := call(t, h.Watcher(), calltest.L16(16000), codec.Params{})
+		watcher, _ := call(t, h.Watcher(), calltest.L16(16000), calltest.VP8())
 		time.Sleep(time.Second)
-		publisher, _ := call(t, h.Publisher(), calltest.L16(16000), codec.Params{})
+		publisher, served := call(t, h.Publisher(), calltest.L16(16000), calltest.VP8())
 		go say(publisher, 2000)
+		go calltest.Film(publisher, 1)
 		hears(t, watcher, 2000)
-		_, served := call(t, h.Publisher(), calltest.L16(16000), codec.Params{})
-		if err := <-served; !errors.Is(err, relay.ErrTaken) {
-			t.Errorf("a second publisher: %v", err)
-		}
+		sees(t, watcher, 1)
 		var f audio.Frame
 		publisher.Audio().SetReadDeadline(time.Now().Add(time.Second))
 		if err := publisher.Audio().ReadFrame(&f); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the publisher hears %v, %v", f.Kind, err)
 		}
+		again, _ := call(t, h.Publisher(), calltest.L16(16000), calltest.VP8())
+		select {
+		case err := <-served:
+			if !errors.Is(err, relay.ErrTaken) {
+				t.Errorf("the publisher before: %v", err)
+			}
+		case <-time.After(time.Second):
+			t.Error("the publisher before stays")
+		}
+		go say(again, 4000)
+		go calltest.Film(again, 2)
+		hears(t, watcher, 4000)
+		if d := sees(t, watcher, 2); d > 600*ms {
+			t.Errorf("seen after %v", d)
+		}
+	})
+}
+
+// Who is on a stage that is for all becomes one of those who watch when somebody
+// comes to publish, and nobody else takes it over.
+func TestPublisherTakesStage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h relay.Handler
+		first, _ := call(t, &h, calltest.L16(16000), codec.Params{})
+		go say(first, 1000)
+		time.Sleep(ms)
+		publisher, _ := call(t, h.Publisher(), calltest.L16(16000), codec.Params{})
+		go say(publisher, 3000)
+		hears(t, first, 3000)
+		third, _ := call(t, &h, calltest.L16(16000), codec.Params{})
+		hears(t, third, 3000)
 	})
 }
