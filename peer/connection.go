@@ -105,7 +105,11 @@ func (c *connection) watch(unblocking bool) {
 	c.pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		c.signalling.Lock()
 		defer c.signalling.Unlock()
-		if l := c.legs[receiver.RTPTransceiver()]; l != nil {
+		l := c.legs[receiver.RTPTransceiver()]
+		if l == nil {
+			l = c.unnamed(receiver.RTPTransceiver(), track.SSRC())
+		}
+		if l != nil {
 			l.remote, l.receiver = track, receiver
 			l.listen()
 		}

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/pion/sdp/v3"
@@ -23,6 +24,7 @@ type section struct {
 	direction parley.Direction // seen from this end
 	formats   []string         // payload types
 	feedback  parley.VideoFeedback
+	named     bool // the description has the SSRC of what the far end sends
 	off       bool // turned down, by either end
 }
 
@@ -45,7 +47,7 @@ func parse(text string) (d *sdp.SessionDescription, all []section, err error) {
 }
 
 // opened returns the description with all lines open both ways, but for those that
-// are turned down.
+// are turned down, and with nothing that pion would take and this end cannot.
 func opened(d *sdp.SessionDescription, all []section) (string, error) {
 	for i, m := range d.MediaDescriptions {
 		switch s := &all[i]; {
@@ -54,10 +56,30 @@ func opened(d *sdp.SessionDescription, all []section) (string, error) {
 			direct(m, parley.Inactive)
 		default:
 			direct(m, parley.SendRecv)
+			if !s.named && s.direction.Receives() {
+				unrepaired(m)
+			}
 		}
 	}
 	b, err := d.Marshal()
 	return string(b), err
+}
+
+// unrepaired takes the repair formats out of a line. Their streams could not be told
+// from others that nothing names.
+func unrepaired(m *sdp.MediaDescription) {
+	repair := map[string]bool{}
+	for _, a := range m.Attributes {
+		format, name, _ := strings.Cut(a.Value, " ")
+		if a.Key == "rtpmap" && strings.HasPrefix(strings.ToLower(name), "rtx/") {
+			repair[format] = true
+		}
+	}
+	m.MediaName.Formats = slices.DeleteFunc(slices.Clone(m.MediaName.Formats), func(format string) bool { return repair[format] })
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+		format, _, _ := strings.Cut(a.Value, " ")
+		return (a.Key == "rtpmap" || a.Key == "fmtp" || a.Key == "rtcp-fb") && repair[format]
+	})
 }
 
 func newSection(m *sdp.MediaDescription, direction parley.Direction) section {
@@ -75,6 +97,8 @@ func newSection(m *sdp.MediaDescription, direction parley.Direction) section {
 		switch a.Key {
 		case "mid":
 			s.mid = a.Value
+		case "ssrc":
+			s.named = true
 		case "msid":
 			_, track, _ := strings.Cut(a.Value, " ")
 			s.label = cmp.Or(track, a.Value)

@@ -247,6 +247,7 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	// pion would count the time to connect in, too, so that it never gives up by itself.
 	s.SetICETimeouts(c.Timeouts.Disconnected, 0, c.Timeouts.KeepAlive)
 	s.SetFireOnTrackBeforeFirstRTP(true)
+	s.SetHandleUndeclaredSSRCWithoutAnswer(true) // also of those who answer; what an answer holds is known by then
 	s.DetachDataChannels()
 	s.SetSCTPMaxMessageSize(maxMessage)
 	if c.Interface != nil {

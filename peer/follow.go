@@ -2,6 +2,7 @@ package peer
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -68,6 +69,25 @@ func (c *connection) takeOver(t *webrtc.RTPTransceiver, l *leg, d parley.Directi
 	return nil
 }
 
+// unnamed returns the leg of a stream whose SSRC no description has, or nil. pion makes
+// a transceiver for each, which must not become that of a line that is offered later.
+func (c *connection) unnamed(t *webrtc.RTPTransceiver, ssrc webrtc.SSRC) (l *leg) {
+	if t == nil || t.SetMid(rand.Text()) != nil { // it was that of a line
+		return nil
+	}
+	for _, s := range c.layout {
+		of := c.legs[c.transceiver(s.mid)]
+		switch {
+		case of == nil || of.kind != t.Kind() || of.named || of.line == nil:
+		case of.remote != nil && of.remote.SSRC() == ssrc: // pion begins anew with each offer
+			return of
+		case l == nil, l.remote != nil && of.remote == nil: // all have one: there is another source now
+			l = of
+		}
+	}
+	return l
+}
+
 // transceiver returns the line of that name, or nil.
 func (c *connection) transceiver(mid string) *webrtc.RTPTransceiver {
 	for _, t := range c.pc.GetTransceivers() {
@@ -94,7 +114,7 @@ func (c *connection) follow(wanted []section) (err error) {
 		if l == nil {
 			continue
 		}
-		l.settled = true
+		l.settled, l.named = true, s.named
 		switch {
 		case l.removed:
 			usable++ // so it was

@@ -31,6 +31,7 @@ type leg struct {
 	receiver *webrtc.RTPReceiver
 
 	direction parley.Direction // as agreed last
+	named     bool             // the far end has told the SSRC of what it sends
 	codecs    []codec.Params
 
 	own     parley.Direction // that this end wants
