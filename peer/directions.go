@@ -56,6 +56,7 @@ func opened(d *sdp.SessionDescription, all []section) (string, error) {
 			direct(m, parley.Inactive)
 		default:
 			direct(m, parley.SendRecv)
+			single(m)
 			if !s.named && s.direction.Receives() {
 				unrepaired(m)
 			}
@@ -63,6 +64,40 @@ func opened(d *sdp.SessionDescription, all []section) (string, error) {
 	}
 	b, err := d.Marshal()
 	return string(b), err
+}
+
+// single makes a line one of a single source, with its repair, which the far end then
+// sends in place of several of different sizes (RFC 8853, section 5.3.2). Several would
+// make pion take the description for one of another kind ("plan B").
+func single(m *sdp.MediaDescription) {
+	var source string
+	of := map[string]string{} // the source that a repair stream is for
+	for _, a := range m.Attributes {
+		switch a.Key {
+		case "ssrc-group":
+			if f := strings.Fields(a.Value); len(f) == 3 && f[0] != "SIM" {
+				of[f[2]] = f[1]
+			}
+		case "ssrc":
+			if source == "" {
+				source, _, _ = strings.Cut(a.Value, " ")
+			}
+		}
+	}
+	source = cmp.Or(of[source], source)
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+		switch a.Key {
+		case "rid", "simulcast":
+			return true
+		case "ssrc-group":
+			f := strings.Fields(a.Value)
+			return len(f) != 3 || of[f[2]] != source
+		case "ssrc":
+			ssrc, _, _ := strings.Cut(a.Value, " ")
+			return cmp.Or(of[ssrc], ssrc) != source
+		}
+		return false
+	})
 }
 
 // unrepaired takes the repair formats out of a line. Their streams could not be told

@@ -152,6 +152,38 @@ func TestUnnamedSources(t *testing.T) {
 	}
 }
 
+// A far end that can send pictures in several sizes at a time is asked for one of them,
+// which comes, whether it names the sources as Firefox does, or not, as Chromium.
+func TestSimulcastOffer(t *testing.T) {
+	for name, names := range map[string]bool{"named": true, "not named": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, b := listen(t, nil), newPublisher(t)
+			b.send(t, pcmuCapability)
+			b.send(t, vp8Capability)
+			const sizes = "a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n"
+			offer := b.offer(t)
+			if names {
+				offer += "a=ssrc:4000000000 cname:publisher\r\na=ssrc:4000000001 cname:publisher\r\na=ssrc-group:FID 4000000000 4000000001\r\n" + sizes
+			} else {
+				offer = sources.ReplaceAllString(offer, "") + sizes
+			}
+			p, answer, err := e.Answer(t.Context(), offer, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if strings.Contains(answer, "a=simulcast") || strings.Contains(answer, "a=rid") {
+				t.Errorf("several sizes in the answer:\n%s", answer)
+			}
+			if err := b.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+				t.Fatal(err)
+			}
+			hearsAll(t, p)
+		})
+	}
+}
+
 func TestUnnamedSourcesInAnswer(t *testing.T) {
 	e, b := listen(t, nil), newPublisher(t)
 	p, offer, err := e.Offer(t.Context(), &peer.CallConfig{Videos: 1})
