@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
@@ -19,6 +20,7 @@ import (
 // A connection is a peer connection of pion, the call that it carries, and the
 // legs between them. For the call it is what opens its channels, and asks for lines.
 type connection struct {
+	api      *webrtc.API
 	pc       *webrtc.PeerConnection
 	intake   *intake
 	name     string // of the stream that all our tracks belong to
@@ -32,11 +34,12 @@ type connection struct {
 
 	signalling sync.Mutex // held during an exchange of descriptions
 	legs       map[*webrtc.RTPTransceiver]*leg
-	tracks     int           // legs made so far
-	layout     []slot        // the lines of the last description that both ends have agreed on
-	talks      bool          // this end has opened a channel
-	declined   bool          // the far end has turned channels down
-	exchanged  chan struct{} // closed, and made anew, when both ends have agreed
+	tracks     int                     // legs made so far
+	layout     []slot                  // the lines of the last description that both ends have agreed on
+	offered    []*sdp.MediaDescription // by this end, the last time
+	talks      bool                    // this end has opened a channel
+	declined   bool                    // the far end has turned channels down
+	exchanged  chan struct{}           // closed, and made anew, when both ends have agreed
 
 	mu         sync.Mutex
 	closed     bool
@@ -49,8 +52,9 @@ type connection struct {
 	goroutines sync.WaitGroup
 }
 
-func newConnection(pc *webrtc.PeerConnection, in *intake, c *CallConfig, timeouts Timeouts, logger *slog.Logger) *connection {
+func newConnection(api *webrtc.API, pc *webrtc.PeerConnection, in *intake, c *CallConfig, timeouts Timeouts, logger *slog.Logger) *connection {
 	n := &connection{
+		api:       api,
 		pc:        pc,
 		intake:    in,
 		timeouts:  timeouts,

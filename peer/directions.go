@@ -191,6 +191,9 @@ func directed(answer string, offered []section) (string, error) {
 		case i >= len(offered) || offered[i].kind == 0:
 		case offered[i].off:
 			bury(m)
+			if _, ok := m.Attribute("mid"); !ok {
+				m.Attributes = append(m.Attributes, sdp.Attribute{Key: "mid", Value: offered[i].mid})
+			}
 		case m.MediaName.Port.Value != 0:
 			direct(m, offered[i].direction)
 			oneClock(m)

@@ -15,14 +15,19 @@ import (
 	"github.com/parley-media/parley/codec"
 )
 
-// attach gives each line a sender, whether or not there is something to send yet.
+// attach gives each line a sender, whether or not there is something to send yet. One
+// without a codec is turned down; with a sender, pion would refuse the whole offer.
 func (c *connection) attach(wanted []section) error {
-	for _, s := range wanted {
+	for i, s := range wanted {
 		t := c.transceiver(s.mid)
 		if t == nil || s.off {
 			continue
 		}
 		l := c.legs[t]
+		if (l == nil || l.sender == nil) && len(negotiated(t, s.formats)) == 0 {
+			wanted[i].off = true
+			continue
+		}
 		if l == nil {
 			l = c.newLeg(t.Kind())
 			c.legs[t] = l
@@ -33,7 +38,10 @@ func (c *connection) attach(wanted []section) error {
 			}
 			continue
 		}
-		sender, err := c.pc.AddTrack(l) // to the first line that has none, which is this one
+		sender, err := c.api.NewRTPSender(l, c.pc.SCTP().Transport())
+		if err == nil {
+			err = t.SetSender(sender, l)
+		}
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ type slot struct {
 
 // agreed notes what both ends have described, by an offer of this end or of the other.
 func (c *connection) agreed(all []section, ours bool) {
-	c.layout = c.layout[:0]
+	c.layout, c.offered = c.layout[:0], nil
 	channels := false
 	for _, s := range all {
 		c.layout = append(c.layout, slot{s.mid, s.kind, s.off})
@@ -68,6 +68,31 @@ func (c *connection) heard(wanted []section) {
 		if l := c.legs[c.transceiver(s.mid)]; l != nil {
 			s.direction = both(s.direction, l.said)
 			s.off = s.off || l.buried
+		}
+	}
+}
+
+// fill gives the lines that an answer turns down the names and the formats of the
+// offer. It need not have any for them, and then pion would not take the answer.
+func (c *connection) fill(d *sdp.SessionDescription, wanted []section) {
+	for i, m := range d.MediaDescriptions {
+		s := &wanted[i]
+		if !s.off || s.kind == 0 || i >= len(c.offered) {
+			continue
+		}
+		offered := c.offered[i]
+		if s.mid == "" {
+			s.mid, _ = offered.Attribute("mid")
+			m.Attributes = append(m.Attributes, sdp.Attribute{Key: "mid", Value: s.mid})
+		}
+		if _, has := m.Attribute("rtpmap"); has {
+			continue
+		}
+		m.MediaName.Formats = offered.MediaName.Formats
+		for _, a := range offered.Attributes {
+			if a.Key == "rtpmap" || a.Key == "fmtp" {
+				m.Attributes = append(m.Attributes, a)
+			}
 		}
 	}
 }
@@ -124,6 +149,7 @@ func (c *connection) arranged(text string) (string, error) {
 		all = append(all, m)
 	}
 	d.MediaDescriptions = append(all, fresh...)
+	c.offered = d.MediaDescriptions
 	regroup(&d)
 	b, err := d.Marshal()
 	return string(b), err

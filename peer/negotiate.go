@@ -152,6 +152,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
+	c.fill(d, wanted)
 	c.heard(wanted)
 	text, err := opened(d, wanted)
 	if err == nil {

@@ -87,11 +87,12 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 		logger = c.Logger
 	}
 	configuration := e.configuration(c)
-	pc, err := e.api(logger, in).NewPeerConnection(configuration)
+	api := e.api(logger, in)
+	pc, err := api.NewPeerConnection(configuration)
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	n := newConnection(pc, in, c, e.timeouts, logger)
+	n := newConnection(api, pc, in, c, e.timeouts, logger)
 	if err := n.open(logger, e.unblocking && !relayed(configuration)); err != nil {
 		return nil, err
 	}

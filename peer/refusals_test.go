@@ -83,6 +83,47 @@ func TestAnswerWithoutAWay(t *testing.T) {
 	}
 }
 
+// A line without a codec that this end has is turned down, and the others are heard, also
+// one of its kind that comes later.
+func TestLineWithoutCodec(t *testing.T) {
+	for name, without := range map[string]string{"answer": "", "answer that does not name it": "a=mid:1\r\n"} {
+		t.Run(name, func(t *testing.T) { lineWithoutCodec(t, without) })
+	}
+}
+
+func lineWithoutCodec(t *testing.T, without string) {
+	config := &peer.Config{Codecs: []codec.Params{pcmu, vp8}}
+	from, to := listen(t, config), listen(t, config)
+	caller, offer, err := from.Offer(t.Context(), &peer.CallConfig{Videos: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	called, answer, err := to.Answer(t.Context(), strings.ReplaceAll(offer, "VP8/", "AV1/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer called.Close()
+	if got := sections(answer); !slices.Equal(got, []string{"audio 9", "video 0", "application 9"}) || !strings.Contains(answer, "a=mid:1\r\n") {
+		t.Errorf("the answer is\n%s", answer)
+	}
+	if err := caller.SetAnswer(t.Context(), strings.Replace(answer, without, "", 1)); err != nil {
+		t.Fatal(err)
+	}
+	hearLevel(t, caller.Call, called.Call, 1000)
+	hearLevel(t, called.Call, caller.Call, 2000)
+	if caller.Video() != nil || called.Video() != nil {
+		t.Error("there is video")
+	}
+
+	if err := caller.RequestVideo(); err != nil {
+		t.Fatal(err)
+	}
+	renegotiate(t, caller, called, nil)
+	watch(t, caller.Video(), called.Video(), 1)
+	watch(t, called.Video(), caller.Video(), 2)
+}
+
 // Neither end of a connection whose fingerprint is wrong takes it for one that was made.
 func TestWrongFingerprint(t *testing.T) {
 	caller, called, answer := answered(t, nil)
