@@ -185,6 +185,24 @@ func oneWay(offer, way string) (string, error) {
 	return string(text), err
 }
 
+// turnedDown returns the first kind of media, "audio" or "video", that is offered but
+// not in the answer, or "". Who publishes would not be told of it (RFC 9725, section 4.4).
+func turnedDown(offer, answer string) (kind string) {
+	var o, a sdp.SessionDescription
+	if o.UnmarshalString(offer) != nil || a.UnmarshalString(answer) != nil {
+		return ""
+	}
+	for i, m := range o.MediaDescriptions {
+		_, bundled := m.Attribute("bundle-only")
+		switch {
+		case m.MediaName.Media != "audio" && m.MediaName.Media != "video", m.MediaName.Port.Value == 0 && !bundled:
+		case i >= len(a.MediaDescriptions) || a.MediaDescriptions[i].MediaName.Port.Value == 0:
+			return m.MediaName.Media
+		}
+	}
+	return ""
+}
+
 // direction returns the direction among attributes, or the one that holds if
 // there is none (RFC 8866, section 6.7).
 func direction(attributes []sdp.Attribute, otherwise string) string {

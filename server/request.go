@@ -19,6 +19,8 @@ type Offer struct {
 	// Members are those of the body, a JSON object, by name: what [Server.Handle]
 	// knows and what else the client has to say.
 	Members map[string]json.RawMessage
+
+	whole bool // all of its media or nothing
 }
 
 // Text returns the member of the body with that name if it is a text, or the

@@ -23,7 +23,8 @@ const (
 
 // HandleWHIP makes h the application for what encoders publish to path, as
 // "/whip", by WHIP (RFC 9725): each of its calls can be heard and seen, and
-// nothing goes back. It must be called before the server is used.
+// nothing goes back. An offer of something that cannot be taken is refused as a whole
+// (422), as one of AV1. It must be called before the server is used.
 func (s *Server) HandleWHIP(path string, h parley.Handler) { s.handleOneWay(path, "sendonly", h) }
 
 // HandleWHEP makes h the application for players at path, as "/whep", that speak
@@ -62,7 +63,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, path, way strin
 		no.write(w)
 		return
 	}
-	c, answer, no := s.begin(&Offer{Request: r, SDP: offer}, path, gatherAll, always(h))
+	c, answer, no := s.begin(&Offer{Request: r, SDP: offer, whole: true}, path, gatherAll, always(h))
 	if no != nil {
 		no.write(w)
 		return

@@ -153,6 +153,7 @@ func TestWHIPRefusals(t *testing.T) {
 	location, tag := w.Header().Get("Location"), w.Header().Get("ETag")
 	current := credentials(offer)
 	const line = "a=candidate:1 1 udp 2130706431 192.0.2.1 9 typ host\r\n"
+	const av1 = "m=video 9 UDP/TLS/RTP/SAVPF 45\r\nc=IN IP4 0.0.0.0\r\na=mid:9\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:45 AV1/90000\r\n"
 	const renewed = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdefghijkl\r\n"
 	sdp, fragment := []string{"Content-Type", sdpType}, []string{"Content-Type", fragmentType}
 	matching := append(fragment[:2:2], "If-Match", tag)
@@ -174,6 +175,8 @@ func TestWHIPRefusals(t *testing.T) {
 		{"malformed", "POST", "/whip", "hello", sdp, 400},
 		{"no media", "POST", "/whip", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", sdp, 400},
 		{"no codec", "POST", "/whip", strings.ReplaceAll(strings.ReplaceAll(offer, "opus", "nope"), "UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126", "UDP/TLS/RTP/SAVPF 111"), sdp, 400},
+		{"video without codec", "POST", "/whip", offer + av1, sdp, 422},
+		{"video without codec, to play", "POST", "/whep", offer + av1, sdp, 422},
 		{"wants to play", "POST", "/whip", strings.Replace(offer, "a=sendrecv", "a=recvonly", 1), sdp, 422},
 		{"inactive", "POST", "/whip", strings.Replace(offer, "a=sendrecv", "a=inactive", 1), sdp, 422},
 		{"WHEP that publishes", "POST", "/whep", strings.Replace(offer, "a=sendrecv", "a=sendonly", 1), sdp, 422},
