@@ -81,10 +81,6 @@ func (r *Resource) Exchange(ctx context.Context, offer string) (answer string, e
 		return "", err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	if err != nil {
-		return "", fmt.Errorf("peer: %s: %w", r.name, err)
-	}
 	// Without a Location there is nothing to delete, but the call works.
 	location, err := response.Location()
 	if err == nil && location.Scheme == "http" && response.Request.URL.Scheme == "https" {
@@ -93,6 +89,10 @@ func (r *Resource) Exchange(ctx context.Context, offer string) (answer string, e
 	r.mu.Lock()
 	r.location = location
 	r.mu.Unlock()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return "", fmt.Errorf("peer: %s: %w", r.name, err)
+	}
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/sdp" || len(body) > maxAnswer {
 		return "", errNoAnswer
 	}

@@ -83,6 +83,10 @@ func TestWHIP(t *testing.T) {
 			err: "peer: the server sent no session description", requests: []string{"POST /whip Bearer t", "DELETE /session/1 Bearer t"},
 		},
 		{
+			name: "cut off", path: "/whip", server: whipServer{status: 201, header: map[string]string{"Location": "/session/1", "Content-Type": "application/sdp", "Content-Length": "9"}, answer: "v=0", deleted: 200},
+			err: "peer: WHIP: unexpected EOF", requests: []string{"POST /whip Bearer t", "DELETE /session/1 Bearer t"},
+		},
+		{
 			name: "endless answer", path: "/whip", server: whipServer{status: 201, header: sdp, answer: strings.Repeat("x", 1<<20), deleted: 200},
 			err: "peer: the server sent no session description", requests: []string{"POST /whip Bearer t", "DELETE /session/1 Bearer t"},
 		},
