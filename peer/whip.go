@@ -52,7 +52,25 @@ func newResource(name, url, token, way string, client *http.Client) *Resource {
 	if client == nil {
 		client = http.DefaultClient
 	}
-	return &Resource{url: url, token: token, client: client, name: name, way: way}
+	return &Resource{url: url, token: token, client: secure(client), name: name, way: way}
+}
+
+// secure returns the client as one that follows no redirection from https to http,
+// with which it would show the token.
+func secure(client *http.Client) *http.Client {
+	c := *client
+	c.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		switch {
+		case r.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https":
+			return errDowngraded
+		case client.CheckRedirect != nil:
+			return client.CheckRedirect(r, via)
+		case len(via) >= 10: // as net/http has it
+			return errors.New("stopped after 10 redirects")
+		}
+		return nil
+	}
+	return &c
 }
 
 // A StatusError is what a server said that did not do as asked.

@@ -140,6 +140,29 @@ func TestWHIPDowngrade(t *testing.T) {
 	}
 }
 
+// The same goes for a redirection, which is followed otherwise as the client has it.
+func TestWHIPRedirections(t *testing.T) {
+	s := &whipServer{status: 201, header: map[string]string{"Content-Type": "application/sdp"}, answer: "v=0"}
+	plain := httptest.NewServer(s)
+	defer plain.Close()
+	ts := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/whip", http.StatusTemporaryRedirect))
+	defer ts.Close()
+	if _, err := peer.WHIP(ts.URL, "t", ts.Client()).Exchange(t.Context(), whipOffer); err == nil || !strings.Contains(err.Error(), "https to http") || len(s.requests) > 0 {
+		t.Errorf("error %v, requests %q", err, s.requests)
+	}
+	circle := httptest.NewServer(http.RedirectHandler("/", http.StatusTemporaryRedirect))
+	defer circle.Close()
+	for want, check := range map[string]func(*http.Request, []*http.Request) error{
+		"stopped after 10": nil,
+		"none for us":      func(*http.Request, []*http.Request) error { return errors.New("none for us") },
+	} {
+		client := &http.Client{CheckRedirect: check, Transport: circle.Client().Transport}
+		if _, err := peer.WHIP(circle.URL, "t", client).Exchange(t.Context(), whipOffer); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
 func TestWHIPUnreachable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
