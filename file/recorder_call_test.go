@@ -269,8 +269,15 @@ func TestRecordOtherCodecs(t *testing.T) {
 	})
 }
 
-// The track is of the codec that the far end sends, whatever this end sends to it.
+// The track is of the codec that the far end sends, whatever this end sends to it, also
+// if nothing has come yet.
 func TestRecordCodecOfFarEnd(t *testing.T) {
+	for name, begin := range map[string]int{"from the beginning": 0, "later": 20} {
+		t.Run(name, func(t *testing.T) { recordCodecOfFarEnd(t, begin) })
+	}
+}
+
+func recordCodecOfFarEnd(t *testing.T, begin int) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y := calls(t, opusCodec)
 		theirs := codec.Params{Name: "H264", PayloadType: 98, ClockRate: 90000, FMTP: "packetization-mode=1"}
@@ -282,15 +289,15 @@ func TestRecordCodecOfFarEnd(t *testing.T) {
 		}
 		r, path := recorder(t, "a.mkv", file.RecorderConfig{Error: func(err error) { t.Error(err) }})
 		for i := range 50 {
-			if err := x.Video().WriteFrame(&pictures.Frame{Data: h264(i%25 == 0, i), Key: i%25 == 0, Time: time.Duration(i) * 40 * ms}); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(40 * ms)
-			if i == 20 {
+			if i == begin {
 				if _, _, err := r.AddCall(y); err != nil {
 					t.Fatal(err)
 				}
 			}
+			if err := x.Video().WriteFrame(&pictures.Frame{Data: h264(i%25 == 0, i), Key: i%25 == 0, Time: time.Duration(i) * 40 * ms}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(40 * ms)
 		}
 		time.Sleep(time.Second)
 		closed(t, r)

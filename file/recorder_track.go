@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -353,9 +355,10 @@ type VideoRecording struct {
 	apart bool          // frames of another codec were left out, and no key frame has come since
 }
 
-// WriteFrame writes a frame. What comes before the first key frame is left out, and
-// so are frames of another codec, up to the next key frame: the first of these is told
-// to Error of the [RecorderConfig].
+// WriteFrame writes a frame. What comes before the first key frame is left out, whose
+// codec is that of the track, if the file can have it. Frames of another one are left
+// out too, up to the next key frame: the first of these is told to Error of the
+// [RecorderConfig].
 // The size of the pictures may change. A frame with the time 0 after another such
 // has no time, and is shown when it comes. The error wraps [ErrPacket] for a frame
 // that has no place in the file, and [os.ErrClosed]; any other is that of the
@@ -367,7 +370,7 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	if err := v.usableLocked(); err != nil {
 		return err
 	}
-	fits := f.Fits(string(v.codec))
+	fits := f.Fits(string(v.codec)) || !v.begun && f.Key && v.adoptLocked(picturesOf(f.Codec))
 	if !fits {
 		v.noticeLocked(fmt.Errorf("%s: a frame of %s for track %d of %s: %w", v.rec.name, f.Codec, v.index, v.codec, errors.ErrUnsupported))
 	}
@@ -405,6 +408,29 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	v.packet.Time, v.packet.Key = at, f.Key
 	v.packet.Data = append(v.packet.Data[:0], f.Data...)
 	return v.writeLocked()
+}
+
+// adoptLocked makes the track, of which nothing is written yet, one of another codec, if
+// the file can have that.
+func (v *VideoRecording) adoptLocked(c Codec) bool {
+	r := v.rec
+	tracks := slices.Clone(r.tracks)
+	tracks[v.index].Codec = c
+	switch {
+	case r.web != nil:
+		if c != VP8 && c != VP9 && (c != H264 || !r.matroska) {
+			return false
+		}
+		r.web.open.tracks[v.index].Codec = c
+	case r.out != nil:
+		return false
+	default:
+		if _, _, err := r.begin(io.Discard, tracks); err != nil {
+			return false
+		}
+	}
+	r.tracks, v.codec = tracks, c
+	return true
 }
 
 func (v *VideoRecording) endLocked() error {
