@@ -64,21 +64,22 @@ func Listen(config ListenConfig) (*Pair, error) {
 // listenAnywhere lets the system choose, until it finds an even port whose
 // successor is free.
 func listenAnywhere(network string, local netip.AddrPort) (*Pair, error) {
-	var err error
+	last := errors.New("all were odd")
 	for range 100 {
-		var port uint16
-		if port, err = probe(network, local.Addr()); err != nil {
+		port, err := probe(network, local.Addr())
+		if err != nil {
 			return nil, err
 		}
 		if port%2 != 0 || port == 0 {
 			continue
 		}
-		var p *Pair
-		if p, err = listen(network, netip.AddrPortFrom(local.Addr(), port), false); err == nil {
+		p, err := listen(network, netip.AddrPortFrom(local.Addr(), port), false)
+		if err == nil {
 			return p, nil
 		}
+		last = err
 	}
-	return nil, fmt.Errorf("transport: no free pair of ports on %v: %w", local.Addr(), err)
+	return nil, fmt.Errorf("transport: no free pair of ports on %v: %w", local.Addr(), last)
 }
 
 // listenIn tries each of the free ports once.

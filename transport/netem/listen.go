@@ -16,10 +16,10 @@ func listen(local netip.AddrPort, ports int) ([]*net.UDPConn, error) {
 	if ports == 1 || local.Port() != 0 {
 		return listenAt(local, ports)
 	}
-	err := errors.New("all were odd")
+	last := errors.New("all were odd")
 	for range 100 {
-		var probe []*net.UDPConn
-		if probe, err = listenAt(local, 1); err != nil {
+		probe, err := listenAt(local, 1)
+		if err != nil {
 			return nil, err
 		}
 		port := localAddr(probe[0]).Port()
@@ -27,12 +27,13 @@ func listen(local netip.AddrPort, ports int) ([]*net.UDPConn, error) {
 		if port%2 != 0 {
 			continue
 		}
-		var all []*net.UDPConn
-		if all, err = listenAt(netip.AddrPortFrom(local.Addr(), port), ports); err == nil {
+		all, err := listenAt(netip.AddrPortFrom(local.Addr(), port), ports)
+		if err == nil {
 			return all, nil
 		}
+		last = err
 	}
-	return nil, fmt.Errorf("netem: no free pair of ports on %v: %w", local.Addr(), err)
+	return nil, fmt.Errorf("netem: no free pair of ports on %v: %w", local.Addr(), last)
 }
 
 func listenAt(local netip.AddrPort, ports int) ([]*net.UDPConn, error) {
