@@ -29,7 +29,9 @@ type ChannelConfig struct {
 }
 
 // A Channel carries messages beside the media of a call, as the data channels of
-// browsers do (RFC 8831). Its methods may be used from any goroutine.
+// browsers do (RFC 8831). Its methods may be used from any goroutine. What is not read
+// makes the far end wait, with all channels of the call in the end, which share one
+// window.
 type Channel interface {
 	// Config returns what both ends know of the channel.
 	Config() ChannelConfig
@@ -81,9 +83,18 @@ func (c *Call) OpenChannel(ctx context.Context, config *ChannelConfig) (Channel,
 }
 
 // AcceptChannel returns the next channel that the far end has opened, and blocks
-// until there is one. The event [ChannelOpen] tells of it too. It fails as
+// until there is one. The event [ChannelOpen] tells of it too. A channel that is not
+// accepted is closed before what comes on it holds up the others. It fails as
 // [Call.WaitConnected] does.
-func (c *Call) AcceptChannel(ctx context.Context) (ch Channel, err error) {
+func (c *Call) AcceptChannel(ctx context.Context) (Channel, error) {
+	ch, err := c.nextChannel(ctx)
+	if told, ok := ch.(interface{ Accepted() }); ok {
+		told.Accepted()
+	}
+	return ch, err
+}
+
+func (c *Call) nextChannel(ctx context.Context) (ch Channel, err error) {
 	defer c.watch(ctx)()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +111,8 @@ func (c *Call) AcceptChannel(ctx context.Context) (ch Channel, err error) {
 
 // OfferChannel queues a channel of the far end for [Call.AcceptChannel]. It
 // reports false if 16 are waiting, or the call has ended: then it is the
-// caller's to close. It is meant for packages that make legs.
+// caller's to close. If ch has a method Accepted(), that is called when AcceptChannel
+// returns it. It is meant for packages that make legs.
 func (c *Call) OfferChannel(ch Channel) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -50,7 +50,7 @@ type channel struct {
 	raw     detached // nil until it is open
 	largest int      // what the far end takes, once it is open
 	in, out backlog  // received; waiting for the channel to open
-	taken   bool     // somebody has read or written
+	taken   bool     // somebody has accepted it
 	writing bool     // a goroutine is in pion's write
 	opening bool     // what has waited is being sent, and then raw is set
 	closed  error    // what the methods return after this end has closed it; nil: it has not
@@ -87,12 +87,18 @@ func (g *gate) change() {
 	}
 }
 
+// Accepted is called when somebody has the channel, who may take a while to read it.
+func (ch *channel) Accepted() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.taken = true
+}
+
 func (ch *channel) Config() parley.ChannelConfig { return ch.config }
 
 func (ch *channel) ReadMessage(ctx context.Context, m *parley.Message) error {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	ch.taken = true
 	for {
 		if ch.closed != nil {
 			return ch.closed
@@ -117,7 +123,6 @@ func (ch *channel) WriteMessage(ctx context.Context, m *parley.Message) error {
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	ch.taken = true
 	for {
 		if err := ch.unwritableLocked(len(m.Data)); err != nil {
 			return err

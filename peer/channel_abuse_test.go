@@ -43,6 +43,31 @@ func TestChannelUnaccepted(t *testing.T) {
 	}
 }
 
+// One that was accepted is not, however late its reader begins.
+func TestChannelReadLater(t *testing.T) {
+	const message, count = 64 << 10, 10
+	p := newPair(t)
+	p.connect(t)
+	ch, f := p.accept(t, "later", nil)
+	await(t, "the open event", f.opened)
+	for i := range count {
+		check(t, f.Send(pattern(i, message)))
+	}
+	own := ch.(*channel)
+	eventually(t, "there is no more room, or the channel is closed", func() bool {
+		own.mu.Lock()
+		defer own.mu.Unlock()
+		return own.in.cost() >= maxUnread || own.closed != nil
+	})
+	var m parley.Message
+	for i := range count {
+		check(t, ch.ReadMessage(soon(t), &m))
+		if !bytes.Equal(m.Data, pattern(i, message)) {
+			t.Fatalf("message %d is another", i)
+		}
+	}
+}
+
 // A channel that is read slowly makes the far end wait, and loses nothing.
 func TestChannelSlowReader(t *testing.T) {
 	const message, count = 32 << 10, 200

@@ -145,7 +145,7 @@ func (ch *channel) deliver(text bool, message []byte) {
 }
 
 // makeRoom blocks while the backlog is full, so that the far end has to wait, and
-// fails when the call is over. A channel that nobody has taken up is closed.
+// fails when the call is over. A channel that nobody has accepted is closed.
 func (ch *channel) makeRoom() error {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()

@@ -33,7 +33,7 @@ const (
 //
 // The SCTP association has one receive window for all of its channels (RFC 8831,
 // section 6.2): when a channel that is in use is not read, the others come to a
-// halt too in the end. So a channel that nobody has taken up is closed when it
+// halt too in the end. So a channel that nobody has accepted is closed when it
 // would begin to do that.
 //
 // Limits, all of them pion's: a label and a protocol from the far end have about
