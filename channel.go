@@ -63,8 +63,9 @@ type Channels interface {
 	Close() error // ends all of them
 }
 
-// maxAccepted bounds the channels that wait for AcceptChannel.
-const maxAccepted = 16
+// maxAccepted bounds the channels that wait for AcceptChannel. A far end opens several
+// at once, faster than anybody can accept them.
+const maxAccepted = 64
 
 // OpenChannel opens a channel to the far end; c may be nil. It does not wait
 // until the far end has it. The error is [errors.ErrUnsupported] if the call has
@@ -84,8 +85,8 @@ func (c *Call) OpenChannel(ctx context.Context, config *ChannelConfig) (Channel,
 
 // AcceptChannel returns the next channel that the far end has opened, and blocks
 // until there is one. The event [ChannelOpen] tells of it too. A channel that is not
-// accepted is closed before what comes on it holds up the others. It fails as
-// [Call.WaitConnected] does.
+// accepted is closed before what comes on it holds up the others, and so is one at
+// once that comes while 64 wait. It fails as [Call.WaitConnected] does.
 func (c *Call) AcceptChannel(ctx context.Context) (Channel, error) {
 	ch, err := c.nextChannel(ctx)
 	if told, ok := ch.(interface{ Accepted() }); ok {
@@ -110,7 +111,7 @@ func (c *Call) nextChannel(ctx context.Context) (ch Channel, err error) {
 }
 
 // OfferChannel queues a channel of the far end for [Call.AcceptChannel]. It
-// reports false if 16 are waiting, or the call has ended: then it is the
+// reports false if 64 are waiting, or the call has ended: then it is the
 // caller's to close. If ch has a method Accepted(), that is called when AcceptChannel
 // returns it. It is meant for packages that make legs.
 func (c *Call) OfferChannel(ch Channel) bool {

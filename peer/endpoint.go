@@ -20,7 +20,9 @@
 // The orientation of a camera is not told beside its pictures (RFC 7742, section 4):
 // whoever sends them has to turn them, as the browsers of phones do when it is not
 // agreed on. A relay (TURN) that does not answer makes Close take up to 8 s, after
-// the call has ended.
+// the call has ended. A far end has up to 64 channels open at a time, and further ones are
+// closed; the messages that it sends have up to 256 KiB. Channels that are negotiated
+// send in order and for ever, whatever their [parley.ChannelConfig] says.
 package peer
 
 import (
