@@ -781,6 +781,42 @@ func TestCodecPanics(t *testing.T) {
 	}
 }
 
+// What an encoder refuses is counted, as nobody hears of it otherwise.
+func TestCodecRefuses(t *testing.T) {
+	codec.Register(codec.Codec{
+		Name:       "picky",
+		Format:     func(codec.Params) (audio.Format, error) { return audio.Format{Rate: 8000, Channels: 1}, nil },
+		NewEncoder: func(codec.Params) (codec.Encoder, error) { return picky{}, nil },
+	})
+	synctest.Test(t, func(t *testing.T) {
+		x, _, _, _ := pair(t, AudioConfig{Send: codec.Params{Name: "picky", ClockRate: 8000}}, AudioConfig{}, Deadlines{})
+		for _, v := range []int16{8, 0, 8, 0, 0} {
+			f := ramp(8)
+			f.Samples[0] = v
+			if err := x.Audio().WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := x.Audio().Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var s AudioStats
+		if x.Audio().Stats(&s); s.PacketsSent != 2 || s.EncodeErrors != 3 {
+			t.Errorf("%d packets sent, %d frames refused", s.PacketsSent, s.EncodeErrors)
+		}
+	})
+}
+
+// A picky encoder refuses frames that begin with a zero.
+type picky struct{}
+
+func (picky) Encode(dst []byte, pcm []int16) ([]byte, error) {
+	if pcm[0] == 0 {
+		return dst, audio.ErrFormat
+	}
+	return append(dst, 1), nil
+}
+
 // speak says a little.
 func speak(t *testing.T, c *Call) {
 	for range 5 {

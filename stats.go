@@ -42,11 +42,12 @@ type LineStats struct {
 // AudioStats is a snapshot of one line of audio. Copies count as packets sent.
 type AudioStats struct {
 	LineStats
-	Queued     time.Duration
-	Stalled    time.Duration // pauses in what was sent, because this machine was too busy
-	LeftOut    time.Duration // by [Audio.WriteLive], so that no delay builds up
-	SlowFrames int64         // calls of the function of [Audio.HandleFrames] that held up other calls
-	Behind     time.Duration // for how long the next frame has been due and was not read; 0 if packets are read
+	Queued       time.Duration
+	EncodeErrors int64         // frames that the encoder refused, and that are not sent
+	Stalled      time.Duration // pauses in what was sent, because this machine was too busy
+	LeftOut      time.Duration // by [Audio.WriteLive], so that no delay builds up
+	SlowFrames   int64         // calls of the function of [Audio.HandleFrames] that held up other calls
+	Behind       time.Duration // for how long the next frame has been due and was not read; 0 if packets are read
 
 	stream.ReceiverStats
 
@@ -108,6 +109,7 @@ func (a *Audio) statsLocked(s *AudioStats) {
 	a.sender.Stats(&sent)
 	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
 	s.Queued, s.Stalled, s.LeftOut = a.sender.Queued(), sent.Stalled, sent.LeftOut
+	s.EncodeErrors = sent.Failed
 	s.SlowFrames = a.slowFrames.Load()
 	if due := a.receiver.Next(); !due.IsZero() && a.coded == nil {
 		s.Behind = max(time.Since(due), 0)

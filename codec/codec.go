@@ -59,8 +59,10 @@ func (p Params) String() string {
 // not safe for concurrent use.
 type Encoder interface {
 	// Encode appends to dst the payload for the interleaved samples pcm, which
-	// it does not keep. A number of samples that the codec cannot code is an
-	// error that wraps [audio.ErrFormat]; dst is then returned unchanged.
+	// it does not keep; for one of no bytes nothing is sent, as in a pause. A
+	// number of samples that the codec cannot code is an error that wraps
+	// [audio.ErrFormat]; dst is then returned unchanged. A sender leaves out the
+	// samples of any error, and counts it.
 	Encode(dst []byte, pcm []int16) ([]byte, error)
 }
 
