@@ -26,6 +26,9 @@ import (
 // set where numbers go on like that. Header extensions and the list of contributing
 // sources stay behind, since their meaning was agreed on with one end only. The
 // length of packets is that of the source.
+//
+// Frames that are written to the destination meanwhile, as an announcement by
+// [Audio.Say], are heard in the place of what the source sends.
 type Forwarder struct {
 	src, dst *Audio
 
@@ -51,7 +54,7 @@ type Forwarder struct {
 type ForwardStats struct {
 	Forwarded  int64 // packets sent as they came
 	Octets     int64 // of their payloads
-	Withheld   int64 // packets not sent: on hold, during a digit, in a codec that was just given up, not understood by the far end, or so late that no number is left for them; and frames for which this build has no encoder
+	Withheld   int64 // packets not sent: on hold, during a digit or what was written to the destination, in a codec that was just given up, not understood by the far end, or so late that no number is left for them; and frames for which this build has no encoder
 	Transcoded int64 // frames that were decoded and encoded again
 }
 
@@ -255,6 +258,10 @@ func (f *Forwarder) send(p *stream.Packet) (n int, err error) {
 	if f.encoded {
 		f.encoded = false
 		a.flushLocked(0)
+	}
+	if a.sender.Queued() > 0 { // nobody would understand the two in turns
+		a.call.mu.Unlock()
+		return 0, nil
 	}
 	now := time.Now()
 	b, err := a.sender.AppendForward(buf[:0], now, p)

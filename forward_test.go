@@ -321,6 +321,27 @@ func TestForwardHold(t *testing.T) {
 	})
 }
 
+// What is said to the destination meanwhile is heard in one piece.
+func TestForwardAnnouncement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, dst, sent, f, _ := forwards(t, AudioConfig{}, AudioConfig{})
+		s := source{to: src.Audio(), ssrc: 1, units: 160}
+		for n := range 7 {
+			s.send(n)
+			time.Sleep(10 * ms)
+			if n == 1 {
+				says(t, dst.Audio(), 8, 3)
+			}
+			time.Sleep(10 * ms)
+		}
+		equal(t, shape(sent.take()), []string{"0:0 0 M", "1:0 160", "2:0 240 M", "3:0 400", "4:0 560", "5:0 720 M", "6:0 880", "7:0 1040"})
+		var stats ForwardStats
+		if f.Stats(&stats); stats.Withheld != 2 || stats.Forwarded != 5 {
+			t.Errorf("%+v", stats)
+		}
+	})
+}
+
 // Packets of another length go on as they are.
 func TestForwardPTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
