@@ -267,6 +267,7 @@ func videoUpdate(a *AgreedVideo) *parley.VideoUpdate {
 	return &parley.VideoUpdate{
 		Send:      a.Send,
 		Receive:   a.Receive,
+		Accepts:   a.Accepts,
 		Feedback:  a.Feedback,
 		Bandwidth: a.Bandwidth,
 		Direction: a.Direction,

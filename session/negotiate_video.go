@@ -26,8 +26,10 @@ type AgreedVideo struct {
 	Mux        bool
 
 	// Send has the parameters of the far end, and Receive our own; but parameter
-	// sets of H264 (sprop-parameter-sets) are of the end that sends.
+	// sets of H264 (sprop-parameter-sets) are of the end that sends. Accepts has the
+	// formats of Send and of what may be sent in its place: see [parley.VideoConfig].
 	Send    codec.Params
+	Accepts []codec.Params
 	Receive []codec.Params
 
 	Feedback  parley.VideoFeedback // that both ends have
@@ -90,7 +92,7 @@ func agreeVideo(ours, theirs, answer *VideoDescription) (*AgreedVideo, error) {
 		if a.Send.Name == "" {
 			a.Send = send
 		}
-		a.Receive = append(a.Receive, receive)
+		a.Accepts, a.Receive = append(a.Accepts, send), append(a.Receive, receive)
 	}
 	if a.Send.Name == "" {
 		return nil, noCommonVideo(theirs, ours)

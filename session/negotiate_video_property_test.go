@@ -208,12 +208,17 @@ func checkVideoAgreement(t interface{ Fatalf(string, ...any) }, offer, answer *D
 	}
 	for _, ends := range [][2]*AgreedVideo{{o, a}, {a, o}} {
 		from, to := ends[0], ends[1]
-		i := slices.IndexFunc(to.Receive, func(p codec.Params) bool { return p.PayloadType == from.Send.PayloadType })
-		if i < 0 || !sameVideo(from.Send, to.Receive[i]) {
-			t.Fatalf("sends %q, seen are %q", formats([]codec.Params{from.Send}), formats(to.Receive))
+		if len(from.Accepts) != len(to.Receive) || from.Accepts[0] != from.Send {
+			t.Fatalf("sends %q, may send %q, seen are %q", formats([]codec.Params{from.Send}), formats(from.Accepts), formats(to.Receive))
 		}
-		if isH264(from.Send) && parameter(from.Send.FMTP, parameterSets) != parameter(to.Receive[i].FMTP, parameterSets) {
-			t.Fatalf("sends with the sets of %q, seen with those of %q", from.Send.FMTP, to.Receive[i].FMTP)
+		for _, send := range from.Accepts {
+			i := slices.IndexFunc(to.Receive, func(p codec.Params) bool { return p.PayloadType == send.PayloadType })
+			if i < 0 || !sameVideo(send, to.Receive[i]) {
+				t.Fatalf("sends %q, seen are %q", formats([]codec.Params{send}), formats(to.Receive))
+			}
+			if isH264(send) && parameter(send.FMTP, parameterSets) != parameter(to.Receive[i].FMTP, parameterSets) {
+				t.Fatalf("sends with the sets of %q, seen with those of %q", send.FMTP, to.Receive[i].FMTP)
+			}
 		}
 		if from.LocalKey.Profile != to.RemoteKey.Profile || !bytes.Equal(from.LocalKey.Master, to.RemoteKey.Master) ||
 			(from.LocalKey.Profile != "") != (len(offer.Video.Crypto) > 0) {

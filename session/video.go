@@ -19,8 +19,9 @@ type VideoConfig struct {
 	Remote     netip.AddrPort // of RTP; zero: whoever sends first
 	RemoteRTCP netip.AddrPort // zero: the port after that of Remote, or the same with Mux
 
-	// Codecs are the payload formats, of H264, VP8 and VP9: the first is sent, all
-	// are received. There has to be one. Of H264, packetization-mode=1 among its
+	// Codecs are the payload formats, of H264, VP8 and VP9: the first is sent, and after an
+	// agreement any of them that both ends have (see [parley.Video.WriteFrame]); all are
+	// received. There has to be one. Of H264, packetization-mode=1 among its
 	// parameters lets frames be sent in fragments, and sprop-parameter-sets tells
 	// the far end the parameter sets that our key frames come without.
 	Codecs []codec.Params

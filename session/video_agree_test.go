@@ -208,6 +208,42 @@ func TestVideoReoffer(t *testing.T) {
 	}
 }
 
+// Of several codecs that an offer and its answer agree on, each can be sent at any time,
+// by both ends, until another agreement has it no more.
+func TestVideoOfASecondCodec(t *testing.T) {
+	c := Config{Audio: &AudioConfig{}, Video: &VideoConfig{Codecs: []codec.Params{vp8, vp9(98, "")}, Immediate: true}}
+	other := c
+	other.Video = &VideoConfig{Codecs: []codec.Params{vp9(96, ""), {Name: "VP8", PayloadType: 100, ClockRate: 90000}}, Immediate: true}
+	x, y, _ := offerAnswer(t, c, other)
+	last, err := x.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last = reoffer(t, x, y, last, func(*Description) {})
+	begin := append([]byte{0x82, 0x49, 0x83, 0x42, 0, 0x13, 0xf0, 0x0e, 0xf6, 0}, bytes.Repeat([]byte{7}, 3000)...)
+	for _, ends := range [][2]*Session{{x, y}, {y, x}} {
+		from, to := ends[0].Video(), ends[1].Video()
+		if from.Codec().Name != "VP8" || !from.Accepts("VP9") || from.Accepts("H264") {
+			t.Fatalf("sends %v; VP9 too: %v", from.Codec(), from.Accepts("VP9"))
+		}
+		if err := from.WriteFrame(&video.Frame{Codec: "VP9", Key: true, Data: begin}); err != nil {
+			t.Fatal(err)
+		}
+		var f video.Frame
+		to.SetReadDeadline(time.Now().Add(patience))
+		if err := to.ReadFrame(&f); err != nil || f.Codec != "VP9" || !bytes.Equal(f.Data, begin) {
+			t.Errorf("%v; %d bytes of %s", err, len(f.Data), f.Codec)
+		}
+	}
+	reoffer(t, x, y, last, func(d *Description) { d.Video.Codecs = d.Video.Codecs[:1] })
+	for _, s := range []*Session{x, y} {
+		if v := s.Video(); v.Codec().Name != "VP8" || v.Accepts("VP9") {
+			t.Errorf("sends %v; VP9 too: %v", v.Codec(), v.Accepts("VP9"))
+		}
+	}
+	shows(t, y, x)
+}
+
 // What the first offer lacks can be added, to what is encrypted only if it is
 // encrypted too.
 func TestAddedMediumIsEncryptedLikeTheFirst(t *testing.T) {
