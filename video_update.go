@@ -28,7 +28,7 @@ func (f VideoFeedback) And(g VideoFeedback) VideoFeedback {
 // of a call, as after a re-INVITE. It says all of it anew; [Video.SetDirection] is for a
 // hold alone.
 type VideoUpdate struct {
-	Send      codec.Params   // without a name: as before
+	Send      codec.Params   // without a name: as before; unchanged: pictures stay in the one of Accepts that they went over to
 	Receive   []codec.Params // nil: as before
 	Accepts   []codec.Params // as in [VideoConfig]
 	Feedback  VideoFeedback  // that both ends have; NACK is heeded if [RTCPConfig] has it too
@@ -106,9 +106,16 @@ func (c *Call) update(a *Audio, au *AudioUpdate, v *Video, vu *VideoUpdate) erro
 // with.
 func (v *Video) prepareLocked(now time.Time, u *VideoUpdate) (*stream.VideoSender, error) {
 	sender := v.sender
-	if p := sender.Codec(); u.Send.Name != "" && !(u.Send.Same(p) && u.Send.PayloadType == p.PayloadType && u.Send.FMTP == p.FMTP) {
+	send, p := u.Send, sender.Codec()
+	if send.Same(v.sending.Codec) && !send.Same(p) {
+		// Nothing else was agreed on than when pictures went over to their own codec.
+		if i := slices.IndexFunc(u.Accepts, p.Same); i >= 0 {
+			send = u.Accepts[i]
+		}
+	}
+	if send.Name != "" && !(send.Same(p) && send.PayloadType == p.PayloadType && send.FMTP == p.FMTP) {
 		var err error
-		if sender, err = v.senderOf(now, u.Send); err != nil {
+		if sender, err = v.senderOf(now, send); err != nil {
 			return nil, err
 		}
 	}
@@ -189,6 +196,9 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 		if v.heard != 0 {
 			v.receiver.KeyFrames().Want(now)
 		}
+	}
+	if u.Send.Name != "" {
+		v.sending.Codec = u.Send
 	}
 	v.direction, v.off, v.byeAt = direction, off, time.Time{}
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)

@@ -326,6 +326,43 @@ func TestVideoGoesOver(t *testing.T) {
 	})
 }
 
+// Pictures that have gone over to their own codec stay there when the far end offers the
+// same anew, as it does with a hold and for the timer of a session: a film has no key
+// frame to give then. They go where another agreement wants them.
+func TestVideoStaysWhereItWent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		vp9 := codec.Params{Name: "VP9", PayloadType: 98, ClockRate: 90000}
+		moved := vp9
+		moved.PayloadType = 99
+		all := []codec.Params{vp8, vp9}
+		x, _ := videoPair(t, VideoConfig{Accepts: all}, nil, nil)
+		line := x.Video()
+		goOver := func() {
+			t.Helper()
+			if err := line.WriteFrame(&video.Frame{Codec: "VP9", Key: true, Data: make([]byte, 100)}); err != nil || line.Codec().Name != "VP9" {
+				t.Fatalf("%v; sends %v", err, line.Codec())
+			}
+		}
+		goOver()
+		for _, tt := range []struct {
+			u    VideoUpdate
+			want codec.Params
+		}{
+			{VideoUpdate{Send: vp8, Accepts: all}, vp9},
+			{VideoUpdate{Send: vp8, Accepts: all, Direction: Inactive}, vp9},
+			{VideoUpdate{Send: vp8, Accepts: []codec.Params{vp8, moved}}, moved},
+			{VideoUpdate{Send: vp8, Accepts: []codec.Params{vp8}}, vp8},
+			{VideoUpdate{Send: vp9, Accepts: []codec.Params{vp9, vp8}}, vp9},
+			{VideoUpdate{Send: vp8, Accepts: all}, vp8},
+		} {
+			if err := x.Update(nil, &tt.u); err != nil || line.Codec() != tt.want {
+				t.Errorf("%v; sends %v of type %d after %+v, want %d", err, line.Codec(), line.Codec().PayloadType, tt.u, tt.want.PayloadType)
+			}
+		}
+		goOver()
+	})
+}
+
 // Another format in mid-call goes on with the numbers of the one before, and
 // begins with a key frame that the writer is asked for.
 func TestVideoChangesItsCodec(t *testing.T) {
