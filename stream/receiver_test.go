@@ -334,6 +334,26 @@ func TestTimestampJump(t *testing.T) {
 	f.wantHeard(240*ms, "1 2 3 4 5 6 7 8 9 10")
 }
 
+// A sender that sets its timestamps back, as when another prompt begins, is heard whole:
+// what follows by its numbers is not late.
+func TestTimestampsSetBack(t *testing.T) {
+	for _, playout := range []Playout{Fixed, InOrder} {
+		f := newFar(t, ReceiverConfig{Playout: playout})
+		for n := range 10 {
+			p := f.packet(n, 160)
+			if n >= 5 {
+				p.Timestamp -= 3 * 160
+			}
+			f.push(time.Duration(n)*20*ms, p)
+		}
+		f.r.End()
+		f.wantHeard(240*ms, "1 2 3 4 5 6 7 8 9 10")
+		if s := f.stats(); s.Late != 0 {
+			t.Errorf("%v: %d late", playout, s.Late)
+		}
+	}
+}
+
 func TestCodecAndRateChange(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: Fixed})
 	for n := range 5 {

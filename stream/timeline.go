@@ -7,9 +7,9 @@ import (
 )
 
 // A timeline gives the packets of a line continuous sequence numbers and media
-// times, whatever their senders do: another SSRC, another clock rate, a restart
-// or a jump of the timestamps with no pause to match begins a new run, which
-// takes its place by the time of its arrival.
+// times, whatever their senders do: another SSRC, another clock rate, a restart,
+// timestamps that are set back, or that jump with no pause to match, begin a new run,
+// which takes its place by the time of its arrival.
 type timeline struct {
 	id        uint64 // of the run; see Packet.Timeline
 	epoch     uint32
@@ -70,8 +70,11 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	l.number(p)
 	step := int64(int32(p.Timestamp - l.timestamp))
 	at := l.base + unitsToTime(l.units+step, l.clockRate)
-	if backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime; backwards || l.jumps(at, arrival) {
-		// An earlier number with a later timestamp is no reordered packet.
+	// An earlier number with a later timestamp is no reordered packet, and a later number
+	// with an earlier timestamp is none that is late.
+	backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime
+	setBack := !l.unordered && p.Seq > l.lastSeq && at < l.lastTime
+	if backwards || setBack || l.jumps(at, arrival) {
 		p.Seq -= l.seqShift
 		l.enter(uint32(l.id>>32), false)
 		l.restart(p, arrival, clockRate, backwards)
