@@ -49,9 +49,9 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 		c.lastHeard = arrival
 		l.known = true
 		l.freshLocked(arrival)
-		if l.packet.SSRC != l.byeSource { // not one that the goodbye overtook
-			l.byeAt = time.Time{}
-		}
+	}
+	if l.packet.SSRC != l.byeSource { // not one that the goodbye overtook
+		l.byeAt = time.Time{} // the far end sends on, be it in a format that is yet to be agreed on
 	}
 	l.followLocked(arrival, verdict)
 	l.of.pushed(arrival, verdict)

@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
 )
@@ -141,6 +143,32 @@ func TestGoodbyeOnHold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A softphone that changes its codec closes its stream with a goodbye and opens another one,
+// which may be here long before its answer: the call goes on.
+func TestGoodbyeBeforeAnotherCodec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := tapped(t, AudioConfig{Receive: []codec.Params{pcmu}})
+		talk(c, 1, 0, 10, 0x90)
+		c.Audio().DeliverRTCP(time.Now(), far, bye(1))
+		for n := range 50 {
+			b := rtpPacket(2, n, bytes.Repeat([]byte{0xc5}, 160))
+			b[1] = pcma.PayloadType
+			c.Audio().DeliverRTP(time.Now(), far, b)
+			time.Sleep(20 * ms)
+			if n == 25 {
+				if err := c.Audio().Update(&AudioUpdate{Send: pcma, Receive: []codec.Params{pcma}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		c.Audio().DeliverRTCP(time.Now(), far, bye(2))
+		time.Sleep(byeGrace + ms)
+		if end, ok := errors.AsType[*EndError](c.Err()); !ok || end.Reason != Bye {
+			t.Errorf("after the last goodbye: %v", c.Err())
+		}
+	})
 }
 
 // A line that only sends keeps no call alive that the far end has left.
