@@ -137,7 +137,7 @@ type Latch struct {
 	held       bool // nothing is to be sent
 	remote     addresses
 	source     source
-	left       netip.AddrPort // locked before the last change of the signalled address
+	left       addresses // before the last change of what was signalled: RTP as it was locked
 	leftUntil  time.Time
 	candidates []candidate // nil: none
 	stats      LatchStats
@@ -165,7 +165,8 @@ func (l *Latch) Reset(config LatchConfig) {
 func (l *Latch) SetMux(mux bool) { l.config.Mux = mux }
 
 // leaving is how long after a new signalled address the source before it is not
-// learnt again: it may go on until it hears that it was replaced.
+// learnt again, nor its reports heard: it may go on until it hears that it was replaced,
+// and then says goodbye.
 const leaving = 2 * time.Second
 
 // SetSignalled sets the addresses of an offer or answer. A zero rtp means that
@@ -188,11 +189,12 @@ func (l *Latch) SetSignalled(now time.Time, rtp, rtcp netip.AddrPort) (moved boo
 	if next == l.signalled {
 		return false
 	}
+	if l.source.locked {
+		l.left.rtp = l.source.addr
+	}
+	l.left.rtcp, l.leftUntil = l.signalled.rtcp, now.Add(leaving)
 	l.signalled = next
 	l.remote = next
-	if l.source.locked {
-		l.left, l.leftUntil = l.source.addr, now.Add(leaving)
-	}
 	l.source = source{}
 	l.candidates = nil
 	return true
@@ -251,7 +253,8 @@ func (l *Latch) RTCP(now time.Time, from netip.AddrPort) Decision {
 	case l.config.Mode == LatchStrict:
 		return l.decide(from == l.signalled.rtcp || from == l.signalled.rtp)
 	case !l.learns():
-		return l.decide(from.Addr() == l.signalled.rtp.Addr() || from.Addr() == l.signalled.rtcp.Addr())
+		left := from == l.left.rtcp && from != l.signalled.rtcp && now.Before(l.leftUntil)
+		return l.decide(!left && (from.Addr() == l.signalled.rtp.Addr() || from.Addr() == l.signalled.rtcp.Addr()))
 	case !l.source.locked:
 		// Nobody to go by yet but who was signalled.
 		return l.decide(from == l.signalled.rtcp || from == l.signalled.rtp)

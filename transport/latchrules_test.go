@@ -185,6 +185,45 @@ func TestLatchRenegotiation(t *testing.T) {
 	}
 }
 
+// Where another port of the same host was signalled, as by one server for who answers
+// first and for who takes the call, the goodbye of the one before is not that of the call.
+func TestLatchGoodbyeOfTheReplaced(t *testing.T) {
+	for _, mux := range []bool{false, true} {
+		l := NewLatch(LatchConfig{Mux: mux})
+		rtcp := func(a netip.AddrPort) netip.AddrPort {
+			if mux {
+				return a
+			}
+			return port(a, int(a.Port())+1)
+		}
+		next := port(signalled, int(signalled.Port())+100)
+		l.SetSignalled(epoch, signalled, nowhere)
+		if !l.RTCP(epoch, rtcp(signalled)).Deliver {
+			t.Error("who was signalled is not heard")
+		}
+		l.SetSignalled(epoch, next, nowhere)
+		for _, tt := range []struct {
+			from netip.AddrPort
+			at   time.Duration
+			want bool
+		}{
+			{rtcp(signalled), 0, false},
+			{rtcp(signalled), leaving - 1, false},
+			{rtcp(next), 0, true},
+			{port(next, 9999), 0, true},
+			{rtcp(signalled), leaving, true},
+		} {
+			if d := l.RTCP(after(tt.at), tt.from); d.Deliver != tt.want {
+				t.Errorf("mux %v, RTCP of %v after %v: %+v", mux, tt.from, tt.at, d)
+			}
+		}
+		l.SetSignalled(epoch, signalled, rtcp(next)) // RTP alone moves
+		if !l.RTCP(epoch, rtcp(next)).Deliver {
+			t.Error("RTCP that has not moved is not heard")
+		}
+	}
+}
+
 // On hold from the first offer on, nobody is learnt.
 func TestLatchOnHold(t *testing.T) {
 	l := symmetric(t, netip.MustParseAddrPort("[::]:5004"))

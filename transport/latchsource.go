@@ -151,7 +151,7 @@ const settled = 5 * time.Second
 func (l *Latch) mayFollow(now time.Time, from netip.AddrPort, h LatchHeader, rank int) bool {
 	s := &l.source
 	if !s.locked {
-		return !l.held && (rank > anyAddress || from != l.left || !now.Before(l.leftUntil))
+		return !l.held && (rank > anyAddress || from != l.left.rtp || !now.Before(l.leftUntil))
 	}
 	if rank > l.rank(s.addr) {
 		return true
