@@ -156,6 +156,11 @@ func (c *recvCommand) unheard(s *session.Session, m callMeasures) string {
 		return fmt.Sprintf("%d packets of payload type %d came: %s", n.Unexpected, n.UnexpectedType, hint)
 	case n.Unauthenticated > 0:
 		return fmt.Sprintf("%d packets came that --srtp cannot read: plain ones, or of another key", n.Unauthenticated)
+	case m.received() > 0: // what else comes may be for the other one
+	case n.Unknown > 0:
+		return fmt.Sprintf("%d datagrams came that are neither RTP nor RTCP", n.Unknown)
+	case n.Foreign > 0 && s.Err() != nil: // before its end media may follow
+		return "reports (RTCP) came alone: is RTP sent to another port?"
 	}
 	return ""
 }

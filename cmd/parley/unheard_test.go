@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,6 +44,34 @@ func TestUnheard(t *testing.T) {
 			if s := recv.stderr.String(); !strings.Contains(s, "nothing was received: ") {
 				t.Errorf("it says %q", s)
 			}
+		})
+	}
+}
+
+// So is what comes in the place of RTP.
+func TestUnheardIsNoRTP(t *testing.T) {
+	for name, tt := range map[string]struct {
+		datagram []byte
+		want     string
+	}{
+		"MPEG-TS": {bytes.Repeat([]byte{0x47}, 188), "datagrams came that are neither RTP nor RTCP"},
+		"reports": {[]byte{0x80, 201, 0, 1, 0, 0, 0, 1}, "reports (RTCP) came alone: is RTP sent to another port?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			recv := begin("recv", "--listen", "127.0.0.1:0", "--wait", "300ms")
+			conn, err := net.Dial("udp", recv.until(t, "listening").Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write(tt.datagram); err != nil {
+				t.Fatal(err)
+			}
+			if end := recv.until(t, "end"); !strings.Contains(end.line, tt.want) {
+				t.Errorf("the end is %s, want %q", end.line, tt.want)
+			}
+			recv.exit(t, statusFailed)
 		})
 	}
 }
