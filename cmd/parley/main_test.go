@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec/opus"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/session"
 )
@@ -412,6 +413,26 @@ func TestWaitForPictures(t *testing.T) {
 		}
 		if config.Video.Wait != tt.want {
 			t.Errorf("%+v: %v", tt, config.Video.Wait)
+		}
+	}
+}
+
+// Opus is recorded in stereo if the sender has said that it is (as FFmpeg does), and in mono
+// if it has not.
+func TestStereoOfTheDescription(t *testing.T) {
+	for fmtp, want := range map[string]int{"sprop-stereo=1": 2, "stereo=1": 2, "sprop-stereo=0": 1} {
+		name := filepath.Join(t.TempDir(), "a.sdp")
+		text := "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 97\na=rtpmap:97 opus/48000/2\na=fmtp:97 " + fmtp + "\n"
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c := recvCommand{SDP: name, PayloadType: -1, VideoPayloadType: -1}
+		config, err := c.config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := opus.Format(config.Audio.Codecs[0]); err != nil || f.Channels != want {
+			t.Errorf("%s: %v, %v", fmtp, f, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/codec/opus"
 	"github.com/parley-media/parley/session"
 )
 
@@ -86,7 +87,8 @@ func sameKey(a, b session.Crypto) bool {
 }
 
 // decodable leaves out what this build cannot decode. Telephone events, comfort
-// noise and redundancy go behind the codecs.
+// noise and redundancy go behind the codecs. The description is that of the sender, and
+// Opus in stereo what it says to send.
 func decodable(all []codec.Params) []codec.Params {
 	var some, beside []codec.Params
 	for _, p := range all {
@@ -94,6 +96,10 @@ func decodable(all []codec.Params) []codec.Params {
 		case "telephone-event", "cn", "red":
 			beside = append(beside, p)
 			continue
+		}
+		if f := opus.ParseFMTP(p.FMTP); strings.EqualFold(p.Name, "opus") && f.SpropStereo {
+			f.Stereo = true
+			p.FMTP = f.String()
 		}
 		if impl, err := codec.Lookup(p); err == nil && impl.NewDecoder != nil {
 			some = append(some, p)
