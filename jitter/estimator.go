@@ -41,6 +41,13 @@ const (
 	spans      = 10
 	spanLength = 100 * time.Millisecond
 
+	// recent is how many entries are of the time over which the least transit is known,
+	// and of what the second of them may be about.
+	recent = spans + 2
+
+	// never is a base that none is below by far.
+	never = math.MinInt64 + time.Hour
+
 	// far is the depth beyond which late packets weigh less: with the 20 ms of a
 	// packet it makes the 100 ms from which on delay disturbs a conversation
 	// (ITU-T G.107, 7.4). lateWhenFar is how much more of them there may be.
@@ -70,15 +77,19 @@ type Estimator struct {
 	origin time.Time // arrival of the first packet; transit times are relative to it
 
 	least  [spans]time.Duration // transit times, by span modulo spans; none if math.MaxInt64
-	span   int64                // the present one
+	span   int32                // the present one
+	second int32                // of largest
 	base   time.Duration
 	newest int64 // highest number so far
+
+	risen   time.Duration // base when it rose by far last; never, if it has fallen since
+	trusted time.Duration // from when on, from origin, base is taken to rise for good
 
 	most      time.Duration  // of the present interval
 	until     time.Duration  // end of the present interval, from origin
 	late      histogram      // of the largest delay of each interval
 	largest   [seconds]uint8 // buckets of delays, by second modulo seconds
-	second    int64          // the present one
+	recent    [recent]uint8  // buckets of the last entries of late, by their count modulo recent
 	reordered histogram      // of each packet, those in order as 0
 	enough    time.Duration  // target for packets in order
 	target    time.Duration
@@ -114,6 +125,7 @@ func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time
 		e.begun = true
 		e.origin, e.until = arrival, interval
 		e.newest = seq - 1
+		e.risen = never
 		for i := range e.least {
 			e.least[i] = math.MaxInt64
 		}
@@ -138,25 +150,60 @@ func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time
 
 // observe keeps the least transit time of each span. Now is from origin.
 func (e *Estimator) observe(now, transit time.Duration) {
-	span := int64(now / spanLength)
+	span := int32(now / spanLength)
 	if span > e.span {
 		for n := min(span-e.span, spans); n > 0; n-- {
 			e.least[(span-n+1)%spans] = math.MaxInt64
 		}
-		e.span = span
-		e.base = transit
+		base := transit
 		for _, t := range e.least {
-			e.base = min(e.base, t)
+			base = min(base, t)
 		}
+		if rise := base - e.base; rise > far && span == e.span+1 {
+			if now >= e.trusted {
+				e.forgive(rise)
+			}
+			e.risen = base
+		}
+		e.span, e.base = span, base
+	}
+	if transit < e.risen-far/2 { // it was a queue, and may be one again
+		e.risen, e.trusted = never, now+time.Minute
 	}
 	slot := &e.least[e.span%spans]
 	*slot = min(*slot, transit)
 	e.base = min(e.base, transit)
 }
 
+// forgive takes back what a way that has become longer at once, by rise, was taken for
+// until it lasted a second: jitter. So it is when a sender has stood still, and goes on
+// with its timestamps as if it had not; unless such a way has become short again of late.
+func (e *Estimator) forgive(rise time.Duration) {
+	weight := e.late.unit
+	for n := int32(1); n <= min(e.late.count, recent); n++ {
+		from := &e.recent[(e.late.count-n)%recent]
+		if most := upper(int(*from)) - 1; most >= rise {
+			to := bucket(most - rise)
+			e.late.weight[*from] -= weight
+			e.late.weight[to] += weight
+			*from = uint8(to)
+		}
+		weight *= keep
+	}
+	if e.most >= rise {
+		e.most -= rise
+	}
+}
+
+// count makes an entry.
+func (e *Estimator) count(d time.Duration) {
+	e.recent[e.late.count%recent] = uint8(bucket(d))
+	e.late.add(d, keep)
+}
+
 // note keeps the largest delay of each second.
 func (e *Estimator) note(now, delay time.Duration) {
-	second := int64(now / time.Second)
+	second := int32(now / time.Second)
 	for n := min(second-e.second, seconds); n > 0; n-- {
 		e.largest[(second-n+1)%seconds] = 0
 	}
@@ -170,7 +217,7 @@ func (e *Estimator) note(now, delay time.Duration) {
 // that has become good is trusted after eight seconds, at the balance, which takes
 // the histogram a minute. One whose delays are far apart is not: they come back.
 func (e *Estimator) needed() time.Duration {
-	count := min(int64(math.Ceil(interval.Seconds()/e.lateShare())), seconds-1)
+	count := min(int32(math.Ceil(interval.Seconds()/e.lateShare())), seconds-1)
 	most := uint8(0)
 	for s := max(e.second-count, 0); s <= e.second; s++ {
 		most = max(most, e.largest[s%seconds])
@@ -182,12 +229,12 @@ func (e *Estimator) needed() time.Duration {
 // which nothing came, the interval before it counts as well, but no more: one
 // outage, however long, is no reason to go far after it, a second one is.
 func (e *Estimator) close(now, delay time.Duration) {
-	e.late.add(e.most, keep)
+	e.count(e.most)
 	e.most = 0
 	e.until += interval
 	if e.until < now {
 		if delay > interval {
-			e.late.add(delay-interval, keep)
+			e.count(delay - interval)
 		}
 		e.until = now + interval
 	}
@@ -235,9 +282,9 @@ func (e *Estimator) lossCost() time.Duration {
 type histogram struct {
 	weight []float64 // by bucket, as far as there is any
 	total  float64
-	top    int     // no bucket above it has any weight to speak of
 	unit   float64 // weight of the next entry: that of earlier ones sinks against it
-	count  int
+	count  int32
+	top    int32 // no bucket above it has any weight to speak of
 }
 
 // add counts a delay. What was counted before then weighs keep times as much.
@@ -253,7 +300,7 @@ func (h *histogram) add(d time.Duration, keep float64) {
 		h.weight = grown
 	}
 	h.weight[i] += h.unit
-	h.top = max(h.top, i)
+	h.top = max(h.top, int32(i))
 	h.total += h.unit
 	h.count++
 	if h.unit > 1e100 {
@@ -291,7 +338,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 
 // rarest returns a delay that entries of no more than the given weight exceed.
 func (h *histogram) rarest(rest float64) time.Duration {
-	for i := h.top; i > 0; i-- {
+	for i := int(h.top); i > 0; i-- {
 		if rest -= h.weight[i]; rest < 0 {
 			return upper(i)
 		}
@@ -303,7 +350,7 @@ func (h *histogram) rarest(rest float64) time.Duration {
 // that may be later.
 func (h *histogram) price(d, cost time.Duration) time.Duration {
 	later := 0.0
-	for i := bucket(d); i <= h.top; i++ {
+	for i := bucket(d); i <= int(h.top); i++ {
 		later += h.weight[i]
 	}
 	return d + time.Duration(float64(cost)*100*later/max(h.total, 1))

@@ -49,6 +49,35 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+// A sender that stands still for a while, and goes on as if it had not, is no reason to
+// wait for the next time for longer than one outage is: its packets come as evenly as
+// before.
+func TestStandstill(t *testing.T) {
+	for _, length := range []time.Duration{100 * ms, 150 * ms, 250 * ms, 400 * ms, 700 * ms, 2 * time.Second} {
+		e := NewEstimator(EstimatorConfig{})
+		feed(&e, 0, 1000, func(int) time.Duration { return 0 })
+		feed(&e, 1000, 60, func(int) time.Duration { return length })
+		if got := e.Target(); got > far {
+			t.Errorf("%v: target %v, 1.2 s later", length, got)
+		}
+		feed(&e, 1060, 400, func(int) time.Duration { return length })
+		if got := e.Target(); got != 20*ms || e.Base() != length {
+			t.Errorf("%v: target %v after %v, 9 s later", length, got, e.Base())
+		}
+	}
+}
+
+// A queue that comes and goes is to be prepared against, however long it stays.
+func TestQueueThatComesBack(t *testing.T) {
+	e := NewEstimator(EstimatorConfig{})
+	feed(&e, 0, 1160, func(n int) time.Duration { return time.Duration(min(max(n-1000, 0), 1)) * 300 * ms })
+	feed(&e, 1160, 100, func(int) time.Duration { return 0 })
+	feed(&e, 1260, 100, func(int) time.Duration { return 300 * ms })
+	if got := e.Target(); got < 300*ms {
+		t.Errorf("target %v after the second queue", got)
+	}
+}
+
 // Packets that are overtaken are worth some delay, if there are many of them.
 func TestReorderingCosts(t *testing.T) {
 	for every, want := range map[int]time.Duration{20: 50 * ms, 2000: 20 * ms} {
