@@ -120,7 +120,7 @@ type ReceiverStats struct {
 // (RFC 3550, appendix A.1); these are kept and heard too. A source that proves
 // itself while another is heard takes its place at once, on the same continuous
 // timeline. From then on packets of the other one are dropped, until the new
-// one has been silent for a while.
+// one has been silent for a while, or has said goodbye: see [AudioReceiver.Pause].
 //
 // An AudioReceiver is not safe for concurrent use.
 type AudioReceiver struct {
@@ -370,9 +370,14 @@ func (r *AudioReceiver) store(p *jitter.Packet, d *decoding) Verdict {
 	return Accepted
 }
 
-// Pause says that the source has announced its end, though another may follow:
-// what is missing from now on is no loss.
-func (r *AudioReceiver) Pause() { r.clock.paused = true }
+// Pause says that the source has announced its end, though another may follow, also one
+// that was heard before: what is missing from now on is no loss.
+func (r *AudioReceiver) Pause() {
+	r.clock.paused = true
+	if r.heard != nil {
+		r.heard.last = time.Time{}
+	}
+}
 
 // End says that no more packets come: what is in the buffer is given out
 // without waiting for what is missing. [AudioReceiver.Ended] tells when that is

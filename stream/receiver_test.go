@@ -274,6 +274,27 @@ func TestSourceChange(t *testing.T) {
 	}
 }
 
+// The source that was heard before another one, as before music on hold, is heard again at
+// once when that has said goodbye.
+func TestSourceComesBack(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: Fixed})
+	for n := range 5 {
+		f.send(time.Duration(n)*20*ms, n)
+	}
+	g := *f
+	g.ssrc, g.seq, g.ts = 2, 100, 5_000_000
+	for n := range 5 {
+		g.push(time.Duration(5+n)*20*ms, renumber(g.packet(n, 160), 101+n))
+	}
+	f.r.Pause()
+	for n := 10; n < 15; n++ {
+		if v := f.send(time.Duration(n)*20*ms, n); v != Accepted {
+			t.Errorf("packet %d: verdict %d, want Accepted", n+1, v)
+		}
+	}
+	f.wantHeard(340*ms, "1 2 3 4 5 101 102 103 104 105 11 12 13 14 15")
+}
+
 func renumber(p *rtp.Packet, v int) *rtp.Packet {
 	for i := 0; i < len(p.Payload); i += 2 {
 		p.Payload[i], p.Payload[i+1] = byte(v>>8), byte(v)
