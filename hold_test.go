@@ -2,6 +2,7 @@ package parley
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
@@ -100,6 +101,49 @@ func TestWhatComesOnHoldIsNotLost(t *testing.T) {
 			}
 			if i := slices.IndexFunc(seen, resumed.Before); i < 0 || seen[i].Sub(resumed) > 150*ms {
 				t.Error("no picture soon after the hold")
+			}
+		})
+	}
+}
+
+// Whose timestamps have stood still for a part of the hold is heard at the time of arrival
+// afterwards, beside its pictures; a packet that is a little late is not.
+func TestSoundAfterAHold(t *testing.T) {
+	for _, tt := range []struct{ behind, want time.Duration }{
+		{0, 5 * time.Second},
+		{60 * ms, 4940 * ms},
+		{320 * ms, 5 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := tapped(t, AudioConfig{Playout: stream.InOrder})
+			var last time.Duration
+			var running sync.WaitGroup
+			running.Go(func() {
+				var f audio.Frame
+				for c.Audio().ReadFrame(&f) == nil {
+					last = f.Time + f.Duration()
+				}
+			})
+			talk(c, 1, 0, 50, 0x90)
+			for _, d := range []Direction{SendOnly, SendRecv} {
+				if err := c.Audio().SetDirection(d); err != nil {
+					t.Fatal(err)
+				}
+				if d == SendOnly {
+					time.Sleep(4 * time.Second)
+				}
+			}
+			for i := range 50 {
+				b := rtpPacket(1, 50+i, bytes.Repeat([]byte{0x90}, 160))
+				binary.BigEndian.PutUint32(b[4:], uint32(160*(250+i)-int(tt.behind/ms)*8))
+				c.Audio().DeliverRTP(time.Now(), far, b)
+				time.Sleep(20 * ms)
+			}
+			time.Sleep(time.Second)
+			c.Close()
+			running.Wait()
+			if want := tt.want + time.Second; last != want {
+				t.Errorf("timestamps that are %v behind: the sound ends at %v, want %v", tt.behind, last, want)
 			}
 		})
 	}

@@ -86,6 +86,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 	}
 	if direction.Receives() && !a.direction.Receives() {
 		a.expected = now
+		a.resume()
 	}
 	a.direction, a.off, a.byeAt = direction, off, time.Time{}
 	a.rtcp.ResetBreaker(now)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -382,6 +383,25 @@ func TestSyncPause(t *testing.T) {
 	s.play(from+400*ms, from+2*time.Second)
 	first := (from + 400*ms + 39*ms) / (40 * ms) * (40 * ms)
 	s.want(first, "-1.5s")
+}
+
+// Sound that has lost a part of a hold is beside its pictures at once, and stays there
+// when both sources report again.
+func TestSyncHold(t *testing.T) {
+	s := newStudio(t, InOrder)
+	s.way = [2]time.Duration{30 * ms, 30 * ms}
+	s.play(0, 4*time.Second)
+	s.report(4 * time.Second)
+	s.sound.Rejoin()
+	s.heard.Timestamp -= 320 * 8
+	s.play(8*time.Second, 10*time.Second)
+	if got := s.sound.given; got != 10*time.Second {
+		t.Errorf("sound is at %v, want 10s", got)
+	}
+	s.report(10 * time.Second)
+	s.play(10*time.Second, 12*time.Second)
+	s.times = slices.Delete(s.times, 0, 100) // of before the hold
+	s.want(8*time.Second, "0s")
 }
 
 // Whichever comes first, its first packet is 0.

@@ -18,6 +18,7 @@ type timeline struct {
 	fresh     bool // the next packet begins a new run
 	source    bool // and so does its source
 	closes    bool // what is missing before the next packet is no gap
+	rejoins   bool // the next packet is the first one after a hold
 	waits     bool // a picture has not been given to fastest yet
 
 	// unordered is that timestamps need not ascend with the numbers, as those of
@@ -44,6 +45,10 @@ type timeline struct {
 // which the timestamps are taken for a new run. A packet delayed by the network
 // has an ordinary timestamp, so its own step is looked at too.
 const jump = time.Second
+
+// stoodStill is the same for the first packet after a hold. Chromium takes about 0.3 s to
+// start its sound again, by which its timestamps are behind from then on.
+const stoodStill = 100 * time.Millisecond
 
 // enter makes the next packet begin a new run, of the given source, which begins
 // with it too or had begun before.
@@ -81,6 +86,7 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 		p.Seq += l.seqShift
 		step, at = 0, l.base
 	}
+	l.rejoins = false
 	l.units += step
 	l.timestamp = p.Timestamp
 	p.Time = at
@@ -138,11 +144,17 @@ func (l *timeline) follow(p *jitter.Packet, clockRate int) {
 func (l *timeline) jumps(at, arrival time.Duration) bool {
 	moved := at - l.lastTime
 	diff := moved - (arrival - l.lastArrival)
-	if moved.Abs() <= jump || diff.Abs() <= jump {
+	limit := jump
+	if l.rejoins {
+		limit = stoodStill
+	} else if moved.Abs() <= jump {
+		return false
+	}
+	if diff.Abs() <= limit {
 		return false
 	}
 	late := arrival - at - l.fastest.zero()
-	return !l.fastest.begun || late.Abs() > jump
+	return !l.fastest.begun || late.Abs() > limit
 }
 
 // restart begins a run with p. With newSeq its sequence numbers have nothing to
