@@ -75,10 +75,11 @@ type Recorder struct {
 	tracks []Track
 	clocks map[any]*recorderClock
 
-	recordings []ender      // of the tracks
-	start      time.Time    // the file's zero; zero before the first frame
-	out        PacketWriter // nil before the first frame, and for WAV
-	web        *growingWebM // out, if it is one
+	recordings []ender        // of the tracks
+	lines      []recordedLine // of calls
+	start      time.Time      // the file's zero; zero before the first frame
+	out        PacketWriter   // nil before the first frame, and for WAV
+	web        *growingWebM   // out, if it is one
 	wav        *wavMixer
 	err        error // the first one of the output
 	told       bool

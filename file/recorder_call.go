@@ -29,9 +29,15 @@ import (
 // what else can be heard becomes PCM; for a format that has neither the error wraps
 // [errors.ErrUnsupported]. The recording goes on until the call ends, or the tracks
 // or the recorder are closed; it does not close the call.
+//
+// Called again, as after [parley.LineAdded], AddCall returns the recordings of the lines
+// that the call has got since. Such a line goes on in the track of one of the same codec
+// that the call has no more, as of a camera that was taken away and is there again. For
+// any other WebM and Matroska have a further track, and no other format.
 func (r *Recorder) AddCall(c *parley.Call) (audios []*AudioRecording, videos []*VideoRecording, err error) {
 	sounds, pictures := slices.Collect(c.Audios()), slices.Collect(c.Videos())
-	if r.web == nil {
+	again := r.knows(c)
+	if r.web == nil && !again {
 		sounds, pictures = sounds[:min(len(sounds), 1)], pictures[:min(len(pictures), 1)]
 	}
 	switch r.ext {
@@ -39,6 +45,9 @@ func (r *Recorder) AddCall(c *parley.Call) (audios []*AudioRecording, videos []*
 		sounds = nil
 	case ".wav", ".ogg", ".opus":
 		pictures = nil
+	}
+	if again {
+		return r.addLater(c, sounds, pictures)
 	}
 	if len(sounds) == 0 && len(pictures) == 0 {
 		return nil, nil, fmt.Errorf("%s: the call has nothing for such a file: %w", r.name, errors.ErrUnsupported)
@@ -80,14 +89,118 @@ func (r *Recorder) AddCall(c *parley.Call) (audios []*AudioRecording, videos []*
 	for i, a := range audios {
 		if a != nil {
 			err = cmp.Or(err, a.recordLine(sounds[i]))
+			r.know(c, sounds[i], a)
 		}
 	}
 	for i, v := range videos {
 		if v != nil {
 			err = cmp.Or(err, v.Record(pictures[i]))
+			r.know(c, pictures[i], v)
 		}
 	}
 	return audios, videos, err
+}
+
+// A recordedLine is a line of a call that is recorded, or was.
+type recordedLine struct {
+	call *parley.Call
+	line parley.Line
+	in   ender
+}
+
+func (r *Recorder) know(c *parley.Call, line parley.Line, in ender) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, recordedLine{c, line, in})
+}
+
+// knows reports whether lines of the call are recorded.
+func (r *Recorder) knows(c *parley.Call) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.lines, func(l recordedLine) bool { return l.call == c })
+}
+
+// addLater records the lines of a call that are not recorded yet.
+func (r *Recorder) addLater(c *parley.Call, sounds []*parley.Audio, pictures []*parley.Video) (audios []*AudioRecording, videos []*VideoRecording, err error) {
+	for _, line := range sounds {
+		t := r.soundOf(line.Codec())
+		in, fresh := r.free(c, line, t.Codec)
+		if !fresh || in == nil && r.web == nil {
+			continue
+		}
+		a, _ := in.(*AudioRecording)
+		if a != nil {
+			a.leaveTimeline()
+		} else if a, err = r.AddAudio(RecorderTrack{Track: t}); err != nil {
+			if leftOut(err) {
+				continue
+			}
+			return audios, videos, err
+		}
+		if err := a.recordLine(line); err != nil {
+			return audios, videos, err
+		}
+		r.know(c, line, a)
+		audios = append(audios, a)
+	}
+	for _, line := range pictures {
+		t := RecorderTrack{Track: Track{Codec: filmed(line)}, Timeline: c}
+		in, fresh := r.free(c, line, t.Codec)
+		if !fresh || in == nil && r.web == nil {
+			continue
+		}
+		v, _ := in.(*VideoRecording)
+		if v == nil {
+			if v, err = r.AddVideo(t); err != nil {
+				if leftOut(err) {
+					continue
+				}
+				return audios, videos, err
+			}
+		}
+		if err := v.Record(line); err != nil {
+			return audios, videos, err
+		}
+		r.know(c, line, v)
+		videos = append(videos, v)
+	}
+	return audios, videos, nil
+}
+
+// free returns the track in which a line of the call can go on, or nil. It reports false
+// if the line is recorded already.
+func (r *Recorder) free(c *parley.Call, line parley.Line, codec Codec) (in ender, fresh bool) {
+	there := map[parley.Line]bool{}
+	for a := range c.Audios() {
+		there[a] = true
+	}
+	for v := range c.Videos() {
+		there[v] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := map[ender]bool{}
+	for _, l := range r.lines {
+		if l.line == line {
+			return nil, false
+		}
+		taken[l.in] = taken[l.in] || there[l.line]
+	}
+	for _, l := range r.lines {
+		if t := l.in.base(); l.call == c && !taken[l.in] && !t.closed && t.codec == codec {
+			return l.in, true
+		}
+	}
+	return nil, true
+}
+
+// leaveTimeline is for a track whose next source is not on the timeline of the one before.
+func (t *recording) leaveTimeline() {
+	t.rec.mu.Lock()
+	defer t.rec.mu.Unlock()
+	t.clock.leave(t)
+	t.clock, t.own, t.aside = &recorderClock{}, true, nil
 }
 
 // leftOut reports whether err only says that the file cannot have a track.

@@ -53,7 +53,12 @@ type recording struct {
 }
 
 // An ender writes what it has kept of a track that ends.
-type ender interface{ endLocked() error }
+type ender interface {
+	endLocked() error
+	base() *recording
+}
+
+func (t *recording) base() *recording { return t }
 
 func (t *recording) usableLocked() error {
 	if err := t.rec.usableLocked(); err != nil {
@@ -291,6 +296,9 @@ func (a *AudioRecording) packetLocked(now time.Time, p *stream.Packet) error {
 	if a.order.fresh(p) {
 		if err := a.order.pop(0, true, a.codedLocked); err != nil {
 			return err
+		}
+		if a.swapped { // times of another source
+			a.order.begun, a.order.base = false, 0
 		}
 	}
 	arrival := a.rec.presentLocked(now)

@@ -17,7 +17,8 @@ import (
 )
 
 // Handler writes what each caller says and shows to a file of its own, until they
-// hang up. They hear and see nothing. The first line of video counts.
+// hang up. They hear and see nothing. Lines that come later are recorded too, as
+// [file.Recorder.AddCall] tells.
 //
 // What is coded stays so, and the codecs choose the format: sound alone is in Ogg
 // if it is Opus, and else in WAV; with pictures it is WebM, MP4 for H.264, and
@@ -62,7 +63,9 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	if _, _, err = out.AddCall(c); err == nil {
-		<-ctx.Done()
+		for _, over := c.ReadEvent(ctx); over == nil; _, over = c.ReadEvent(ctx) {
+			out.AddCall(c) //nolint:errcheck // lines that came later; why a file fails is told anyway
+		}
 	}
 	r.Duration = out.Duration()
 	r.Err = errors.Join(err, out.Close())

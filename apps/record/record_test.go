@@ -3,6 +3,7 @@ package record_test
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -131,6 +132,58 @@ func TestRecordsEveryCall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A way leads to a line of another call.
+type way struct{ to *parley.Audio }
+
+func (w *way) WriteRTP(b []byte) error {
+	if w.to != nil {
+		w.to.DeliverRTP(time.Now(), netip.AddrPort{}, b)
+	}
+	return nil
+}
+
+func (w *way) WriteRTCP(b []byte) error {
+	if w.to != nil {
+		w.to.DeliverRTCP(time.Now(), netip.AddrPort{}, b)
+	}
+	return nil
+}
+
+func (w *way) Close() error { return nil }
+
+// Whose microphone is taken away, and there again on another line, is recorded on.
+func TestRecordsLaterLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan record.Recording, 1)
+		c, far := calltest.New(t, opus(), codec.Params{})
+		calltest.Serve(t, far, record.Handler{Folder: t.TempDir(), Done: func(r record.Recording) { told <- r }})
+		send(t, c)
+		attach := func(c *parley.Call, leg parley.Leg) *parley.Audio {
+			a, err := c.AttachAudio(parley.AudioConfig{Leg: leg, Send: opus(), Receive: []codec.Params{opus()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		before := far.Audio()
+		out := attach(c, &way{attach(far, &way{})})
+		before.Remove()
+		p := stream.Packet{Codec: opus(), Timeline: 2, Payload: []byte{0xf8, 0xff, 0xfe}}
+		for n := range 150 {
+			p.Seq, p.Timestamp, p.Time = int64(n), uint32(n*960), time.Duration(n)*20*ms
+			if err := out.WritePacket(&p); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * ms)
+		}
+		c.Close()
+		r := <-told
+		if got := length(t, r.File)[file.Opus]; r.Err != nil || (got-6*time.Second).Abs() > 250*ms {
+			t.Errorf("%v of sound, want 6 s (%v)", got, r.Err)
+		}
+	})
 }
 
 // A call of which nothing came leaves no file.

@@ -89,7 +89,9 @@ func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	if _, _, err = rec.AddCall(c); err == nil {
-		<-ctx.Done()
+		for _, over := c.ReadEvent(ctx); over == nil; _, over = c.ReadEvent(ctx) {
+			rec.AddCall(c) //nolint:errcheck // lines that came later; why a file fails is told anyway
+		}
 	}
 	err = errors.Join(err, rec.Close())
 	if rec.Duration() == 0 { // the call never connected, or was silent and dark
