@@ -181,9 +181,10 @@ func (a *Audio) Decodes() bool {
 // explicit gaps. A reader that falls behind by more than the maximum delay is
 // brought back to the present.
 //
-// The Time of frames goes on without a gap, and is on one timeline with that of
-// [Video.ReadFrame]: what has the same Time belongs together. It begins at the
-// first packet of either, so the first frame may have a later Time than 0.
+// The Time of frames goes on without a gap, but for what a reader that fell behind has
+// missed, and is on one timeline with that of [Video.ReadFrame]: what has the same Time
+// belongs together. It begins at the first packet of either, so the first frame may
+// have a later Time than 0.
 //
 // After the far end has ended the call, or the line was removed, what is left
 // comes at once, and then [io.EOF]. After any other end the error is an

@@ -361,7 +361,8 @@ func (p *Player) seekLocked(to time.Duration) {
 	p.wakeLocked()
 }
 
-// SetLoop makes the file begin anew at its end, or not.
+// SetLoop makes the file begin anew at its end, or not. The file is read a second
+// ahead: in its last second it is too late for that end.
 func (p *Player) SetLoop(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
