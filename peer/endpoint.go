@@ -15,7 +15,9 @@
 // What the network loses of video is asked for again, and may come again in a stream
 // of its own (RTX, RFC 4588). What this end sends again goes where it went before.
 //
-// Known limits: no simulcast, no ICE over TCP. A page must not stop the transceiver
+// Known limits: no simulcast, so that of pictures in several sizes the first one is
+// asked for; no ICE over TCP. Lines of one kind whose sources (SSRCs) the far end does
+// not name are told apart by which is heard first. A page must not stop the transceiver
 // of its first line while the call goes on: browsers give up the connection with it.
 // The orientation of a camera is not told beside its pictures (RFC 7742, section 4):
 // whoever sends them has to turn them, as the browsers of phones do when it is not

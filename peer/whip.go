@@ -135,8 +135,9 @@ func oneWay(offer, way string) string {
 }
 
 // Delete tells the server that the call is over, which it would notice by itself
-// only after some time if the network is gone. It does nothing if there is no
-// call at the server, as when it has ended the call.
+// only after some time if the network is gone, or if [Endpoint.Dial] failed after the
+// server had answered. It does nothing if there is no call at the server, as when it
+// has ended the call.
 func (r *Resource) Delete(ctx context.Context) error {
 	r.mu.Lock()
 	location := r.location
