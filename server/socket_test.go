@@ -365,7 +365,11 @@ func TestSocketFlood(t *testing.T) {
 			break
 		}
 	}
-	if o := w.next(t, "error"); o["status"] != 429.0 {
+	o := w.next(t, "error")
+	for o["status"] == 422.0 { // so many candidates, from who is slow enough
+		o = w.next(t, "error")
+	}
+	if o["status"] != 429.0 {
 		t.Errorf("%v", o)
 	}
 	if status := w.closed(t); status != websocket.StatusPolicyViolation {
