@@ -163,13 +163,14 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		}
 	}
 	send, event := toSend(codecs)
+	receive := toReceive(codecs)
 	if l.line != nil && l.direction == s.direction && slices.Equal(l.codecs, codecs) {
 		return nil
 	}
 	l.direction, l.codecs = s.direction, codecs
 	switch line := l.line.(type) {
 	case *parley.Audio:
-		return line.Update(&parley.AudioUpdate{Send: send, Event: event, Receive: codecs, Direction: s.direction})
+		return line.Update(&parley.AudioUpdate{Send: send, Event: event, Receive: receive, Direction: s.direction})
 	case *parley.Video:
 		return line.Update(&parley.VideoUpdate{Send: send, Receive: codecs, Accepts: codecs, Direction: s.direction, Feedback: s.feedback})
 	}
@@ -180,7 +181,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 			Label:     s.label,
 			Send:      send,
 			Event:     event,
-			Receive:   codecs,
+			Receive:   receive,
 			PTime:     c.config.PTime,
 			Playout:   c.config.Playout,
 			MinDelay:  c.config.MinDelay,
@@ -262,6 +263,30 @@ func toSend(codecs []codec.Params) (send, event codec.Params) {
 		}
 	}
 	return send, codec.Params{}
+}
+
+// toReceive returns the codecs as those of what the far end sends: in stereo also if it
+// only says that it sends that, and not that it would like to hear it (RFC 7587, section
+// 6.1), as who publishes may.
+func toReceive(codecs []codec.Params) []codec.Params {
+	codecs = slices.Clone(codecs)
+	for i := range codecs {
+		p := &codecs[i]
+		if strings.EqualFold(p.Name, "opus") && states(p.FMTP, "sprop-stereo=1") && !states(p.FMTP, "stereo=1") {
+			p.FMTP += ";stereo=1"
+		}
+	}
+	return codecs
+}
+
+// states reports whether a parameter is among those of a format.
+func states(fmtp, parameter string) bool {
+	for part := range strings.SplitSeq(fmtp, ";") {
+		if strings.EqualFold(strings.TrimSpace(part), parameter) {
+			return true
+		}
+	}
+	return false
 }
 
 func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, eventName) }

@@ -14,6 +14,8 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	_ "github.com/parley-media/parley/codec/opus"
 	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/video"
 )
@@ -209,4 +211,35 @@ func TestUnnamedSourcesInAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	hearsAll(t, p)
+}
+
+// A far end that sends in stereo is heard so, also if it would rather hear mono itself.
+func TestStereoOfFarEnd(t *testing.T) {
+	for fmtp, want := range map[string]int{"stereo=1": 2, "sprop-stereo=1": 2, "stereo=0; sprop-stereo=1": 2, "sprop-stereo=0": 1, "minptime=10": 1} {
+		t.Run(fmtp, func(t *testing.T) {
+			t.Parallel()
+			e := listen(t, nil)
+			capability := opusCapability
+			capability.SDPFmtpLine = fmtp
+			b := newBrowser(t, capability, 96, sendrecv)
+			p, _ := b.call(t, e, nil)
+			defer meanwhile(func(i int) error {
+				time.Sleep(20 * time.Millisecond) // as long as a packet is
+				return b.track.WriteRTP(&rtp.Packet{
+					Header:  rtp.Header{Version: 2, SequenceNumber: uint16(i), Timestamp: uint32(i) * 960},
+					Payload: []byte{0xfc, 0xff, 0xfe},
+				})
+			})()
+			p.Audio().SetReadDeadline(time.Now().Add(5 * time.Second))
+			var f audio.Frame
+			for ok := false; !ok; ok = f.Kind == audio.Media {
+				if err := p.Audio().ReadFrame(&f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if f.Format.Channels != want {
+				t.Errorf("%d channels, want %d", f.Format.Channels, want)
+			}
+		})
+	}
 }
