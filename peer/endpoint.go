@@ -24,7 +24,8 @@
 // agreed on. A relay (TURN) that does not answer makes Close take up to 8 s, after
 // the call has ended. A far end has up to 64 channels open at a time, and further ones are
 // closed; the messages that it sends have up to 256 KiB. Channels that are negotiated
-// send in order and for ever, whatever their [parley.ChannelConfig] says.
+// are reliable and in order, whatever their [parley.ChannelConfig] says. This end opens up
+// to 32767 channels in the life of a connection.
 package peer
 
 import (

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/codec/opus"
 )
 
 // attach gives each line a sender, whether or not there is something to send yet. One
@@ -163,7 +164,10 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		}
 	}
 	send, event := toSend(codecs)
-	receive := toReceive(codecs)
+	receive := slices.Clone(codecs)
+	for i, p := range receive {
+		receive[i] = opus.Sent(p)
+	}
 	if l.line != nil && l.direction == s.direction && slices.Equal(l.codecs, codecs) {
 		return nil
 	}
@@ -263,30 +267,6 @@ func toSend(codecs []codec.Params) (send, event codec.Params) {
 		}
 	}
 	return send, codec.Params{}
-}
-
-// toReceive returns the codecs as those of what the far end sends: in stereo also if it
-// only says that it sends that, and not that it would like to hear it (RFC 7587, section
-// 6.1), as who publishes may.
-func toReceive(codecs []codec.Params) []codec.Params {
-	codecs = slices.Clone(codecs)
-	for i := range codecs {
-		p := &codecs[i]
-		if strings.EqualFold(p.Name, "opus") && states(p.FMTP, "sprop-stereo=1") && !states(p.FMTP, "stereo=1") {
-			p.FMTP += ";stereo=1"
-		}
-	}
-	return codecs
-}
-
-// states reports whether a parameter is among those of a format.
-func states(fmtp, parameter string) bool {
-	for part := range strings.SplitSeq(fmtp, ";") {
-		if strings.EqualFold(strings.TrimSpace(part), parameter) {
-			return true
-		}
-	}
-	return false
 }
 
 func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, eventName) }

@@ -87,8 +87,7 @@ func sameKey(a, b session.Crypto) bool {
 }
 
 // decodable leaves out what this build cannot decode. Telephone events, comfort
-// noise and redundancy go behind the codecs. The description is that of the sender, and
-// Opus in stereo what it says to send.
+// noise and redundancy go behind the codecs. The description is that of the sender.
 func decodable(all []codec.Params) []codec.Params {
 	var some, beside []codec.Params
 	for _, p := range all {
@@ -97,12 +96,8 @@ func decodable(all []codec.Params) []codec.Params {
 			beside = append(beside, p)
 			continue
 		}
-		if f := opus.ParseFMTP(p.FMTP); strings.EqualFold(p.Name, "opus") && f.SpropStereo {
-			f.Stereo = true
-			p.FMTP = f.String()
-		}
 		if impl, err := codec.Lookup(p); err == nil && impl.NewDecoder != nil {
-			some = append(some, p)
+			some = append(some, opus.Sent(p))
 		}
 	}
 	if some == nil {

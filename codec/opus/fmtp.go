@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/parley-media/parley/codec"
 )
 
 // FMTP are the format parameters of Opus in SDP (RFC 7587, section 6.1): what
@@ -54,6 +56,17 @@ func ParseFMTP(s string) FMTP {
 		}
 	}
 	return f
+}
+
+// Sent returns p, by which a far end has described itself, as what it sends is to be
+// decoded: in two channels also if it says only that it sends these (sprop-stereo), and
+// not that it wants them. Other codecs are returned as they are.
+func Sent(p codec.Params) codec.Params {
+	if f := ParseFMTP(p.FMTP); strings.EqualFold(p.Name, "opus") && f.SpropStereo && !f.Stereo {
+		f.Stereo = true
+		p.FMTP = f.String()
+	}
+	return p
 }
 
 // number returns a value from low to high, or 0.
