@@ -198,14 +198,7 @@ func recordCall(t *testing.T, client *http.Client, page string) {
 // dial calls an application of the server, of whose offer the members are.
 func dial(t *testing.T, client *http.Client, address string, members map[string]string) *peer.Peer {
 	t.Helper()
-	endpoint, err := peer.Listen(&peer.Config{Codecs: []codec.Params{{Name: "PCMU", ClockRate: 8000, Channels: 1}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { endpoint.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	call, err := endpoint.Dial(ctx, func(ctx context.Context, offer string) (string, error) {
+	return dialBy(t, func(ctx context.Context, offer string) (string, error) {
 		members["sdp"], members["type"] = offer, "offer"
 		body, err := json.Marshal(members)
 		if err != nil {
@@ -225,7 +218,20 @@ func dial(t *testing.T, client *http.Client, address string, members map[string]
 		var answer struct{ SDP string }
 		err = json.NewDecoder(response.Body).Decode(&answer)
 		return answer.SDP, err
-	}, nil)
+	})
+}
+
+// dialBy makes a call of PCMU.
+func dialBy(t *testing.T, exchange peer.Exchange) *peer.Peer {
+	t.Helper()
+	endpoint, err := peer.Listen(&peer.Config{Codecs: []codec.Params{{Name: "PCMU", ClockRate: 8000, Channels: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { endpoint.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	call, err := endpoint.Dial(ctx, exchange, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

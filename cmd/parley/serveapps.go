@@ -55,7 +55,10 @@ func mountApps(s *server.Server, film string, out *output) {
 	s.HandleOffer("/room", func(o *server.Offer) (parley.Handler, error) {
 		return announced{rooms.Room(o.Text("name")), out}, nil
 	})
-	handle(server.App{Path: "relay", Name: "Relay", About: "The first one is heard and seen by all who come later.", Media: av}, new(relay.Handler))
+	stage := new(relay.Handler)
+	handle(server.App{Path: "relay", Name: "Relay", About: "The first one is heard and seen by all who come later.", Media: av}, stage)
+	s.HandleWHIP("/whip", announced{stage.Publisher(), out}) // an encoder on the same stage, as OBS
+	s.HandleWHEP("/whep", announced{stage.Watcher(), out})
 	handle(server.App{Path: "parrot", Name: "Parrot", About: "It says what you said when you pause, and listens when you speak.", Media: av[:1]}, parrot.Handler{})
 	handle(server.App{Path: "data", Name: "Data", About: "Messages and files come back.", Media: everything[2:]}, data.Handler{})
 	if film != "" {

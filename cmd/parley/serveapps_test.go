@@ -8,10 +8,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
 
@@ -79,6 +83,40 @@ func TestApplications(t *testing.T) {
 		recordings(w, r)
 		if w.Code != want || want == http.StatusOK && !bytes.Equal(w.Body.Bytes(), []byte("sound")) {
 			t.Errorf("GET %s: status %d: %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// What an encoder publishes is heard by players, and by those on the page.
+func TestPublished(t *testing.T) {
+	s, err := server.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mountApps(s, "", newOutput(false, io.Discard, io.Discard))
+	web := httptest.NewServer(s)
+	defer web.Close()
+	defer s.Shutdown(t.Context()) //nolint:errcheck // who was cut off is told
+	encoder := dialBy(t, peer.WHIP(web.URL+"/whip", "", web.Client()).Exchange)
+	var saying sync.WaitGroup
+	defer saying.Wait()
+	defer encoder.Close()
+	saying.Go(func() {
+		f := audio.Frame{Format: mono8k, Samples: slices.Repeat([]int16{3000, -3000}, 80)}
+		for encoder.Audio().WriteFrame(&f) == nil {
+		}
+	})
+	for _, listener := range []*peer.Peer{
+		dialBy(t, peer.WHEP(web.URL+"/whep", "", web.Client()).Exchange),
+		dial(t, web.Client(), web.URL+"/relay", map[string]string{}),
+	} {
+		defer listener.Close()
+		listener.Audio().SetReadDeadline(time.Now().Add(patience))
+		var f audio.Frame
+		for heard := false; !heard; heard = f.Kind == audio.Media && max(f.Samples[0], f.Samples[1]) > 2500 {
+			if err := listener.Audio().ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
