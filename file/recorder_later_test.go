@@ -81,8 +81,11 @@ func TestRecordLaterLines(t *testing.T) {
 			perform(x.Audio(), x.Video())
 			sound, camera := laterLines(t, x, y)
 			if !c.beside {
-				y.Audio().Remove()
-				y.Video().Remove()
+				for _, c := range []*parley.Call{x, y} {
+					said, shown := c.Audio(), c.Video()
+					said.Remove()
+					shown.Remove()
+				}
 			}
 			for _, more := range []bool{true, false} {
 				audios, videos, err := r.AddCall(y)

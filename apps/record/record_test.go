@@ -167,9 +167,10 @@ func TestRecordsLaterLines(t *testing.T) {
 			}
 			return a
 		}
-		before := far.Audio()
+		said, heard := c.Audio(), far.Audio()
 		out := attach(c, &way{attach(far, &way{})})
-		before.Remove()
+		said.Remove()
+		heard.Remove()
 		p := stream.Packet{Codec: opus(), Timeline: 2, Payload: []byte{0xf8, 0xff, 0xfe}}
 		for n := range 150 {
 			p.Seq, p.Timestamp, p.Time = int64(n), uint32(n*960), time.Duration(n)*20*ms
