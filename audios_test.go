@@ -175,6 +175,36 @@ func TestAudiosAddedAndRemoved(t *testing.T) {
 	})
 }
 
+// What the far end sends is on the first line that is open this way, or where none is on
+// the first.
+func TestIncoming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, _, second, _ := twoAudios(t)
+		first := x.Audio()
+		for _, tt := range []struct {
+			first, second Direction
+			want          *Audio
+		}{
+			{SendRecv, SendRecv, first},
+			{SendOnly, SendRecv, second},
+			{Inactive, RecvOnly, second},
+			{SendOnly, Inactive, first},
+			{RecvOnly, SendRecv, first},
+		} {
+			if err := errors.Join(first.SetDirection(tt.first), second.SetDirection(tt.second)); err != nil {
+				t.Fatal(err)
+			}
+			if got, pictures := x.Incoming(); got != tt.want || pictures != x.Video() {
+				t.Errorf("%v and %v: line %s", tt.first, tt.second, got.Mid())
+			}
+		}
+		first.Remove()
+		if got, _ := x.Incoming(); got != second {
+			t.Error("it is on a line that was removed")
+		}
+	})
+}
+
 func TestAudiosBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, _ := videoPair(t, VideoConfig{}, nil, nil)

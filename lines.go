@@ -102,6 +102,30 @@ func (c *Call) Videos() iter.Seq[*Video] {
 	return slices.Values(c.videos) // never changed in place
 }
 
+// Incoming returns the lines on which the far end sends: of each kind the first one that
+// is open this way, or else the first, as on hold, or nil if there is none. A browser that
+// takes a track away and adds another sends that on a line of its own, of which the event
+// [LineAdded] tells, and keeps the line before to hear and to see by.
+func (c *Call) Incoming() (sound *Audio, pictures *Video) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return incoming(c.audios), incoming(c.videos)
+}
+
+func incoming[L interface{ receivesLocked() bool }](all []L) (first L) {
+	for _, l := range all {
+		if l.receivesLocked() {
+			return l
+		}
+	}
+	if len(all) > 0 {
+		first = all[0]
+	}
+	return first
+}
+
+func (l *line) receivesLocked() bool { return l.direction.Receives() }
+
 // MaxLines bounds what a far end can make a call hold: so many lines of audio, and
 // as many of video.
 const MaxLines = 16

@@ -13,8 +13,9 @@ import (
 
 // A member is a caller in a room.
 type member struct {
-	audio *parley.Audio
-	video *parley.Video // nil: none
+	ear   *parley.Audio // that the mix is sent to
+	audio *parley.Audio // that the member sends
+	video *parley.Video // that the member sends; nil: none
 	input *mix.Input
 	hears chan *audio.Frame // what was mixed and not sent yet
 	spare chan *audio.Frame
@@ -34,11 +35,11 @@ const backlog = 5
 
 func (r *Room) add(c *parley.Call) *member {
 	format := r.mixer.Format()
-	m := &member{audio: c.Audio(), video: c.Video(), hears: make(chan *audio.Frame, backlog), spare: make(chan *audio.Frame, backlog)}
+	m := &member{ear: c.Audio(), hears: make(chan *audio.Frame, backlog), spare: make(chan *audio.Frame, backlog)}
 	for range backlog {
 		m.spare <- &audio.Frame{Format: format}
 	}
-	if m.video != nil {
+	if m.audio, m.video = c.Incoming(); m.video != nil {
 		m.film, m.codec = video.NewRelay(m.video, video.RelayConfig{}), m.video.Codec().Name
 	}
 	r.mu.Lock()
@@ -95,7 +96,7 @@ func (m *member) speak(ctx context.Context) error {
 	for {
 		select {
 		case f := <-m.hears:
-			err := m.audio.WriteLive(f)
+			err := m.ear.WriteLive(f)
 			m.spare <- f
 			if err != nil {
 				return err

@@ -26,6 +26,8 @@ const (
 // others who send pictures, in the order in which they came; if there are more of them
 // than lines, the first line shows who speaks, or has spoken last. Pictures, of which
 // everybody sends one line, are passed on as they are, to those who have their codec.
+// What a member sends is on the lines that [parley.Call.Incoming] gives when it comes:
+// when they are others, or there are more, it should leave and come again.
 //
 // Members come and go, and one who is slow or stuck harms nobody. Its methods may be
 // used from any goroutine.

@@ -12,8 +12,8 @@ import (
 	"github.com/parley-media/parley/video"
 )
 
-// A Show is what one call sends, for many others: its first sound, and its first
-// pictures.
+// A Show is what one call sends, for many others: the sound and the pictures of the lines
+// that [parley.Call.Incoming] gives. When that gives others, it is time for another show.
 type Show struct {
 	sound    *audio.Relay // nil: none
 	pictures *video.Relay // nil: none
@@ -23,10 +23,11 @@ type Show struct {
 // While nobody watches, nothing is read.
 func NewShow(c *parley.Call) *Show {
 	s := &Show{}
-	if a := c.Audio(); a != nil {
+	a, v := c.Incoming()
+	if a != nil {
 		s.sound = audio.NewRelay(a, audio.RelayConfig{})
 	}
-	if v := c.Video(); v != nil {
+	if v != nil {
 		s.pictures = video.NewRelay(v, video.RelayConfig{})
 	}
 	return s
@@ -45,8 +46,8 @@ func (s *Show) Close() error {
 	return nil
 }
 
-// Watch sends the show to a call, live, in pictures that begin at a key frame, until
-// the show, the call or ctx ends. Sound is coded for each who watches, pictures are
+// Watch sends the show to the first lines of a call, live, in pictures that begin at a key
+// frame, until the show, the call or ctx ends. Sound is coded for each who watches, pictures are
 // passed on as they are, while the call takes their codec. A call that is slow loses
 // frames and harms nobody. The error is why a line has failed.
 //

@@ -56,7 +56,12 @@ const Speechless parley.EventKind = "speechless"
 
 // ServeCall serves one call.
 func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
-	line := c.Audio()
+	sound := func(c *parley.Call) *parley.Audio { return lines.Incoming(c).Sound }
+	return lines.Anew(ctx, c, sound, func(ctx context.Context) error { return h.talk(ctx, c, sound(c)) })
+}
+
+// talk listens to a line.
+func (h Handler) talk(ctx context.Context, c *parley.Call, line *parley.Audio) error {
 	if line == nil {
 		return errors.New("parrot: the call has no audio")
 	}

@@ -52,6 +52,7 @@ func level(samples []int16) float64 {
 // ends.
 type speaker struct {
 	call *parley.Call
+	line *parley.Audio
 	mu   sync.Mutex
 	next []int16
 }
@@ -73,7 +74,7 @@ func (s *speaker) run() {
 		for i := range f.Samples[k:] {
 			f.Samples[k+i] = int16((n*320+i)*7919%5 - 2)
 		}
-		if s.call.Audio().WriteFrame(&f) != nil {
+		if s.line.WriteFrame(&f) != nil {
 			return
 		}
 		select {
@@ -89,7 +90,7 @@ func begin(t *testing.T, h parrot.Handler) (caller *parley.Call, mouth *speaker)
 	t.Helper()
 	caller, far := calltest.New(t, calltest.L16(speech.Rate), codec.Params{})
 	calltest.Serve(t, far, h)
-	mouth = &speaker{call: caller}
+	mouth = &speaker{call: caller, line: caller.Audio()}
 	go mouth.run()
 	return caller, mouth
 }
@@ -132,6 +133,29 @@ func (n *notes) listen(f *audio.Frame, events []vad.Event) {
 		n.events = append(n.events, e)
 		n.at = append(n.at, time.Now())
 	}
+}
+
+// Who takes a microphone away, and adds another, is heard on, as browsers send that on a
+// line of its own.
+func TestOtherMicrophone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		caller, far := calltest.New(t, calltest.L16(speech.Rate), codec.Params{})
+		calltest.Serve(t, far, parrot.Handler{})
+		go (&speaker{call: caller, line: caller.Audio()}).run()
+		time.Sleep(time.Second)
+		microphone, _ := calltest.Replace(t, caller, far)
+		mouth := &speaker{call: caller, line: microphone}
+		go mouth.run()
+		time.Sleep(time.Second)
+		mouth.say(sentence())
+		loudest := -200.0
+		for _, h := range hears(t, caller, 10*time.Second) {
+			loudest = max(loudest, level(h.samples))
+		}
+		if loudest < -40 {
+			t.Errorf("the loudest of what comes back has %.0f dBov", loudest)
+		}
+	})
 }
 
 // What was said is said back after the pause, from its beginning to its end.
@@ -271,7 +295,7 @@ func TestPanicInAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		caller, far := calltest.New(t, calltest.L16(speech.Rate), codec.Params{})
 		served := calltest.Serve(t, far, parrot.Handler{Answer: func(context.Context, audio.Frame) (audio.Reader, error) { panic("no idea") }})
-		mouth := &speaker{call: caller}
+		mouth := &speaker{call: caller, line: caller.Audio()}
 		go mouth.run()
 		time.Sleep(2 * time.Second)
 		mouth.say(sentence())
@@ -286,7 +310,7 @@ func TestPanicInAnswer(t *testing.T) {
 func TestCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		caller, far := calltest.New(t, calltest.L16(speech.Rate), codec.Params{})
-		mouth := &speaker{call: caller}
+		mouth := &speaker{call: caller, line: caller.Audio()}
 		go mouth.run()
 		calltest.Cancel(t, far, parrot.Handler{})
 	})

@@ -19,7 +19,7 @@ func TestReplyMeasured(t *testing.T) {
 		var waits []time.Duration
 		far.Audio().MeasureReplies(func(wait time.Duration) { waits = append(waits, wait) })
 		calltest.Serve(t, far, parrot.Handler{})
-		mouth := &speaker{call: caller}
+		mouth := &speaker{call: caller, line: caller.Audio()}
 		go mouth.run()
 		hears(t, caller, 2*time.Second)
 		for range 2 {

@@ -2,6 +2,7 @@
 package play
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,13 +13,15 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/file"
 )
 
 // Handler plays a file, from its beginning for each caller. They hear its sound and
 // see its pictures, which are passed on as they are coded. One of the two is left out
 // if the call has not the codec for it, or there is no decoder; later too, while
-// pictures have another codec in the call, or once it has the line no more. See
+// pictures have another codec in the call, or once it has the line no more. On lines that
+// come later the file is heard and seen from then on. See
 // [file.Player] for what can be played.
 //
 // A caller with a data channel is in command by messages of text: "pause", "play",
@@ -37,9 +40,11 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	var commands sync.WaitGroup
-	defer commands.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel(nil)
+	now := lines.First(c)
+	changes := lines.Changes(ctx, c, lines.First)
 	failed := func(err error) {
 		end, _ := errors.AsType[*parley.EndError](err)
 		goesOn := end != nil && end.Reason == parley.Removed && (c.Audio() != nil || c.Video() != nil)
@@ -52,22 +57,36 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	defer p.Close()
-	if err := p.AddCall(c); err != nil {
-		sound := c.Audio() != nil && p.AddAudio(c.Audio()) == nil
-		pictures := c.Video() != nil && p.AddVideo(c.Video()) == nil
-		if !sound && !pictures {
-			return err
-		}
+	if err := add(p, now); err != nil {
+		return err
 	}
+	beside.Go(func() {
+		for {
+			select {
+			case <-changes:
+			case <-ctx.Done():
+				return
+			}
+			before, added := now, lines.First(c)
+			now = added
+			if added.Sound == before.Sound {
+				added.Sound = nil
+			}
+			if added.Pictures == before.Pictures {
+				added.Pictures = nil
+			}
+			add(p, added) //nolint:errcheck // what cannot be played is left out
+		}
+	})
 	var commanded atomic.Bool
-	commands.Go(func() {
+	beside.Go(func() {
 		for {
 			ch, err := c.AcceptChannel(ctx)
 			if err != nil {
 				return
 			}
 			commanded.Store(true)
-			commands.Go(func() { obey(ctx, ch, p) })
+			beside.Go(func() { obey(ctx, ch, p) })
 		}
 	})
 	if err := p.Wait(ctx); err != nil {
@@ -86,6 +105,25 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		return a.Drain(ctx)
 	}
 	return nil
+}
+
+// add plays to the lines, as far as it can. The error is why it can play to none.
+func add(p *file.Player, to lines.Both) error {
+	err := fmt.Errorf("play: a call without sound and pictures: %w", errors.ErrUnsupported)
+	played := false
+	if to.Sound != nil {
+		err = p.AddAudio(to.Sound)
+		played = err == nil
+	}
+	if to.Pictures != nil {
+		wrong := p.AddVideo(to.Pictures)
+		played = played || wrong == nil
+		err = cmp.Or(wrong, err)
+	}
+	if played {
+		return nil
+	}
+	return err
 }
 
 // obey executes the commands of a channel until it ends.

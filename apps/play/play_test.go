@@ -204,27 +204,53 @@ func TestPicturesOfAnotherCodec(t *testing.T) {
 	})
 }
 
+// film writes a file of 4 s with sound of level 1000 and pictures of 7, and returns its
+// name.
+func film(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "a.mkv")
+	w, err := file.Create(name, file.Track{Codec: file.VP8, Width: 320, Height: 240}, file.Track{Codec: file.PCM, Rate: 16000, Channels: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		at := time.Duration(i) * 20 * ms
+		shown := calltest.Picture(7, at, i%25 == 0)
+		said := file.Packet{Track: 1, Time: at, Data: []byte(strings.Repeat("\xe8\x03", 320))}
+		if err := errors.Join(w.WritePacket(&file.Packet{Time: at, Key: shown.Key, Data: shown.Data}), w.WritePacket(&said)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Pictures are shown on a line that comes in the middle, and the sound is heard on a line
+// that takes the place of the first one.
+func TestLaterLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, far := calltest.New(t, calltest.L16(16000), codec.Params{})
+		calltest.Serve(t, far, play.Handler{File: film(t)})
+		hear(t, c, 1000)
+		calltest.Add(t, c, far, calltest.L16(16000), calltest.VP8())
+		c.Video().SetReadDeadline(time.Now().Add(time.Second))
+		var f video.Frame
+		if err := c.Video().ReadFrame(&f); err != nil || calltest.Shown(&f) != 7 {
+			t.Errorf("nothing is seen: %v", err)
+		}
+		far.Audio().Remove()
+		c.Audio().Remove()
+		hear(t, c, 1000)
+	})
+}
+
 // Sound goes on when the line of the pictures has another codec, or is no more.
 func TestSoundOutlivesPictures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		name := filepath.Join(t.TempDir(), "a.mkv")
-		w, err := file.Create(name, file.Track{Codec: file.VP8, Width: 320, Height: 240}, file.Track{Codec: file.PCM, Rate: 16000, Channels: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range 200 {
-			at := time.Duration(i) * 20 * ms
-			shown := calltest.Picture(7, at, i%25 == 0)
-			said := file.Packet{Track: 1, Time: at, Data: []byte(strings.Repeat("\xe8\x03", 320))}
-			if err := errors.Join(w.WritePacket(&file.Packet{Time: at, Key: shown.Key, Data: shown.Data}), w.WritePacket(&said)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
 		c, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
-		served := calltest.Serve(t, far, play.Handler{File: name})
+		served := calltest.Serve(t, far, play.Handler{File: film(t)})
 		seen := make(chan int, 1)
 		go func() {
 			n := 0

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/conference"
 )
 
@@ -49,27 +50,39 @@ func (h *Handler) Publisher() parley.Handler {
 // dark while there is none.
 func (h *Handler) Watcher() parley.Handler { return parley.HandlerFunc(h.watch) }
 
-// publish shows c until another one is shown, which for who is polite may be so at once.
+// publish shows c, on whatever lines it sends, until another one is shown, which for who
+// is polite may be so at once.
 func (h *Handler) publish(ctx context.Context, c *parley.Call, takesOver bool) error {
 	if err := c.WaitConnected(ctx); err != nil { // who never comes must not keep others from it
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	otherLines := lines.Changes(ctx, c, lines.Incoming)
 	show := conference.NewShow(c)
-	defer show.Close()
+	defer func() {
+		h.change(show, nil)
+		show.Close()
+	}()
 	if !h.begin(show, takesOver) {
 		return ErrTaken
 	}
-	now, changed := h.current()
-	for now == show {
+	for {
+		now, changed := h.current()
+		if now != show {
+			return ErrTaken
+		}
 		select {
 		case <-changed:
-			now, changed = h.current()
+		case <-otherLines:
+			show.Close()
+			next := conference.NewShow(c)
+			h.change(show, next)
+			show = next
 		case <-ctx.Done():
-			h.end(show)
 			return nil
 		}
 	}
-	return ErrTaken
 }
 
 // begin puts a show on, in the place of another one only if it takes over.
@@ -83,12 +96,12 @@ func (h *Handler) begin(show *conference.Show, takesOver bool) bool {
 	return true
 }
 
-// end takes a show off, if it is on.
-func (h *Handler) end(show *conference.Show) {
+// change puts one show in the place of another one, if that is on.
+func (h *Handler) change(from, to *conference.Show) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.now == show {
-		h.changeLocked(nil)
+	if h.now == from {
+		h.changeLocked(to)
 	}
 }
 
@@ -113,17 +126,19 @@ func (h *Handler) watch(ctx context.Context, c *parley.Call) error {
 	if err := c.WaitConnected(ctx); err != nil {
 		return err
 	}
-	for {
-		show, changed := h.current()
-		if show != nil {
-			if err := show.Watch(ctx, c); err != nil {
-				return err
+	return lines.Anew(ctx, c, lines.First, func(ctx context.Context) error {
+		for {
+			show, changed := h.current()
+			if show != nil {
+				if err := show.Watch(ctx, c); err != nil {
+					return err
+				}
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return nil
 			}
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	})
 }

@@ -30,12 +30,14 @@ func call(t *testing.T, h parley.Handler, sound, pictures codec.Params) (*parley
 }
 
 // say sends a level until the call ends.
-func say(c *parley.Call, level int16) {
+func say(c *parley.Call, level int16) { sayOn(c.Audio(), level) }
+
+func sayOn(a *parley.Audio, level int16) {
 	f := audio.Frame{Format: audio.Format{Rate: 16000, Channels: 1}, Samples: make([]int16, 320)}
 	for i := range f.Samples {
 		f.Samples[i] = level
 	}
-	for c.Audio().WriteFrame(&f) == nil {
+	for a.WriteFrame(&f) == nil {
 	}
 }
 
@@ -187,6 +189,28 @@ func TestPublisherAndWatcher(t *testing.T) {
 		}
 		go say(again, 4000)
 		go calltest.Film(again, 2)
+		hears(t, watcher, 4000)
+		if d := sees(t, watcher, 2); d > 600*ms {
+			t.Errorf("seen after %v", d)
+		}
+	})
+}
+
+// Who takes a microphone and a camera away, and adds others, is heard and seen on, as
+// browsers send these on lines of their own.
+func TestPublisherOnOtherLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h relay.Handler
+		publisher, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		calltest.Serve(t, far, h.Publisher())
+		go say(publisher, 2000)
+		go calltest.Film(publisher, 1)
+		watcher, _ := call(t, h.Watcher(), calltest.L16(16000), calltest.VP8())
+		hears(t, watcher, 2000)
+		sees(t, watcher, 1)
+		microphone, camera := calltest.Replace(t, publisher, far)
+		go sayOn(microphone, 4000)
+		go calltest.FilmOn(publisher, camera, 2)
 		hears(t, watcher, 4000)
 		if d := sees(t, watcher, 2); d > 600*ms {
 			t.Errorf("seen after %v", d)

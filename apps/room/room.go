@@ -6,12 +6,13 @@ import (
 	"sync"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/conference"
 )
 
 // Handler is a house with rooms, in which callers meet: each one hears all others in
 // the same room, and sees as many of them as it has lines of video. See
-// [conference.Room]. A browser that wants to see many offers as many lines.
+// [conference.Room]. A browser that wants to see many offers as many lines, at any time.
 //
 // A room is there while somebody is in it. The zero value is ready; it must not be
 // copied after first use.
@@ -50,7 +51,21 @@ func (h *Handler) serve(ctx context.Context, c *parley.Call, name string) error 
 	}
 	r := h.enter(name)
 	defer h.leave(name, r)
-	return r.Join(ctx, c)
+	return lines.Anew(ctx, c, used, func(ctx context.Context) error { return r.Join(ctx, c) })
+}
+
+// use is what a room uses of a call.
+type use struct {
+	lines.Both
+	screens int
+}
+
+func used(c *parley.Call) use {
+	u := use{Both: lines.Incoming(c)}
+	for range c.Videos() {
+		u.screens++
+	}
+	return u
 }
 
 func (h *Handler) enter(name string) *room {

@@ -41,7 +41,9 @@ func enter(t *testing.T, h parley.Handler, sound, pictures codec.Params, hz floa
 }
 
 // sing sends a tone of -16 dBov until the call ends.
-func sing(c *parley.Call, hz float64) {
+func sing(c *parley.Call, hz float64) { singOn(c.Audio(), hz) }
+
+func singOn(a *parley.Audio, hz float64) {
 	g, err := tone.NewGenerator(audio.Format{Rate: 16000, Channels: 1}, tone.Signal{
 		Segments: []tone.Segment{{Sines: []tone.Sine{{Frequency: hz, Level: -16 - tone.ZeroDBm0}}}},
 	})
@@ -49,7 +51,7 @@ func sing(c *parley.Call, hz float64) {
 		panic(err)
 	}
 	var f audio.Frame
-	for g.ReadFrame(&f) == nil && c.Audio().WriteFrame(&f) == nil {
+	for g.ReadFrame(&f) == nil && a.WriteFrame(&f) == nil {
 	}
 }
 
@@ -65,6 +67,33 @@ func level(f audio.Frame, hz float64) float64 {
 	}
 	amplitude := 2 * math.Hypot(re, im) / float64(len(f.Samples)) / 32768
 	return 20*math.Log10(amplitude+1e-9) - 3.01
+}
+
+// Who takes a microphone and a camera away, and adds others, is heard and seen on, as
+// browsers send these on lines of their own, and hears the others as before.
+func TestOtherLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h room.Handler
+		c, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		calltest.Serve(t, far, &h)
+		other := enter(t, &h, calltest.L16(16000), calltest.VP8(), 700, 2)
+		calltest.Hear(t, other, time.Second)
+		microphone, camera := calltest.Replace(t, c, far)
+		go singOn(microphone, 400)
+		go calltest.FilmOn(c, camera, 1)
+		calltest.Hear(t, other, time.Second)
+		if got := level(calltest.Hear(t, other, time.Second), 400); got < -20 {
+			t.Errorf("heard at %.1f dBov", got)
+		}
+		if got := level(calltest.Hear(t, c, time.Second), 700); got < -20 {
+			t.Errorf("hears the other at %.1f dBov", got)
+		}
+		var f video.Frame
+		other.Video().SetReadDeadline(time.Now().Add(2 * time.Second))
+		if err := other.Video().ReadFrame(&f); err != nil || calltest.Shown(&f) != 1 {
+			t.Errorf("not seen: %v", err)
+		}
+	})
 }
 
 // A telephone and two browsers, each with a tone of its own: each one hears the

@@ -50,7 +50,6 @@ func Switch(t testing.TB, near, far *parley.Call, p codec.Params) {
 type wire struct {
 	packets chan packet
 	gone    chan struct{}
-	once    sync.Once
 	flying  sync.WaitGroup
 }
 
@@ -140,16 +139,79 @@ func New(t testing.TB, sound, pictures codec.Params) (near, far *parley.Call) {
 	for _, c := range ends {
 		c.Connected()
 	}
+	stop(t, ends, wires)
+	return ends[0], ends[1]
+}
+
+// Add gives the two ends of a call one more line of sound, of pictures, or of both, in
+// these codecs, and returns those of near.
+func Add(t testing.TB, near, far *parley.Call, sound, pictures codec.Params) (a *parley.Audio, v *parley.Video) {
+	t.Helper()
+	ends := [2]*parley.Call{near, far}
+	var wires []*wire
+	var sounds [2]*parley.Audio
+	var films [2]*parley.Video
+	for i, c := range ends {
+		var err error
+		if sound.Name != "" {
+			wires = append(wires, newWire())
+			sounds[i], err = c.AttachAudio(parley.AudioConfig{Leg: wires[len(wires)-1], Send: sound, Receive: []codec.Params{sound}})
+		}
+		if err == nil && pictures.Name != "" {
+			wires = append(wires, newWire())
+			films[i], err = c.AttachVideo(parley.VideoConfig{Leg: wires[len(wires)-1], Send: pictures, Receive: []codec.Params{pictures}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for i := range ends {
+		if sound.Name != "" {
+			wires[n].run(sounds[1-i])
+			n++
+		}
+		if pictures.Name != "" {
+			wires[n].run(films[1-i])
+			n++
+		}
+	}
+	stop(t, ends, wires)
+	return sounds[0], films[0]
+}
+
+// stop ends both ends and their wires with the test.
+func stop(t testing.TB, ends [2]*parley.Call, wires []*wire) {
 	t.Cleanup(func() {
 		for _, c := range ends {
 			c.Close()
 		}
 		for _, w := range wires {
-			w.once.Do(func() { close(w.gone) })
+			close(w.gone)
 			w.flying.Wait()
 		}
 	})
-	return ends[0], ends[1]
+}
+
+// Replace makes near send on other lines than before, which it returns, as a page does
+// that takes its tracks away and adds others: the lines before are there to hear and to
+// see by.
+func Replace(t testing.TB, near, far *parley.Call) (a *parley.Audio, v *parley.Video) {
+	t.Helper()
+	turn := func(set func(parley.Direction) error, to parley.Direction) {
+		if err := set(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pictures codec.Params
+	turn(near.Audio().SetDirection, parley.RecvOnly)
+	turn(far.Audio().SetDirection, parley.SendOnly)
+	if near.Video() != nil {
+		pictures = near.Video().Codec()
+		turn(near.Video().SetDirection, parley.RecvOnly)
+		turn(far.Video().SetDirection, parley.SendOnly)
+	}
+	return Add(t, near, far, near.Audio().Codec(), pictures)
 }
 
 // Serve runs h for c, and returns what becomes of that. When the test ends, the call
@@ -225,10 +287,13 @@ func Shown(f *video.Frame) byte { return f.Data[len(f.Data)-1] }
 
 // Film sends pictures of n, 20 in a second, a key frame first and whenever one is
 // asked for, until the call ends.
-func Film(c *parley.Call, n byte) {
+func Film(c *parley.Call, n byte) { FilmOn(c, c.Video(), n) }
+
+// FilmOn does the same on one of the lines of the call.
+func FilmOn(c *parley.Call, v *parley.Video, n byte) {
 	for i := 0; ; i++ {
-		key := c.Video().KeyframeRequested() || i == 0
-		if c.Video().WriteFrame(Picture(n, time.Duration(i)*50*time.Millisecond, key)) != nil {
+		key := v.KeyframeRequested() || i == 0
+		if v.WriteFrame(Picture(n, time.Duration(i)*50*time.Millisecond, key)) != nil {
 			return
 		}
 		select {
