@@ -212,13 +212,13 @@ func (s *Session) Update(a *Agreed) error {
 	var err error
 	if s.leg != nil {
 		audio = s.audioUpdate(a)
-		if audioPath, err = s.leg.agreed(!audio.Off, a); err != nil {
+		if audioPath, err = s.agreed(s.leg, !audio.Off, a); err != nil {
 			return err
 		}
 	}
 	if s.video != nil {
 		video = videoUpdate(a.Video)
-		if videoPath, err = s.video.agreed(!video.Off, a.Video.transport()); err != nil {
+		if videoPath, err = s.agreed(s.video, !video.Off, a.Video.transport()); err != nil {
 			return fmt.Errorf("video: %w", err)
 		}
 	}
@@ -291,13 +291,16 @@ type agreedPath struct {
 	protect *transport.SRTP
 }
 
-// agreed returns how the leg goes on, or why it cannot.
-func (l *leg) agreed(on bool, a *Agreed) (*agreedPath, error) {
+// agreed returns how a leg goes on, or why it cannot.
+func (s *Session) agreed(l *leg, on bool, a *Agreed) (*agreedPath, error) {
 	if !on {
 		return &agreedPath{}, nil
 	}
 	if !a.Mux && l.rtcp == nil {
 		return nil, errMux
+	}
+	if err := reaches(s.config.Latch, l.localAddr(), a.Remote, a.RemoteRTCP); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
 	}
 	var keys *SRTP
 	if a.LocalKey.Profile != "" || a.RemoteKey.Profile != "" {

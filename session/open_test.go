@@ -13,6 +13,7 @@ import (
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/stream"
+	"github.com/parley-media/parley/transport"
 )
 
 // Two sessions speak at the same time, over each family of addresses and with
@@ -158,6 +159,39 @@ func TestNoCallWithGroup(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "multicast") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What cannot be reached, as it is of the other family of addresses, is said when a
+// session is opened or agreed on, and not by counts of what could not be sent.
+func TestOtherFamily(t *testing.T) {
+	four, six := netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("[::1]:0")
+	far := map[netip.AddrPort]netip.AddrPort{four: netip.MustParseAddrPort("[2001:db8::1]:5004"), six: netip.MustParseAddrPort("192.0.2.1:5004")}
+	for local, remote := range far {
+		for name, c := range map[string]Config{
+			"audio":     {Local: local, Remote: remote},
+			"video":     {Local: local, Video: &VideoConfig{Codecs: []codec.Params{vp8}, Remote: remote}},
+			"symmetric": {Local: local, Remote: remote, Latch: transport.LatchSymmetric},
+		} {
+			s, err := Open(t.Context(), &c)
+			if err == nil {
+				s.Close()
+			}
+			if learnt := name == "symmetric"; learnt != (err == nil) || err != nil && !strings.Contains(err.Error(), "there is no way from") {
+				t.Errorf("%v, %s: %v", local, name, err)
+			}
+		}
+		offer := &Description{Addr: remote, Codecs: []codec.Params{pcmu}}
+		s, _, err := OpenAnswer(t.Context(), &Config{Local: local}, offer)
+		if err == nil {
+			s.Close()
+			t.Errorf("%v: an offer of %v is answered", local, remote)
+		}
+		if s, _, err = OpenAnswer(t.Context(), nil, offer); err != nil {
+			t.Errorf("an offer of %v: %v", remote, err)
+			continue
+		}
+		s.Close()
 	}
 }
 

@@ -23,6 +23,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,8 +222,23 @@ func ofHosts(addrs ...netip.AddrPort) error {
 	return nil
 }
 
+// reaches returns an error if nothing can be sent to an address, which is of the other
+// family than that of the socket, unless the far end is known by what it sends alone.
+func reaches(mode transport.LatchMode, local netip.AddrPort, remote ...netip.AddrPort) error {
+	from := local.Addr().Unmap()
+	if mode == transport.LatchSymmetric || !from.IsValid() || from == netip.IPv6Unspecified() {
+		return nil
+	}
+	for _, a := range remote {
+		if a.IsValid() && a.Addr().Unmap().Is4() != from.Is4() {
+			return fmt.Errorf("there is no way from %v to %v", from, a)
+		}
+	}
+	return nil
+}
+
 func (c *Config) check() error {
-	if err := ofHosts(c.Local, c.Remote, c.RemoteRTCP); err != nil {
+	if err := cmp.Or(ofHosts(c.Local, c.Remote, c.RemoteRTCP), reaches(c.Latch, c.Local, c.Remote, c.RemoteRTCP)); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
 	for _, remote := range []netip.AddrPort{c.Remote, c.RemoteRTCP} {
