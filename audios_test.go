@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -176,10 +177,26 @@ func TestAudiosAddedAndRemoved(t *testing.T) {
 }
 
 // What the far end sends is on the first line that is open this way, or where none is on
-// the first.
+// the first. An event tells of each line that has turned.
 func TestIncoming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, _, second, _ := twoAudios(t)
+		turns := map[string][]string{}
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		reading.Go(func() {
+			for {
+				e, err := x.ReadEvent(ctx)
+				if err != nil {
+					return
+				}
+				if e.Kind == Turned {
+					turns[e.Media+e.Mid] = append(turns[e.Media+e.Mid], e.Detail)
+				}
+			}
+		})
 		first := x.Audio()
 		for _, tt := range []struct {
 			first, second Direction
@@ -197,6 +214,18 @@ func TestIncoming(t *testing.T) {
 			if got, pictures := x.Incoming(); got != tt.want || pictures != x.Video() {
 				t.Errorf("%v and %v: line %s", tt.first, tt.second, got.Mid())
 			}
+		}
+		if err := x.Video().SetDirection(SendOnly); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want := map[string][]string{
+			"audio0": {"sendonly", "inactive", "sendonly", "recvonly"},
+			"audio7": {"recvonly", "inactive", "sendrecv"},
+			"video1": {"sendonly"},
+		}
+		if !reflect.DeepEqual(turns, want) {
+			t.Errorf("turned %v", turns)
 		}
 		first.Remove()
 		if got, _ := x.Incoming(); got != second {

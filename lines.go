@@ -104,8 +104,9 @@ func (c *Call) Videos() iter.Seq[*Video] {
 
 // Incoming returns the lines on which the far end sends: of each kind the first one that
 // is open this way, or else the first, as on hold, or nil if there is none. A browser that
-// takes a track away and adds another sends that on a line of its own, of which the event
-// [LineAdded] tells, and keeps the line before to hear and to see by.
+// takes a track away and adds another sends that on a line of its own, and keeps the line
+// before to hear and to see by. The events [LineAdded], [LineRemoved] and [Turned] tell
+// when to look again.
 func (c *Call) Incoming() (sound *Audio, pictures *Video) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -242,6 +243,14 @@ func (l *line) Direction() Direction {
 	l.call.mu.Lock()
 	defer l.call.mu.Unlock()
 	return l.direction
+}
+
+// turnLocked gives the line a direction.
+func (l *line) turnLocked(d Direction) {
+	if d != l.direction {
+		l.direction = d
+		l.emitLocked(Event{Kind: Turned, Detail: d.String()})
+	}
 }
 
 // emitLocked adds an event of the line.

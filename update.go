@@ -88,7 +88,8 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 		a.expected = now
 		a.resume()
 	}
-	a.direction, a.off, a.byeAt = direction, off, time.Time{}
+	a.turnLocked(direction)
+	a.off, a.byeAt = off, time.Time{}
 	a.rtcp.ResetBreaker(now)
 	return nil
 }

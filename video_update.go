@@ -200,7 +200,8 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 	if u.Send.Name != "" {
 		v.sending.Codec = u.Send
 	}
-	v.direction, v.off, v.byeAt = direction, off, time.Time{}
+	v.turnLocked(direction)
+	v.off, v.byeAt = off, time.Time{}
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
 	if !u.onlyDirection {
 		v.accepts = slices.Clone(u.Accepts)

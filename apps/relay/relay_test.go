@@ -218,6 +218,33 @@ func TestPublisherOnOtherLines(t *testing.T) {
 	})
 }
 
+// Who shows a screen beside a camera, and then takes the camera away, is seen on, and so
+// is the camera that comes back when the screen goes.
+func TestPublisherTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h relay.Handler
+		publisher, far := calltest.New(t, calltest.L16(16000), calltest.VP8())
+		calltest.Serve(t, far, h.Publisher())
+		go calltest.Film(publisher, 1)
+		watcher, _ := call(t, h.Watcher(), calltest.L16(16000), calltest.VP8())
+		sees(t, watcher, 1)
+		_, screen := calltest.Add(t, publisher, far, codec.Params{}, calltest.VP8())
+		go calltest.FilmOn(publisher, screen, 2)
+		for _, shows := range []byte{2, 1} {
+			ours, theirs := parley.RecvOnly, parley.SendOnly
+			if shows == 1 {
+				ours, theirs = parley.SendRecv, parley.SendRecv
+			}
+			if err := errors.Join(publisher.Video().SetDirection(ours), far.Video().SetDirection(theirs)); err != nil {
+				t.Fatal(err)
+			}
+			if d := sees(t, watcher, shows); d > 600*ms {
+				t.Errorf("%d is seen after %v", shows, d)
+			}
+		}
+	})
+}
+
 // Who is on a stage that is for all becomes one of those who watch when somebody
 // comes to publish, and nobody else takes it over.
 func TestPublisherTakesStage(t *testing.T) {
