@@ -97,6 +97,7 @@ type Call struct {
 	waiting   int            // goroutines in cond.Wait for anything but media
 	scheduled time.Time      // when the task runs next; zero: not scheduled
 	running   bool           // it runs, and will see in the end when it has to run next
+	changes   int32          // how often lines have come, gone or turned
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
 	awake     time.Time // when this machine went on after it had stood still; zero: it has not

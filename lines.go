@@ -105,12 +105,23 @@ func (c *Call) Videos() iter.Seq[*Video] {
 // Incoming returns the lines on which the far end sends: of each kind the first one that
 // is open this way, or else the first, as on hold, or nil if there is none. A browser that
 // takes a track away and adds another sends that on a line of its own, and keeps the line
-// before to hear and to see by. The events [LineAdded], [LineRemoved] and [Turned] tell
-// when to look again.
+// before to hear and to see by. [Call.WaitLines] tells when to look again.
 func (c *Call) Incoming() (sound *Audio, pictures *Video) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return incoming(c.audios), incoming(c.videos)
+}
+
+// WaitLines blocks until lines of the call have come, gone or turned more than n times,
+// and returns how often they have: after 0 that is at once, unless nothing has changed
+// since the call was made. Unlike events it tells all who wait. It fails as
+// [Call.WaitConnected] does.
+func (c *Call) WaitLines(ctx context.Context, n int) (changes int, err error) {
+	defer c.watch(ctx)()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err = c.wait(ctx, &c.waiting, func() bool { return int(c.changes) > n })
+	return int(c.changes), err
 }
 
 func incoming[L interface{ receivesLocked() bool }](all []L) (first L) {
@@ -189,7 +200,7 @@ func (c *Call) endedLocked() error {
 }
 
 func (c *Call) addedLocked(l *line) {
-	l.emitLocked(Event{Kind: LineAdded, Detail: l.label})
+	l.changedLocked(LineAdded, l.label)
 	c.schedule()
 }
 
@@ -210,7 +221,7 @@ func (l *line) Remove() {
 	c.lines = slices.DeleteFunc(slices.Clone(c.lines), func(o *line) bool { return o == l })
 	c.videos = slices.DeleteFunc(slices.Clone(c.videos), func(v *Video) bool { return &v.line == l })
 	c.audios = slices.DeleteFunc(slices.Clone(c.audios), func(a *Audio) bool { return &a.line == l })
-	l.emitLocked(Event{Kind: LineRemoved, Detail: l.label})
+	l.changedLocked(LineRemoved, l.label)
 	c.cond.Broadcast()
 	c.schedule() // the goodbye of another line may count now
 	c.closing.Add(1)
@@ -249,8 +260,13 @@ func (l *line) Direction() Direction {
 func (l *line) turnLocked(d Direction) {
 	if d != l.direction {
 		l.direction = d
-		l.emitLocked(Event{Kind: Turned, Detail: d.String()})
+		l.changedLocked(Turned, d.String())
 	}
+}
+
+func (l *line) changedLocked(kind EventKind, detail string) {
+	l.call.changes++
+	l.emitLocked(Event{Kind: kind, Detail: detail})
 }
 
 // emitLocked adds an event of the line.

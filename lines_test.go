@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,47 @@ func TestLineAddedAndRemoved(t *testing.T) {
 			t.Errorf("frame %d, %v", number(&f), err)
 		}
 		screenX.Remove()
+	})
+}
+
+// All who wait for lines are told that they have come, gone or turned.
+func TestWaitLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{Mid: "0"}, nil, nil)
+		told := make(chan int, 2)
+		var waiting sync.WaitGroup
+		defer waiting.Wait()
+		for range 2 {
+			waiting.Go(func() {
+				for n, err := x.WaitLines(t.Context(), 0); err == nil; n, err = x.WaitLines(t.Context(), n) {
+					told <- n
+				}
+			})
+		}
+		synctest.Wait()
+		var screen *Video
+		for i, change := range []func(){
+			func() { screen, _ = addVideo(t, x, y, "1") },
+			func() { x.Video().SetDirection(SendOnly) },
+			func() { x.Video().SetDirection(SendOnly) }, // which it is already
+			func() { screen.Remove() },
+		} {
+			change()
+			synctest.Wait()
+			for range 2 {
+				select {
+				case n := <-told:
+					if n > i+1 || i == 2 {
+						t.Errorf("%d changes after change %d", n, i+1)
+					}
+				default:
+					if i != 2 {
+						t.Errorf("somebody is not told of change %d", i+1)
+					}
+				}
+			}
+		}
+		x.Close()
 	})
 }
 

@@ -30,7 +30,7 @@ import (
 // [errors.ErrUnsupported]. The recording goes on until the call ends, or the tracks
 // or the recorder are closed; it does not close the call.
 //
-// Called again, as after [parley.LineAdded], AddCall returns the recordings of the lines
+// Called again, as after [parley.Call.WaitLines], AddCall returns the recordings of the lines
 // that the call has got since. Such a line goes on in the track of one of the same codec
 // that the call has no more, as of a camera that was taken away and is there again. For
 // any other WebM and Matroska have a further track, and no other format.

@@ -89,7 +89,7 @@ func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	if _, _, err = rec.AddCall(c); err == nil {
-		for _, over := c.ReadEvent(ctx); over == nil; _, over = c.ReadEvent(ctx) {
+		for n, over := c.WaitLines(ctx, 0); over == nil; n, over = c.WaitLines(ctx, n) {
 			rec.AddCall(c) //nolint:errcheck // lines that came later; why a file fails is told anyway
 		}
 	}

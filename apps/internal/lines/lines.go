@@ -43,14 +43,14 @@ func Incoming(c *parley.Call) Both {
 func First(c *parley.Call) Both { return Both{c.Audio(), c.Video()} }
 
 // Changes returns a channel that tells when of, which is about the lines of the call,
-// gives something else than before, until ctx or the call ends. Nobody else must read the
-// events of the call.
+// gives something else than before, until ctx or the call ends.
 func Changes[T comparable](ctx context.Context, c *parley.Call, of func(*parley.Call) T) <-chan struct{} {
 	changes := make(chan struct{}, 1)
 	before := of(c)
 	go func() {
-		for {
-			if _, err := c.ReadEvent(ctx); err != nil {
+		for n := 0; ; {
+			var err error
+			if n, err = c.WaitLines(ctx, n); err != nil {
 				return
 			}
 			now := of(c)
@@ -117,14 +117,15 @@ func Serve(ctx context.Context, c *parley.Call, sound func(*parley.Audio) error,
 			}
 		})
 	}
-	for {
+	for n := 0; ; {
 		for a := range c.Audios() {
 			start(a, func() error { return sound(a) })
 		}
 		for v := range c.Videos() {
 			start(v, func() error { return pictures(v) })
 		}
-		if _, err := c.ReadEvent(ctx); err != nil {
+		var err error
+		if n, err = c.WaitLines(ctx, n); err != nil {
 			return err
 		}
 	}
