@@ -63,8 +63,9 @@ func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 	if ok && len(a.taps) > 0 {
 		a.tapLocked(a.dueAtLocked(now), b[len(dst):])
 	}
-	if a.sender.Room() != room || a.sender.PendingDigits() != digits { // on hold without a packet
-		if a.waiting.room > 0 || a.waiting.digits > 0 {
+	// On hold time goes on without a packet, and a frame may have several.
+	if ok || a.sender.Room() != room || a.sender.PendingDigits() != digits {
+		if a.waiting.room > 0 || a.waiting.digits > 0 || a.waiting.drain > 0 {
 			a.call.cond.Broadcast()
 		}
 	}
@@ -86,7 +87,7 @@ func (a *Audio) readers() time.Time {
 	if a.waiting.frame > 0 || a.waiting.forward > 0 {
 		next = earliest(next, a.receiver.Next())
 	}
-	if a.waiting.drain > 0 && a.sender.Queued() == 0 {
+	if a.waiting.drain > 0 {
 		next = earliest(next, a.sender.Drained())
 	}
 	return next

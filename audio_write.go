@@ -226,10 +226,14 @@ func (a *Audio) Played() stream.Played {
 	return a.sender.Played()
 }
 
-// Drain blocks until everything written has been sent and its time has passed,
-// so that nothing is cut off when the call is closed next. The error is that of
-// ctx, or an [*EndError] if the call or the line ends before.
-func (a *Audio) Drain(ctx context.Context) error {
+// Drain blocks until everything written so far has been sent and its time has passed,
+// so that nothing of it is cut off when the call is closed next. It does not wait for
+// what others write meanwhile, such as the rest of a frame that is being written. The
+// error is that of ctx, or an [*EndError] if the call or the line ends before.
+func (a *Audio) Drain(ctx context.Context) error { return a.drain(ctx, nil) }
+
+// drain is Drain, of what was said in s unless that is nil.
+func (a *Audio) drain(ctx context.Context, s *saying) error {
 	defer a.call.watch(ctx)()
 	if err := a.flushAdapter(ctx); err != nil {
 		return err
@@ -237,8 +241,20 @@ func (a *Audio) Drain(ctx context.Context) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	written, _ := a.sender.Progress()
+	var sent bool
+	var end time.Time // of what was sent
 	return a.wait(ctx, &a.waiting.drain, func() bool {
-		return a.sender.Queued() == 0 && a.sender.PendingDigits() == 0 && !a.leaving && !a.direct && !time.Now().Before(a.sender.Drained())
+		drained := a.sender.Drained()
+		if !sent {
+			if _, left := a.sender.Progress(); left-written < 0 || a.sender.PendingDigits() > 0 {
+				return false
+			}
+			sent, end = true, drained
+			s.over(a.sender.Played())
+		}
+		leaving := (a.leaving || a.direct) && !drained.After(end) // or else it is a later packet
+		return !leaving && !time.Now().Before(end)
 	})
 }
 

@@ -15,11 +15,12 @@ import (
 var ErrFlushed = errors.New("parley: what was said has been flushed")
 
 // Say writes what r has until its end, as an answer, an announcement or music, with
-// [Audio.WriteFrame], and returns when it has been said. When ctx is cancelled, the far
-// end hears no more of it, but for a fade of 8 ms and what the network and the far end
-// hold: what is queued is dropped, also while r takes its time, and so is whatever r
-// gives after that. A [Audio.Flush] by somebody else ends it in the same way. Say does
-// not return before r does, so an r that may take long should end with ctx too.
+// [Audio.WriteFrame], and returns when it has been said, whatever others write behind
+// it. When ctx is cancelled, the far end hears no more of it, but for a fade of 8 ms and
+// what the network and the far end hold: what is queued is dropped, also while r takes
+// its time, and so is whatever r gives after that. A [Audio.Flush] by somebody else ends
+// it in the same way. Say does not return before r does, so an r that may take long
+// should end with ctx too.
 //
 // It returns what has become of it so far, and of what others wrote meanwhile: after
 // an interruption Sent is what was said. The error is that of ctx, [ErrFlushed], that of
@@ -37,7 +38,7 @@ func (a *Audio) Say(ctx context.Context, r audio.Reader) (stream.Played, error) 
 		defer close(hushed)
 		a.hush(s)
 	})
-	err := a.say(within, r)
+	err := a.say(within, r, s)
 	switch {
 	case !stop():
 		<-hushed // or it would be what is said next that is flushed
@@ -54,11 +55,11 @@ func (a *Audio) Say(ctx context.Context, r audio.Reader) (stream.Played, error) 
 	return played, err
 }
 
-func (a *Audio) say(ctx context.Context, r audio.Reader) error {
+func (a *Audio) say(ctx context.Context, r audio.Reader, s *saying) error {
 	var f audio.Frame
 	for ctx.Err() == nil {
 		if err := r.ReadFrame(&f); err == io.EOF {
-			return a.Drain(ctx)
+			return a.drain(ctx, s)
 		} else if err != nil {
 			return err
 		}
@@ -87,7 +88,8 @@ type saying struct {
 	ahead   time.Duration // of that, what was still queued
 	cancel  context.CancelFunc
 	flushed bool
-	played  stream.Played // before it was flushed
+	ended   bool          // it has been said, flushed or given up
+	played  stream.Played // until then
 	next    *saying
 }
 
@@ -103,16 +105,14 @@ func (a *Audio) startSaying(cancel context.CancelFunc) *saying {
 func (a *Audio) stopSaying(s *saying) (stream.Played, bool) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
-	if s.flushed {
-		return s.played, true
-	}
 	for at := &a.sayings; *at != nil; at = &(*at).next {
 		if *at == s {
 			*at = s.next
 			break
 		}
 	}
-	return s.of(a.sender.Played()), false
+	s.over(a.sender.Played())
+	return s.played, s.flushed
 }
 
 // hush flushes what is being said, unless that has been done.
@@ -126,8 +126,17 @@ func (a *Audio) hush(s *saying) {
 
 // flush takes notice of a flush, and of what was played until then.
 func (s *saying) flush(p stream.Played) {
-	s.flushed, s.played = true, s.of(p)
+	s.flushed = true
+	s.over(p)
 	s.cancel()
+}
+
+// over takes notice of the end of s, and of what was played until then. Nothing is to be
+// done for a nil s.
+func (s *saying) over(p stream.Played) {
+	if s != nil && !s.ended {
+		s.ended, s.played = true, s.of(p)
+	}
 }
 
 // of returns the part of s in what was played.

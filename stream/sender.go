@@ -136,9 +136,8 @@ func (s *AudioSender) Stats(st *SenderStats) { *st = s.stats }
 // of a packet which just left may be older: an event has that of its beginning.
 func (s *AudioSender) Timestamp(now time.Time) uint32 { return s.clock.at(now) }
 
-// Drained returns when all that was written has been sent and its time has
-// passed. It is zero before the first packet, and says nothing while Queued is
-// not zero.
+// Drained returns when the time of what has left the queue so far has passed. It is
+// zero before the first packet.
 func (s *AudioSender) Drained() time.Time { return s.clock.next }
 
 // grace is how long after its time a packet may still leave with its own
@@ -242,7 +241,7 @@ func (s *AudioSender) fill() bool {
 	}
 	silence := s.space(s.frame)
 	clear(silence)
-	s.queue.pcm.push(silence)
+	s.queue.push(silence)
 	p := s.queue.add()
 	p.samples, p.closed = s.frame, true
 	s.silent += s.config.PTime

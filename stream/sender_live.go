@@ -59,7 +59,7 @@ func (s *AudioSender) WriteLive(now time.Time, f *audio.Frame) error {
 			p = s.queue.add()
 		}
 		p.samples += len(pcm)
-		s.queue.pcm.push(pcm)
+		s.queue.push(pcm)
 		s.wrote, s.silent = now, 0
 		s.live.samples += len(pcm)
 	}

@@ -23,6 +23,28 @@ type frameQueue struct {
 	pieces []piece       // ring, which grows up to maxPieces
 	first  int
 	count  int
+	added  int // samples and coded frames, ever
+}
+
+// push appends samples to those of the last piece, or of the one that is added next.
+// All are taken, or none if there is no room.
+func (q *frameQueue) push(samples []int16) bool {
+	ok := q.pcm.push(samples)
+	if ok {
+		q.added += len(samples)
+	}
+	return ok
+}
+
+// left returns how much of what was added is not in the queue any more.
+func (q *frameQueue) left() int {
+	n := q.added - q.pcm.count
+	for i := range q.count {
+		if q.piece(i).samples == 0 {
+			n--
+		}
+	}
+	return n
 }
 
 func (q *frameQueue) piece(i int) *piece { return &q.pieces[(q.first+i)%len(q.pieces)] }
@@ -52,6 +74,7 @@ func (q *frameQueue) addCoded(payload []byte, units uint32, length time.Duration
 		p.payload = append(p.payload, payload...)
 		p.units, p.length = units, length
 		q.length += length
+		q.added++
 	}
 	return p
 }

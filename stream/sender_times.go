@@ -12,10 +12,10 @@ import "time"
 type written struct {
 	begun  bool
 	tied   bool          // the times are believed
-	run    int           // counts how often they began to be
+	paused bool          // there is video, so a pause in the times is kept
+	run    int           // counts how often the times began to be believed
 	until  time.Duration // time of the end of the last frame
 	steady int           // frames in a row that continued each other
-	paused bool          // there is video, so a pause in the times is kept
 }
 
 const (

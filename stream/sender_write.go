@@ -63,7 +63,7 @@ func (s *AudioSender) write(now time.Time, f *audio.Frame, stamp *uint32) error 
 		p.set(stamp)
 	}
 	p.samples += len(f.Samples)
-	s.queue.pcm.push(f.Samples)
+	s.queue.push(f.Samples)
 	s.wrote, s.silent, s.live.samples = now, 0, 0
 	s.written.frame(f.Time, f.Duration())
 	return nil
@@ -182,6 +182,18 @@ func (s *AudioSender) Unplayed() time.Duration {
 		}
 	}
 	return d
+}
+
+// Progress returns how much was ever queued, in samples, all channels together, and
+// coded frames, and how much of that has left the queue since, into packets or not. What
+// is queued now has left when left has come to what queued is now, whatever is written
+// behind it.
+func (s *AudioSender) Progress() (queued, left int) {
+	left = s.queue.left()
+	if len(s.rest) > 0 { // of the frame under way
+		left -= s.frame
+	}
+	return s.queue.added, left
 }
 
 // Room returns how many samples, all channels together, Write takes now.

@@ -1,0 +1,148 @@
+package parley
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
+	_ "github.com/parley-media/parley/codec/l16"
+	"github.com/parley-media/parley/stream"
+)
+
+// livens writes a frame live every 20 ms, from now on for three seconds.
+func livens(a *Audio) {
+	for range 150 {
+		if a.WriteLive(ramp(8)) != nil {
+			return
+		}
+		time.Sleep(20 * ms)
+	}
+}
+
+// announces says 160 ms at once, and tells what of it was played.
+func announces(ctx context.Context, a *Audio) string {
+	played, err := a.Say(ctx, &script{frames: []*audio.Frame{long(104, 160*ms)}})
+	return fmt.Sprintf("%v sent, %v muted, %v dropped, %v", played.Sent, played.Muted, played.Dropped, err)
+}
+
+// What is said while somebody else writes live all the time ends when its last packet
+// has had its time, and counts whole; what is written live behind it does not put that
+// off. Packets are due every 20 ms, and it all begins 10 ms after one has left.
+func TestSayBesideLive(t *testing.T) {
+	const said = "160ms sent, 0s muted, 0s dropped, <nil>"
+	after := func(d time.Duration, do func()) { time.AfterFunc(d, do) }
+	drains := func(a *Audio) string { return fmt.Sprint(a.Drain(context.Background())) }
+	for _, tt := range []struct {
+		name string
+		do   func(c *Call, a *Audio) string
+		want time.Duration // from the beginning
+		says string
+	}{
+		{"said", func(_ *Call, a *Audio) string { return announces(context.Background(), a) }, 170 * ms, said},
+		{"said, and what came behind it drained", func(_ *Call, a *Audio) string {
+			announces(context.Background(), a)
+			time.Sleep(5 * ms)
+			return drains(a)
+		}, 350 * ms, "<nil>"},
+		{"drained", func(_ *Call, a *Audio) string { return drains(a) }, 10 * ms, "<nil>"},
+		{"drained, behind a prompt", func(_ *Call, a *Audio) string {
+			a.WriteFrame(long(104, 90*ms)) //nolint:errcheck // the time shows it
+			return drains(a)
+		}, 110 * ms, "<nil>"},
+		{"flushed", func(_ *Call, a *Audio) string {
+			after(65*ms, func() { a.Flush(8 * ms) })
+			return announces(context.Background(), a)
+		}, 65 * ms, "68ms sent, 0s muted, 152ms dropped, " + ErrFlushed.Error()},
+		{"flushed and drained", func(_ *Call, a *Audio) string {
+			a.WriteFrame(long(104, 100*ms)) //nolint:errcheck // the time shows it
+			time.Sleep(15 * ms)
+			a.Flush(8 * ms)
+			return drains(a) // the faded end is a packet of its own
+		}, 50 * ms, "<nil>"},
+		{"cancelled", func(_ *Call, a *Audio) string {
+			ctx, cancel := context.WithTimeout(context.Background(), 65*ms)
+			defer cancel()
+			return announces(ctx, a)
+		}, 65 * ms, "68ms sent, 0s muted, 152ms dropped, context deadline exceeded"},
+		{"on hold", func(_ *Call, a *Audio) string {
+			after(65*ms, func() { a.SetDirection(RecvOnly) }) //nolint:errcheck // the counts show it
+			return announces(context.Background(), a)
+		}, 170 * ms, "60ms sent, 100ms muted, 0s dropped, <nil>"},
+		{"in the codec after another one", func(_ *Call, a *Audio) string {
+			after(65*ms, func() { a.Update(&AudioUpdate{Send: pcma}) }) //nolint:errcheck // the next one shows it
+			return announces(context.Background(), a)
+		}, 170 * ms, said},
+		{"dropped by a codec of another format", func(_ *Call, a *Audio) string {
+			wide := codec.Params{Name: "L16", PayloadType: 97, ClockRate: 16000, Channels: 1}
+			after(65*ms, func() { a.Update(&AudioUpdate{Send: wide}) }) //nolint:errcheck // the counts show it
+			return announces(context.Background(), a)
+		}, 70 * ms, "60ms sent, 0s muted, 160ms dropped, <nil>"},
+		{"behind digits", func(_ *Call, a *Audio) string {
+			go a.SendDigits(context.Background(), "1", nil) //nolint:errcheck // the counts show it
+			synctest.Wait()
+			return announces(context.Background(), a)
+		}, 170 * ms, "20ms sent, 140ms muted, 0s dropped, <nil>"},
+		{"the call ends", func(c *Call, a *Audio) string {
+			after(65*ms, func() { c.EndWith(&EndError{Reason: Bye}) })
+			return announces(context.Background(), a)
+		}, 65 * ms, "60ms sent, 0s muted, 0s dropped, call ended: bye"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, err := New(Config{Audio: &AudioConfig{Leg: &tape{}, Send: pcmu, Event: keys, Receive: []codec.Params{pcmu}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var running sync.WaitGroup
+				defer running.Wait()
+				defer c.Close()
+				c.Connected()
+				running.Go(func() { livens(c.Audio()) })
+				time.Sleep(1010 * ms)
+				begin := time.Now()
+				got := tt.do(c, c.Audio())
+				if d := time.Since(begin); d != tt.want || got != tt.says {
+					t.Errorf("after %v: %s\nwant after %v: %s", d, got, tt.want, tt.says)
+				}
+			})
+		})
+	}
+}
+
+// The same beside a Forwarder that has to transcode.
+func TestSayBesideTranscoding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, dst, sent, f, _ := forwards(t, AudioConfig{Send: pcma}, AudioConfig{})
+		var running sync.WaitGroup
+		defer running.Wait()
+		running.Go(func() {
+			s := source{to: src.Audio(), ssrc: 1, units: 160, payloadType: pcma.PayloadType}
+			for n := range 150 {
+				s.send(n)
+				time.Sleep(20 * ms)
+			}
+		})
+		time.Sleep(1005 * ms)
+		sent.take()
+		begin := time.Now()
+		played, err := dst.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(104, 160*ms)}})
+		if d := time.Since(begin); d != 175*ms || played != (stream.Played{Sent: 160 * ms}) || err != nil {
+			t.Errorf("after %v: %+v, %v", d, played, err)
+		}
+		whole := 0
+		for _, p := range sent.take() {
+			if p.Payload[0] == 0xf2 && p.Payload[159] == 0xf2 { // the level in mu-law
+				whole++
+			}
+		}
+		var stats ForwardStats
+		if f.Stats(&stats); whole < 7 || stats.Forwarded != 0 || stats.Transcoded < 50 {
+			t.Errorf("%d packets of what was said, %+v", whole, stats)
+		}
+	})
+}
