@@ -126,10 +126,10 @@ func New(c Config) (*Call, error) {
 	call.cond.L = &call.mu
 	if err := call.open(&c); err != nil {
 		if c.Audio != nil {
-			c.Audio.Leg.Close()
+			closeUnused(c.Audio.Leg)
 		}
 		if c.Video != nil {
-			c.Video.Leg.Close()
+			closeUnused(c.Video.Leg)
 		}
 		if c.Channels != nil {
 			c.Channels.Close()

@@ -33,6 +33,9 @@ func (c *Call) open(config *Config) (err error) {
 }
 
 func (c *Call) addAudio(config *AudioConfig) (*Audio, error) {
+	if config.Leg == nil {
+		return nil, errNoLeg
+	}
 	a, err := newAudio(c, config, cmp.Or(c.cname, config.CNAME))
 	if err != nil {
 		return nil, err
@@ -49,6 +52,9 @@ func (c *Call) addAudio(config *AudioConfig) (*Audio, error) {
 }
 
 func (c *Call) addVideo(config *VideoConfig) (*Video, error) {
+	if config.Leg == nil {
+		return nil, errNoLeg
+	}
 	v, err := newVideo(c, config, cmp.Or(c.cname, config.CNAME))
 	if err != nil {
 		return nil, err
@@ -145,6 +151,15 @@ const MaxLines = 16
 // ErrManyLines is returned for a line beyond [MaxLines].
 var ErrManyLines = errors.New("parley: the call has too many lines")
 
+var errNoLeg = errors.New("parley: a media line needs a leg")
+
+// closeUnused closes the leg, which may be nil, of a line that could not be made.
+func closeUnused(leg Leg) {
+	if leg != nil {
+		leg.Close()
+	}
+}
+
 var errLineAddition = errors.New("parley: a line cannot be added")
 
 // AttachAudio adds one more audio to a call, on which the far end has agreed. It is
@@ -164,7 +179,7 @@ func (c *Call) AttachAudio(config AudioConfig) (a *Audio, err error) {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		config.Leg.Close()
+		closeUnused(config.Leg)
 		return nil, err
 	}
 	return a, nil
@@ -185,7 +200,7 @@ func (c *Call) AttachVideo(config VideoConfig) (v *Video, err error) {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		config.Leg.Close()
+		closeUnused(config.Leg)
 		return nil, err
 	}
 	return v, nil

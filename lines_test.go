@@ -284,3 +284,35 @@ func (o *opener) Close() error {
 type silentChannel struct{ Channel }
 
 func (silentChannel) Config() ChannelConfig { return ChannelConfig{Label: "a label"} }
+
+// A line without a leg is refused at once, and the legs of the others are closed.
+func TestNoLeg(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leg := &wire{}
+		sound, pictures := AudioConfig{Send: pcmu, Receive: []codec.Params{pcmu}}, VideoConfig{Send: vp8, Receive: []codec.Params{vp8}}
+		with := sound
+		with.Leg = leg
+		for _, c := range []Config{{Audio: &sound}, {Video: &pictures}, {Audio: &with, Video: &pictures}} {
+			if _, err := New(c); !errors.Is(err, errNoLeg) {
+				t.Errorf("New: %v", err)
+			}
+		}
+		if n := leg.closes.Load(); n != 1 {
+			t.Errorf("the other leg was closed %d times", n)
+		}
+		c, err := New(Config{Audio: &with})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 2 {
+			if _, err := c.AttachAudio(sound); err == nil {
+				t.Error("AttachAudio takes no leg")
+			}
+			if _, err := c.AttachVideo(pictures); err == nil {
+				t.Error("AttachVideo takes no leg")
+			}
+			c.Close() // after that they fail for another reason
+		}
+	})
+}
