@@ -222,6 +222,15 @@ func (v *Video) writeFrame(ctx context.Context, f *video.Frame) error {
 	return nil
 }
 
+// SkipUnread drops the frames that were received and not read, for a reader who wants to
+// see what is live: after any, the next one is a key frame. [video.Relay] calls it when
+// it begins to read.
+func (v *Video) SkipUnread() {
+	v.call.mu.Lock()
+	defer v.call.mu.Unlock()
+	v.frames.clear()
+}
+
 // RequestKeyframe asks the far end for a key frame, as for a new viewer or a
 // recording that begins, and again until one comes. It does not wait for it.
 func (v *Video) RequestKeyframe() {

@@ -54,6 +54,15 @@ func (q *pictureQueue) skip() {
 	q.behind = q.count == 0
 }
 
+// clear drops all frames. After that comes a key frame, if there were any.
+func (q *pictureQueue) clear() {
+	q.behind = q.behind || q.count > 0
+	for q.count > 0 {
+		q.drop()
+		q.dropped++
+	}
+}
+
 func (q *pictureQueue) drop() {
 	f := q.at(0)
 	q.bytes -= len(f.Data)

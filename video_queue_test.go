@@ -1,7 +1,10 @@
 package parley
 
 import (
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -17,6 +20,12 @@ func TestPictureQueueProperty(t *testing.T) {
 		var pushed, popped, last int64
 		var f video.Frame
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			if rapid.IntRange(0, 50).Draw(t, "clear") == 0 {
+				q.clear()
+				if q.count != 0 {
+					t.Fatalf("%d frames are left", q.count)
+				}
+			}
 			if rapid.IntRange(0, 5).Draw(t, "read") == 0 {
 				if q.pop(&f) {
 					popped++
@@ -46,5 +55,39 @@ func TestPictureQueueProperty(t *testing.T) {
 				t.Fatalf("frame %d would follow %d", q.at(0).Timestamp, last)
 			}
 		}
+	})
+}
+
+// Pictures that came while nobody read them are not those that a relay begins with: all
+// that come after would be late by them.
+func TestRelayIsLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := videoPair(t, VideoConfig{}, nil, nil)
+		var running sync.WaitGroup
+		running.Go(func() {
+			for n := 0; x.Video().WriteFrame(picture(n, n == 0 || x.Video().KeyframeRequested(), 3000)) == nil; n++ {
+				time.Sleep(time.Second / 30)
+			}
+		})
+		relay := video.NewRelay(y.Video(), video.RelayConfig{})
+		var f video.Frame
+		for viewer := range 3 { // before the next one comes, nobody reads
+			time.Sleep(time.Second)
+			synctest.Wait()
+			var before VideoStats
+			y.Video().Stats(&before)
+			s := relay.Subscribe()
+			if err := s.ReadFrame(&f); err != nil || !f.Key {
+				t.Fatalf("viewer %d: key %v, %v", viewer, f.Key, err)
+			}
+			if n, came := int64(number(&f)), before.Frames; before.Unread == 0 || n < came {
+				t.Errorf("viewer %d begins with frame %d after %d have come, of which %d are unread", viewer, n, came, before.Unread)
+			}
+			s.Close()
+			relay.Wait()
+		}
+		x.Close()
+		y.Close()
+		running.Wait()
 	})
 }

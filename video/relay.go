@@ -38,7 +38,9 @@ type RelayConfig struct {
 //
 // The source is read by one goroutine, and only while somebody subscribes. It
 // has to keep to real time by itself, as the video of a call does: a file would
-// run away from its readers. Once the last subscriber has gone the source can be
+// run away from its readers. If it has a method SkipUnread, as the video of a call
+// does, that is called when reading begins, so that nobody is late by what came while
+// nobody subscribed. Once the last subscriber has gone the source can be
 // read by others again, when [Relay.Wait] has returned. If the source has a
 // method SetReadDeadline, as the video of a call and a Subscription do, the relay
 // lets go of it at once, takes no frame from it any more, and leaves it without

@@ -14,7 +14,7 @@ import (
 const maxFrames = 1 << 16
 
 // A Source gives frames, in real time. It can be interrupted if it has a method
-// SetReadDeadline.
+// SetReadDeadline. One that keeps frames while nobody reads has a method SkipUnread.
 type Source[F any] interface{ ReadFrame(*F) error }
 
 // A Queue holds the frames that wait for one subscriber. Its methods are called
@@ -131,6 +131,9 @@ func (r *Relay[F]) wantedLocked() bool {
 // A deadliner can be interrupted.
 type deadliner interface{ SetReadDeadline(time.Time) }
 
+// A skipper has frames from the time when nobody read it, which are not of now.
+type skipper interface{ SkipUnread() }
+
 // releaseLocked makes a read of the source return that nobody wants any more.
 func (r *Relay[F]) releaseLocked() {
 	if d, ok := r.source.(deadliner); ok && r.running && !r.interrupted && !r.wantedLocked() {
@@ -141,6 +144,9 @@ func (r *Relay[F]) releaseLocked() {
 
 // run reads the source while somebody wants it.
 func (r *Relay[F]) run() {
+	if s, ok := r.source.(skipper); ok {
+		s.SkipUnread()
+	}
 	var f F
 	for r.goesOn() {
 		r.deliver(&f, r.source.ReadFrame(&f))

@@ -330,3 +330,30 @@ func TestInAnyOrder(t *testing.T) {
 	close(done)
 	feeding.Wait()
 }
+
+// A keeper is a pipe that counts how often it has to skip.
+type keeper struct {
+	*pipe
+	skipped int
+}
+
+func (k *keeper) SkipUnread() { k.skipped++ }
+
+// What came while nobody subscribed is skipped, and nothing else.
+func TestSkips(t *testing.T) {
+	k := &keeper{pipe: newPipe()}
+	r := relayOf(k, 3)
+	for n := range 3 {
+		a := r.Subscribe()
+		b := r.Subscribe()
+		k.frames <- n
+		expect(t, a, n)
+		a.Close()
+		expect(t, b, n)
+		b.Close()
+		r.Wait()
+		if k.skipped != n+1 {
+			t.Errorf("skipped %d times for %d", k.skipped, n+1)
+		}
+	}
+}
