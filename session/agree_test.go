@@ -566,11 +566,11 @@ func TestAnswerLeadsToTheOffer(t *testing.T) {
 	}{
 		"IPv4":              {Config{}, "IP4 127.0.0.1", "", four},
 		"IPv6":              {Config{}, "IP6 ::1", "", six},
-		"IPv6, IPv4 only":   {Config{Local: netip.MustParseAddrPort("0.0.0.0:0")}, "IP6 ::1", "", internet},
+		"IPv6, IPv4 only":   {Config{Local: netip.MustParseAddrPort("0.0.0.0:0"), Latch: transport.LatchSymmetric}, "IP6 ::1", "", internet},
 		"video":             {Config{Video: film}, "", "IP6 ::1", six},
 		"audio on hold":     {Config{Audio: &AudioConfig{}, Video: film}, "IP4 0.0.0.0", "IP6 ::1", six},
 		"all on hold":       {Config{}, "IP4 0.0.0.0", "", internet},
-		"one local address": {Config{Local: local}, "IP6 ::1", "", four},
+		"one local address": {Config{Local: local, Latch: transport.LatchSymmetric}, "IP6 ::1", "", four},
 		"advertised":        {Config{Advertise: elsewhere}, "IP6 ::1", "", elsewhere},
 		"IPv4 in IPv6":      {Config{Advertise: netip.AddrFrom16(elsewhere.As16())}, "IP4 127.0.0.1", "", elsewhere},
 	} {
