@@ -108,9 +108,12 @@ type recordedLine struct {
 	in   ender
 }
 
+// know notes that a line is recorded, in the place of the one before in that track, if
+// there was one: far ends may swap lines for as long as they like.
 func (r *Recorder) know(c *parley.Call, line parley.Line, in ender) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.lines = slices.DeleteFunc(r.lines, func(l recordedLine) bool { return l.in == in })
 	r.lines = append(r.lines, recordedLine{c, line, in})
 }
 
