@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -147,7 +146,7 @@ func checkAgreement(t interface{ Fatalf(string, ...any) }, offer, answer *Descri
 		if from.PTime < time.Millisecond || from.PTime > time.Second {
 			t.Fatalf("ptime %v", from.PTime)
 		}
-		if from.LocalKey.Profile != to.RemoteKey.Profile || !bytes.Equal(from.LocalKey.Master, to.RemoteKey.Master) {
+		if !from.LocalKey.Equal(to.RemoteKey) {
 			t.Fatalf("encrypted with one key, decrypted with another")
 		}
 		if (from.LocalKey.Profile != "") != (len(offer.Crypto) > 0) {

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -220,7 +219,7 @@ func checkVideoAgreement(t interface{ Fatalf(string, ...any) }, offer, answer *D
 				t.Fatalf("sends with the sets of %q, seen with those of %q", send.FMTP, to.Receive[i].FMTP)
 			}
 		}
-		if from.LocalKey.Profile != to.RemoteKey.Profile || !bytes.Equal(from.LocalKey.Master, to.RemoteKey.Master) ||
+		if !from.LocalKey.Equal(to.RemoteKey) ||
 			(from.LocalKey.Profile != "") != (len(offer.Video.Crypto) > 0) {
 			t.Fatalf("encrypted with one key, decrypted with another")
 		}

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,8 +45,8 @@ const maxTag = 999_999_999
 
 // parseCrypto reads the value of a crypto attribute. The error, which does not
 // show the key, is for one that cannot be used: with another suite, with session
-// parameters that have to be followed, or with a master key identifier, which packets
-// would have to carry. The lifetime of a key is read and not kept.
+// parameters that have to be followed, or with more than one key. The lifetime of a key
+// is read and not kept.
 func parseCrypto(value string) (Crypto, error) {
 	fields := strings.Fields(value)
 	if len(fields) < 3 {
@@ -64,8 +65,13 @@ func parseCrypto(value string) (Crypto, error) {
 		return Crypto{}, fmt.Errorf("crypto %d: key not inline", tag)
 	}
 	text, rest, more := strings.Cut(fields[2][len(inline):], "|")
-	if more && !isLifetime(rest) {
-		return Crypto{}, fmt.Errorf("crypto %d: more than a key and its lifetime", tag)
+	if life, mki, both := strings.Cut(rest, "|"); more && isLifetime(life) {
+		rest, more = mki, both
+	}
+	if more {
+		if c.Key.MKI, err = parseMKI(rest); err != nil {
+			return Crypto{}, fmt.Errorf("crypto %d: %w", tag, err)
+		}
 	}
 	c.Key.Master, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil {
@@ -92,10 +98,28 @@ func isLifetime(s string) bool {
 	return err == nil && n > 0
 }
 
+// parseMKI reads a master key identifier: its value, and how many bytes of each packet
+// have it (RFC 4568, section 6.1).
+func parseMKI(s string) ([]byte, error) {
+	value, length, _ := strings.Cut(s, ":")
+	v, err := strconv.ParseUint(value, 10, 64)
+	n, err2 := strconv.ParseUint(length, 10, 8)
+	if errors.Join(err, err2) != nil || n < 1 || n > 8 || v>>(8*n) != 0 {
+		return nil, fmt.Errorf("MKI %.40q, want one of 1 to 8 bytes", s)
+	}
+	return binary.BigEndian.AppendUint64(nil, v)[8-n:], nil
+}
+
 // attribute returns the value of the crypto attribute. It is no String method,
 // so that keys are not logged.
 func (c Crypto) attribute() string {
-	return fmt.Sprintf("%d %s inline:%s", c.Tag, string(c.Key.Profile), base64.StdEncoding.EncodeToString(c.Key.Master))
+	text := fmt.Sprintf("%d %s inline:%s", c.Tag, string(c.Key.Profile), base64.StdEncoding.EncodeToString(c.Key.Master))
+	if n := len(c.Key.MKI); n > 0 {
+		var value [8]byte
+		copy(value[max(0, 8-n):], c.Key.MKI)
+		text += fmt.Sprintf("|%d:%d", binary.BigEndian.Uint64(value[:]), n)
+	}
+	return text
 }
 
 func (c Crypto) check() error {

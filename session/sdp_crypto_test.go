@@ -28,13 +28,17 @@ func TestCryptoAttribute(t *testing.T) {
 		{"5 AEAD_AES_128_GCM inline:" + gcm + "=|2^31", "", 28},
 		{"6 AEAD_AES_256_GCM inline:" + key + "MDEyMzQ1Njc4OTAxMjM0Njc4", `crypto 6: transport: unusable SRTP key: 48 bytes, AEAD_AES_256_GCM has 44`, 0},
 		{"7 AES_CM_128_HMAC_SHA1_80 inline:" + gcm, "crypto 7: transport: unusable SRTP key: 28 bytes, AES_CM_128_HMAC_SHA1_80 has 30", 0},
-		{"8 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|1:4", "crypto 8: more than a key and its lifetime", 0},
-		{"9 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:4", "crypto 9: more than a key and its lifetime", 0},
-		{"10 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|", "crypto 10: more than a key and its lifetime", 0},
+		{"8 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|66051:4", "", 30},
+		{"9 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|66051:4", "", 30},
+		{"10 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|", `crypto 10: MKI "", want one of 1 to 8 bytes`, 0},
+		{"10 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|", `crypto 10: MKI "", want one of 1 to 8 bytes`, 0},
+		{"10 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:9", `crypto 10: MKI "1:9", want one of 1 to 8 bytes`, 0},
+		{"10 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|256:1", `crypto 10: MKI "256:1", want one of 1 to 8 bytes`, 0},
+		{"10 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|1:4|1:4", `crypto 10: MKI "1:4|1:4", want one of 1 to 8 bytes`, 0},
 		{"11 AES_CM_128_HMAC_SHA1_80 inline:" + key + ";inline:" + key, "crypto 11: key not in base64", 0},
 		{"12 AES_CM_128_HMAC_SHA1_80 inline:" + key + " KDR=1", "crypto 12: session parameters", 0},
 		{"13 AES_CM_128_HMAC_SHA1_80 uri:https://192.0.2.1", "crypto 13: key not inline", 0},
-		{"14 AES_256_CM_HMAC_SHA1_80 inline:" + key, `crypto 14: transport: unusable SRTP key: profile "AES_256_CM_HMAC_SHA1_80"`, 0},
+		{"14 AES_192_CM_HMAC_SHA1_80 inline:" + key, `crypto 14: transport: unusable SRTP key: profile "AES_192_CM_HMAC_SHA1_80"`, 0},
 		{"0 AES_CM_128_HMAC_SHA1_80 inline:" + key, `tag "0" of a crypto attribute`, 0},
 		{"1000000000 AES_CM_128_HMAC_SHA1_80 inline:" + key, `tag "1000000000" of a crypto attribute`, 0},
 		{"1 AES_CM_128_HMAC_SHA1_80", "crypto attribute without tag, suite or key", 0},
@@ -47,6 +51,9 @@ func TestCryptoAttribute(t *testing.T) {
 		}
 		if len(c.Key.Master) != tt.len && err == nil {
 			t.Errorf("%q: key of %d bytes, want %d", tt.value, len(c.Key.Master), tt.len)
+		}
+		if mki := strings.Contains(tt.value, ":4"); err == nil && mki != bytes.Equal(c.Key.MKI, []byte{0, 1, 2, 3}) {
+			t.Errorf("%q: MKI %x", tt.value, c.Key.MKI)
 		}
 		if err == nil && strings.Contains(tt.value, key) && !bytes.Equal(c.Key.Master, master) {
 			t.Errorf("%q: key %q, want %q", tt.value, c.Key.Master, master)

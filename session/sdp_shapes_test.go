@@ -76,11 +76,11 @@ a=rtcp-mux
 a=crypto:1 AEAD_AES_128_GCM inline:IjvFAXZ7ePFcCN7dPQ6r5QBHUiFK1bxk0y5hDA==
 a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^31
 a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4
-a=crypto:4 AES_256_CM_HMAC_SHA1_80 inline:xxxx
+a=crypto:4 AES_192_CM_HMAC_SHA1_80 inline:xxxx
 a=crypto:5 AES_CM_128_HMAC_SHA1_32 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj UNENCRYPTED_SRTP
 a=rtcp-fb:* trr-int 1000
 `, "id 3747 2453 at 192.0.2.81:7078 [opus/48000/2 telephone-event/48000 PCMU/8000 telephone-event/8000] 0s sendrecv mux feedback " +
-			"crypto [{1 AEAD_AES_128_GCM key} {2 AES_CM_128_HMAC_SHA1_80 key}] others [{video RTP/SAVPF 96}] 1",
+			"crypto [{1 AEAD_AES_128_GCM key} {2 AES_CM_128_HMAC_SHA1_80 key} {3 AES_CM_128_HMAC_SHA1_32 key}] others [{video RTP/SAVPF 96}] 1",
 	},
 	{
 		"FreeSWITCH",

@@ -14,7 +14,8 @@ import (
 )
 
 // An SRTPProfile is how packets are encrypted and authenticated, by its name in
-// session descriptions (RFC 4568, section 6.2; RFC 7714, section 14.2).
+// session descriptions (RFC 4568, section 6.2; RFC 6188, section 4.2; RFC 7714,
+// section 14.2).
 type SRTPProfile string
 
 const (
@@ -22,10 +23,15 @@ const (
 	AEAD_AES_256_GCM        SRTPProfile = "AEAD_AES_256_GCM"
 	AES_CM_128_HMAC_SHA1_80 SRTPProfile = "AES_CM_128_HMAC_SHA1_80"
 	AES_CM_128_HMAC_SHA1_32 SRTPProfile = "AES_CM_128_HMAC_SHA1_32"
+	AES_256_CM_HMAC_SHA1_80 SRTPProfile = "AES_256_CM_HMAC_SHA1_80"
+	AES_256_CM_HMAC_SHA1_32 SRTPProfile = "AES_256_CM_HMAC_SHA1_32"
 )
 
 // SRTPProfiles are the profiles that there are, the preferred one first.
-var SRTPProfiles = [...]SRTPProfile{AEAD_AES_128_GCM, AEAD_AES_256_GCM, AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32}
+var SRTPProfiles = [...]SRTPProfile{
+	AEAD_AES_128_GCM, AEAD_AES_256_GCM, AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32,
+	AES_256_CM_HMAC_SHA1_80, AES_256_CM_HMAC_SHA1_32,
+}
 
 // srtpProfile has what a profile is made of: the lengths of the master key and
 // the master salt, in bytes.
@@ -44,13 +50,17 @@ func (p SRTPProfile) lookup() (srtpProfile, error) {
 		return srtpProfile{srtp.ProtectionProfileAes128CmHmacSha1_80, 16, 14}, nil
 	case AES_CM_128_HMAC_SHA1_32:
 		return srtpProfile{srtp.ProtectionProfileAes128CmHmacSha1_32, 16, 14}, nil
+	case AES_256_CM_HMAC_SHA1_80:
+		return srtpProfile{srtp.ProtectionProfileAes256CmHmacSha1_80, 32, 14}, nil
+	case AES_256_CM_HMAC_SHA1_32:
+		return srtpProfile{srtp.ProtectionProfileAes256CmHmacSha1_32, 32, 14}, nil
 	}
 	return srtpProfile{}, fmt.Errorf("%w: profile %q", ErrSRTPKey, string(p))
 }
 
 var (
 	// ErrSRTPKey is wrapped by the error for a key that does not fit its
-	// profile, or for an unknown profile.
+	// profile, for an unknown profile, or for an MKI that is too long.
 	ErrSRTPKey = errors.New("transport: unusable SRTP key")
 
 	// ErrSRTP is wrapped by the error for a packet that is not from the holder
@@ -62,7 +72,11 @@ var (
 type SRTPKey struct {
 	Profile SRTPProfile
 	Master  []byte // the master key and the master salt, one after the other, as in SDES
+	MKI     []byte // the master key identifier, up to 8 bytes, that each packet carries; mostly none
 }
+
+// maxMKI leaves an encrypted packet within the 32 bytes that [SRTP] speaks of.
+const maxMKI = 8
 
 // NewSRTPKey returns a random key.
 func NewSRTPKey(p SRTPProfile) (SRTPKey, error) {
@@ -93,7 +107,15 @@ func (k SRTPKey) Check() error {
 	if want := profile.key + profile.salt; len(k.Master) != want {
 		return fmt.Errorf("%w: %d bytes, %s has %d", ErrSRTPKey, len(k.Master), string(k.Profile), want)
 	}
+	if len(k.MKI) > maxMKI {
+		return fmt.Errorf("%w: MKI of %d bytes, at most %d", ErrSRTPKey, len(k.MKI), maxMKI)
+	}
 	return nil
+}
+
+// Equal reports whether packets that one key protects can be read with the other.
+func (k SRTPKey) Equal(other SRTPKey) bool {
+	return k.Profile == other.Profile && bytes.Equal(k.Master, other.Master) && bytes.Equal(k.MKI, other.MKI)
 }
 
 func (k SRTPKey) context() (*srtp.Context, error) {
@@ -102,7 +124,7 @@ func (k SRTPKey) context() (*srtp.Context, error) {
 	}
 	profile, _ := k.Profile.lookup()
 	c, err := srtp.CreateContext(k.Master[:profile.key], k.Master[profile.key:], profile.pion,
-		srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+		srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow), srtp.MasterKeyIndicator(k.MKI))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSRTPKey, err)
 	}
@@ -168,7 +190,7 @@ func rekey(k SRTPKey, now *srtpDirection, past []*srtpDirection) (next *srtpDire
 	if now != nil {
 		past = append([]*srtpDirection{now}, past...)
 	}
-	if i := slices.IndexFunc(past, func(d *srtpDirection) bool { return d.has(k) }); i >= 0 {
+	if i := slices.IndexFunc(past, func(d *srtpDirection) bool { return d.key.Equal(k) }); i >= 0 {
 		next = past[i]
 		return next, slices.Delete(past, i, i+1), nil
 	}
@@ -176,12 +198,8 @@ func rekey(k SRTPKey, now *srtpDirection, past []*srtpDirection) (next *srtpDire
 	if err != nil {
 		return nil, nil, err
 	}
-	k.Master = bytes.Clone(k.Master)
+	k.Master, k.MKI = bytes.Clone(k.Master), bytes.Clone(k.MKI)
 	return &srtpDirection{key: k, context: c}, past[:min(len(past), maxPast)], nil
-}
-
-func (d *srtpDirection) has(k SRTPKey) bool {
-	return d.key.Profile == k.Profile && bytes.Equal(d.key.Master, k.Master)
 }
 
 // EncryptRTP protects an RTP packet.

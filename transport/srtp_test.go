@@ -52,6 +52,7 @@ func TestSRTPRoundTrip(t *testing.T) {
 	overhead := map[SRTPProfile][2]int{ // of RTP and RTCP
 		AEAD_AES_128_GCM: {16, 20}, AEAD_AES_256_GCM: {16, 20},
 		AES_CM_128_HMAC_SHA1_80: {10, 14}, AES_CM_128_HMAC_SHA1_32: {4, 14},
+		AES_256_CM_HMAC_SHA1_80: {10, 14}, AES_256_CM_HMAC_SHA1_32: {4, 14},
 	}
 	for _, p := range SRTPProfiles {
 		t.Run(string(p), func(t *testing.T) {
@@ -87,7 +88,7 @@ func TestSRTPRoundTrip(t *testing.T) {
 // salt that follow from them.
 func TestSRTPKeyDerivation(t *testing.T) {
 	master, _ := hex.DecodeString("E1F97A0D3E018BE0D64FA32C06DE41390EC675AD498AFEEBB6960B3AABE6")
-	key := SRTPKey{AES_CM_128_HMAC_SHA1_80, master}
+	key := SRTPKey{Profile: AES_CM_128_HMAC_SHA1_80, Master: master}
 	s, err := NewSRTP(key, key)
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +106,45 @@ func TestSRTPKeyDerivation(t *testing.T) {
 	}
 }
 
+// The identifier of the master key stands before the tag of AES in counter mode, and
+// at the end with GCM (RFC 3711, section 3.1; RFC 7714, section 6). The key may have
+// one in one direction alone.
+func TestSRTPMasterKeyIdentifier(t *testing.T) {
+	mki := []byte{0, 0, 0x5a, 1}
+	for tag, p := range map[int]SRTPProfile{10: AES_CM_128_HMAC_SHA1_80, 4: AES_256_CM_HMAC_SHA1_32, 0: AEAD_AES_256_GCM} {
+		ours, _ := NewSRTPKey(p)
+		theirs, _ := NewSRTPKey(p)
+		theirs.MKI = mki
+		a, err := NewSRTP(ours, theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := NewSRTP(theirs, ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		coded, err := b.EncryptRTP(nil, rtpPacket(1))
+		if err != nil || !bytes.Equal(coded[len(coded)-tag-4:len(coded)-tag], mki) {
+			t.Errorf("%s: sent %x, %v", p, coded, err)
+		}
+		mustDecrypt(t, b, a, 2)
+		mustReport(t, b, a)
+		mustDecrypt(t, a, b, 3)
+
+		theirs.MKI = []byte{0, 0, 0x5a, 2}
+		if a, err = a.Rekey(ours, theirs); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.DecryptRTP(nil, coded); !errors.Is(err, ErrSRTP) {
+			t.Errorf("%s: another key's packet was taken: %v", p, err)
+		}
+	}
+	k, _ := NewSRTPKey(AEAD_AES_128_GCM)
+	if k.MKI = make([]byte, 9); !errors.Is(k.Check(), ErrSRTPKey) {
+		t.Errorf("MKI of nine bytes: %v", k.Check())
+	}
+}
+
 func TestSRTPReplays(t *testing.T) {
 	a, b := srtpPair(t, AEAD_AES_128_GCM)
 	first, err := a.EncryptRTP(nil, rtpPacket(1))
@@ -114,10 +154,7 @@ func TestSRTPReplays(t *testing.T) {
 	if _, err := b.DecryptRTP(nil, first); err != nil {
 		t.Fatal(err)
 	}
-	report, _ := a.EncryptRTCP(nil, receiverReport)
-	if _, err := b.DecryptRTCP(nil, report); err != nil {
-		t.Fatal(err)
-	}
+	report := mustReport(t, a, b)
 	for range 10000 {
 		if _, err := b.DecryptRTP(nil, first); !errors.Is(err, ErrSRTP) {
 			t.Fatalf("replay: %v", err)
@@ -138,6 +175,19 @@ func mustDecrypt(t *testing.T, a, b *SRTP, seq uint16) {
 	if plain, err := b.DecryptRTP(nil, coded); err != nil || !bytes.Equal(plain, rtpPacket(seq)) {
 		t.Fatalf("packet %d: %v", seq, err)
 	}
+}
+
+// mustReport sends a report of a to b, and returns the packet.
+func mustReport(t *testing.T, a, b *SRTP) []byte {
+	t.Helper()
+	coded, err := a.EncryptRTCP(nil, receiverReport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.DecryptRTCP(nil, coded); err != nil {
+		t.Fatalf("report: %v", err)
+	}
+	return coded
 }
 
 // What comes from others, whatever it says of itself, does not keep the next
@@ -250,33 +300,22 @@ func TestSRTPRekey(t *testing.T) {
 				}
 				return next
 			}
-			var report []byte
-			mustReport := func(from, to *SRTP) {
-				t.Helper()
-				var err error
-				if report, err = from.EncryptRTCP(nil, receiverReport); err != nil {
-					t.Fatal(err)
-				}
-				if _, err = to.DecryptRTCP(nil, report); err != nil {
-					t.Fatal(err)
-				}
-			}
 			ours, theirs, other := key(), key(), key()
 			a := rekey(new(SRTP), ours, theirs)
 			b := rekey(new(SRTP), theirs, ours)
 			for _, seq := range []uint16{65534, 65535, 0} {
 				mustDecrypt(t, a, b, seq)
 				mustDecrypt(t, b, a, seq)
-				mustReport(a, b)
-				mustReport(b, a)
+				mustReport(t, a, b)
+				mustReport(t, b, a)
 			}
 
 			hears := rekey(a, ours, other) // a new key for what is received alone
 			mustDecrypt(t, hears, b, 1)
-			mustReport(hears, b)
+			mustReport(t, hears, b)
 			far := rekey(new(SRTP), other, ours)
 			mustDecrypt(t, far, hears, 1)
-			mustReport(far, hears)
+			mustReport(t, far, hears)
 
 			seen, err := b.EncryptRTP(nil, rtpPacket(1))
 			if err != nil {
@@ -285,19 +324,19 @@ func TestSRTPRekey(t *testing.T) {
 			if _, err = a.DecryptRTP(nil, seen); err != nil {
 				t.Fatal(err)
 			}
-			mustReport(b, a)
+			mustReport(t, b, a)
 			back := rekey(rekey(a, other, theirs), ours, theirs) // away, and back
 			mustDecrypt(t, back, b, 3)
-			mustReport(back, b)
+			mustReport(t, back, b)
 			says := rekey(a, other, theirs) // for what is sent alone
 			mustDecrypt(t, b, says, 2)
-			mustReport(b, says)
+			mustReport(t, b, says)
 			if _, err := says.DecryptRTP(nil, seen); !errors.Is(err, ErrSRTP) {
 				t.Errorf("replay: %v", err)
 			}
 			far = rekey(new(SRTP), theirs, other)
 			mustDecrypt(t, says, far, 2)
-			mustReport(says, far)
+			mustReport(t, says, far)
 
 			if _, err := a.Rekey(ours, SRTPKey{Profile: p}); !errors.Is(err, ErrSRTPKey) {
 				t.Errorf("no key: %v", err)
@@ -312,13 +351,7 @@ func TestSRTPRemoteKeyComesBack(t *testing.T) {
 	for _, p := range SRTPProfiles {
 		a, far := srtpPair(t, p)
 		mustDecrypt(t, far, a, 65535)
-		report, err := far.EncryptRTCP(nil, receiverReport)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err = a.DecryptRTCP(nil, report); err != nil {
-			t.Fatal(err)
-		}
+		report := mustReport(t, far, a)
 		seen, err := far.EncryptRTP(nil, rtpPacket(0)) // after a wrap
 		if err != nil {
 			t.Fatal(err)
@@ -352,7 +385,7 @@ func TestSRTPRemoteKeyComesBack(t *testing.T) {
 }
 
 func TestSRTPKeysAreNotPrinted(t *testing.T) {
-	key := SRTPKey{AES_CM_128_HMAC_SHA1_80, []byte("0123456789abcdefghijklmnopqrst")}
+	key := SRTPKey{Profile: AES_CM_128_HMAC_SHA1_80, Master: []byte("0123456789abcdefghijklmnopqrst")}
 	var logged bytes.Buffer
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "key", key, "keys", []SRTPKey{key})
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "key", key, "keys", []SRTPKey{key})

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -212,6 +214,44 @@ func TestFFmpegToRecv(t *testing.T) {
 				t.Errorf("recv ends with %s", e.line)
 			}
 			readSound(t, out).check(t, c.format, length, 40*time.Millisecond)
+		})
+	}
+}
+
+// What libsrtp encrypts, with the number of the key in each packet as telephones do it
+// that are told to.
+func TestGStreamerSRTPToRecv(t *testing.T) {
+	for _, c := range []struct {
+		suite, cipher, auth string
+		length              int
+	}{
+		{"AES_CM_128_HMAC_SHA1_80", "aes-128-icm", "hmac-sha1-80", 30},
+		{"AES_256_CM_HMAC_SHA1_80", "aes-256-icm", "hmac-sha1-80", 46},
+		{"AEAD_AES_256_GCM", "aes-256-gcm", "null", 44},
+	} {
+		t.Run(c.suite, func(t *testing.T) {
+			parallel(t)
+			dir := t.TempDir()
+			sdp, out, port := filepath.Join(dir, "call.sdp"), filepath.Join(dir, "out.wav"), freePort(t)
+			key := bytes.Repeat([]byte{7, 8, 9}, 16)[:c.length]
+			text := fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/SAVP 0\r\n"+
+				"a=crypto:1 %s inline:%s|2^31|90:4\r\n", port, c.suite, base64.StdEncoding.EncodeToString(key))
+			if err := os.WriteFile(sdp, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			recv := spawn(t, "recv", "--sdp", sdp, "--out", out, "--timeout", "1s")
+			recv.until(t, "listening")
+			gst := start(t, "gstreamer1.0-tools, gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad", "gst-launch-1.0",
+				"-q", "filesrc", "location="+toneWAV(t, mono8k, length), "!", "wavparse", "!", "mulawenc", "!",
+				"rtppcmupay", "min-ptime=20000000", "max-ptime=20000000", "!",
+				"srtpenc", fmt.Sprintf("key=%x", key), "mki=0000005a", "rtp-cipher="+c.cipher, "rtp-auth="+c.auth, "!",
+				"udpsink", "host=127.0.0.1", fmt.Sprintf("port=%d", port))
+			recv.until(t, "started")
+			gst.wait(t)
+			if e := recv.end(t); e.Reason != "timeout" || e.PacketsReceived != 150 || e.PacketsLost != 0 || e.PacketsDiscarded != 0 {
+				t.Errorf("recv ends with %s", e.line)
+			}
+			readSound(t, out).check(t, mono8k, length, 40*time.Millisecond)
 		})
 	}
 }

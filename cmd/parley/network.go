@@ -15,7 +15,7 @@ import (
 // networkFlags are what send and recv have in common beside codecs.
 type networkFlags struct {
 	DTMFPayloadType int    `name:"dtmf-payload-type" default:"101" placeholder:"N" help:"Payload type of telephone events, or the next one that is free if a codec has 101; --dtmf-payload-type=-1 for none."`
-	SRTP            string `name:"srtp" placeholder:"KEY" help:"Encrypt and authenticate. KEY is in base64 as in a=crypto, with SUITE: before it unless its length tells: 30 bytes for AES_CM_128_HMAC_SHA1_80, 28 and 44 for AEAD_AES_128_GCM and AEAD_AES_256_GCM."`
+	SRTP            string `name:"srtp" placeholder:"KEY" help:"Encrypt and authenticate. KEY is in base64 as in a=crypto, with SUITE: before it unless its length tells: 30 bytes for AES_CM_128_HMAC_SHA1_80, 28 and 44 for AEAD_AES_128_GCM and AEAD_AES_256_GCM, 46 for AES_256_CM_HMAC_SHA1_80."`
 	NACK            bool   `name:"nack" help:"Ask for lost packets, and send again those that the far end asks for."`
 	FIR             bool   `name:"fir" help:"Ask for key frames by full intra request too, and not by picture loss indication alone."`
 	RTCPMux         bool   `name:"rtcp-mux" help:"Use the port of RTP for RTCP too."`
@@ -85,8 +85,10 @@ func parseKey(s string) (transport.SRTPKey, error) {
 			key.Profile = transport.AES_CM_128_HMAC_SHA1_80
 		case 44:
 			key.Profile = transport.AEAD_AES_256_GCM
+		case 46:
+			key.Profile = transport.AES_256_CM_HMAC_SHA1_80
 		default:
-			return key, fmt.Errorf("a key of %d bytes, want 28, 30 or 44", len(master))
+			return key, fmt.Errorf("a key of %d bytes, want 28, 30, 44 or 46", len(master))
 		}
 	}
 	return key, key.Check()

@@ -82,9 +82,7 @@ func (c *recvCommand) described(config *session.Config) error {
 	return nil
 }
 
-func sameKey(a, b session.Crypto) bool {
-	return a.Key.Profile == b.Key.Profile && bytes.Equal(a.Key.Master, b.Key.Master)
-}
+func sameKey(a, b session.Crypto) bool { return a.Key.Equal(b.Key) }
 
 // decodable leaves out what this build cannot decode. Telephone events, comfort
 // noise and redundancy go behind the codecs. The description is that of the sender.
