@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,7 +66,7 @@ type Audio struct {
 	line
 	maxDelay time.Duration
 
-	writing sync.Mutex     // held by whoever writes frames; taken before call.mu
+	// For who has the turn to write frames.
 	adapter *audio.Adapter // not nil once a frame of another format was written
 	adapted []int16
 	written time.Duration // time of the end of what was queued
@@ -89,6 +88,7 @@ type Audio struct {
 	ahead   interface{ Prefetch() } // leg, if it has that; else nil
 	apart   bool                    // packets are read: frames cannot be
 	inOrder bool                    // is the playout
+	writing bool                    // somebody has the turn to write frames
 	cut     cuts
 
 	// For the loop.

@@ -38,7 +38,8 @@ func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.B
 // everything that follows, up to 200 ms later for the rest of the call. WriteLive
 // leaves out what has no room, and in the next two seconds what keeps the queue from
 // becoming empty, as far as possible by whole pitch periods, which are not missed.
-// LeftOut of [AudioStats] counts it. Without stalls nothing is left out.
+// LeftOut of [AudioStats] counts it. Without stalls, and beside nobody who writes in
+// advance, nothing is left out.
 //
 // Silence that was read need not be written. The times of frames make no pauses.
 // What WriteFrame has queued is sent first, and in full.
@@ -49,8 +50,10 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 		return err
 	}
 	defer a.call.guard(&err)
-	a.writing.Lock()
-	defer a.writing.Unlock()
+	if mine, err := a.takeTurn(ctx, f, live); !mine {
+		return err
+	}
+	defer a.endTurn()
 	rest, before := *f, -1 // flushes, when the part before was written
 	for {
 		format, flushes, err := a.target()
@@ -68,6 +71,41 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 		}
 		done := len(rest.Samples) - n
 		rest.Samples, rest.Time = rest.Samples[done:], rest.Time+f.Format.Duration(done)
+	}
+}
+
+// takeTurn waits until nobody else writes frames, and reports whether f may be written
+// now. A live frame is left out where the other one waits for room: there is none for it
+// either, and a loop that writes it is what makes room.
+func (a *Audio) takeTurn(ctx context.Context, f *audio.Frame, live bool) (mine bool, err error) {
+	c := a.call
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	crowded, late := false, false
+	err = a.wait(ctx, &a.waiting.turn, func() bool {
+		crowded = live && a.waiting.room > 0
+		late = !live && expired(a.writeDeadline)
+		return !a.writing || crowded || late
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case !a.writing:
+		a.writing = true
+		return true, nil
+	case crowded:
+		a.sender.LeaveOut(f.Duration())
+		return false, nil
+	}
+	return false, os.ErrDeadlineExceeded
+}
+
+func (a *Audio) endTurn() {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	a.writing = false
+	if a.waiting.turn > 0 {
+		a.call.cond.Broadcast()
 	}
 }
 
@@ -116,6 +154,9 @@ func (a *Audio) queue(ctx context.Context, format audio.Format, flushes int, sam
 		return 0, a.queueLiveLocked(&audio.Frame{Format: format, Samples: samples, Time: at}, flushes)
 	}
 	for len(samples) > 0 {
+		if a.waiting.turn > 0 { // a live frame has to know that there is no room
+			c.cond.Broadcast()
+		}
 		late, over := false, false
 		err := a.wait(ctx, &a.waiting.room, func() bool {
 			late = expired(a.writeDeadline)
@@ -260,10 +301,14 @@ func (a *Audio) drain(ctx context.Context, s *saying) error {
 
 // flushAdapter queues what the change of the sampling rate has held back.
 func (a *Audio) flushAdapter(ctx context.Context) error {
-	if !a.writing.TryLock() { // what is held back goes on with what is being written
+	a.call.mu.Lock()
+	others := a.writing // then what is held back goes on with what they write
+	a.writing = true
+	a.call.mu.Unlock()
+	if others {
 		return nil
 	}
-	defer a.writing.Unlock()
+	defer a.endTurn()
 	if a.adapter == nil {
 		return nil
 	}

@@ -66,7 +66,7 @@ type line struct {
 }
 
 // waiters counts the goroutines in cond.Wait by what they wait for.
-type waiters struct{ frame, forward, packet, room, drain, digits int }
+type waiters struct{ frame, forward, packet, turn, room, drain, digits int }
 
 // A receiver is what receiving audio and video have in common.
 type receiver interface {
@@ -362,7 +362,7 @@ func (l *line) deadlinesLocked() time.Time {
 	if l.waiting.frame > 0 || l.waiting.packet > 0 {
 		next = l.readDeadline
 	}
-	if l.waiting.room > 0 {
+	if l.waiting.room > 0 || l.waiting.turn > 0 {
 		next = earliest(next, l.writeDeadline)
 	}
 	return next

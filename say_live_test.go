@@ -2,8 +2,11 @@ package parley
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,6 +111,91 @@ func TestSayBesideLive(t *testing.T) {
 				got := tt.do(c, c.Audio())
 				if d := time.Since(begin); d != tt.want || got != tt.says {
 					t.Errorf("after %v: %s\nwant after %v: %s", d, got, tt.want, tt.says)
+				}
+			})
+		})
+	}
+}
+
+// A function for frames that writes them back, on the loop that makes room for all who
+// wait for it, is called all the time while an announcement is written. That is heard
+// in one piece, and what had no room beside it is counted.
+func TestLiveOnTheLoopBesideAnnouncement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer x.Close()
+		running.Go(func() { livens(x.Audio()) })
+		var handled, heard, first, last atomic.Int64 // frames, of the announcement, and where they are
+		if err := errors.Join(y.Audio().HandleFrames(func(f *audio.Frame) {
+			handled.Add(1)
+			if f.Kind == audio.Media {
+				y.Audio().WriteLive(f) //nolint:errcheck // it ends with the call
+			}
+		}), x.Audio().HandleFrames(func(f *audio.Frame) {
+			if f.Samples[80] == 988 {
+				last.Store(int64(f.Time / (20 * ms)))
+				first.CompareAndSwap(0, last.Load())
+				heard.Add(1)
+			}
+		})); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		before, begin := handled.Load(), time.Now()
+		if err := y.Audio().WriteFrame(long(988, 2*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		took, n := time.Since(begin), handled.Load()-before
+		if took < 1780*ms || took > 1840*ms || n < 88 || n > 92 {
+			t.Errorf("written within %v, %d frames handled meanwhile", took, n)
+		}
+		var stats Stats
+		if y.Stats(&stats); stats.Audio.LeftOut < 1600*ms || stats.Audio.LeftOut > 2*time.Second {
+			t.Errorf("%v left out", stats.Audio.LeftOut)
+		}
+		time.Sleep(time.Second)
+		if n := heard.Load(); n < 99 || n != last.Load()-first.Load()+1 {
+			t.Errorf("%d frames of the announcement, from %d to %d", n, first.Load(), last.Load())
+		}
+	})
+}
+
+// Who waits for another one to have written gives up at the deadline, with the call, and
+// with its own context.
+func TestWritersTakeTurns(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(ctx context.Context, a *Audio) error // beside a WriteFrame of 10 s
+		want string
+	}{
+		{"deadline", func(_ context.Context, a *Audio) error {
+			a.SetWriteDeadline(time.Now().Add(600 * ms))
+			return a.WriteFrame(ramp(8))
+		}, os.ErrDeadlineExceeded.Error()},
+		{"the call ends", func(_ context.Context, a *Audio) error {
+			time.AfterFunc(600*ms, func() { a.call.EndWith(&EndError{Reason: Bye}) })
+			return a.WriteFrame(ramp(8))
+		}, "call ended: bye"},
+		{"context", func(ctx context.Context, a *Audio) error {
+			_, err := a.Say(ctx, &script{frames: []*audio.Frame{ramp(8)}})
+			return err
+		}, context.DeadlineExceeded.Error()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, _, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+				var running sync.WaitGroup
+				defer running.Wait()
+				defer x.Close()
+				running.Go(func() { x.Audio().WriteFrame(long(8, 10*time.Second)) }) //nolint:errcheck // it is cut off
+				synctest.Wait()
+				begin := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 600*ms)
+				defer cancel()
+				if err, d := tt.do(ctx, x.Audio()), time.Since(begin); fmt.Sprint(err) != tt.want || d != 600*ms {
+					t.Errorf("after %v: %v", d, err)
 				}
 			})
 		})

@@ -137,9 +137,11 @@ func (s *AudioSender) splice(n int) int {
 	return n
 }
 
-// leftOut counts samples that were left out.
-func (s *AudioSender) leftOut(n int) {
-	d := s.format.Duration(n)
+// LeaveOut counts d of what would have been written live as left out.
+func (s *AudioSender) LeaveOut(d time.Duration) {
 	s.stats.LeftOut += d
 	s.played.Dropped += d
 }
+
+// leftOut counts samples that were left out.
+func (s *AudioSender) leftOut(n int) { s.LeaveOut(s.format.Duration(n)) }
