@@ -19,6 +19,7 @@ import (
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/g711"
 	_ "github.com/parley-media/parley/codec/g722"
+	"github.com/parley-media/parley/dtmf"
 	"github.com/parley-media/parley/stream"
 	"github.com/parley-media/parley/video"
 )
@@ -32,6 +33,7 @@ var (
 	g722   = codec.Params{Name: "G722", PayloadType: 9, ClockRate: 8000, Channels: 1}
 	keys   = codec.Params{Name: "telephone-event", PayloadType: 101, ClockRate: 8000, FMTP: "0-16"}
 	others = codec.Params{Name: "telephone-event", PayloadType: 102, ClockRate: 48000, FMTP: "0-16"}
+	none   codec.Params
 	vp8    = codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000}
 )
 
@@ -271,6 +273,50 @@ func TestDigits(t *testing.T) {
 					if string(got) != "12#" {
 						t.Errorf("got %q", got)
 					}
+				}
+			})
+		})
+	}
+}
+
+// An end without telephone events hears the tones of keys.
+func TestDigitsAsTones(t *testing.T) {
+	for _, codec := range []codec.Params{pcmu, g722} {
+		t.Run(codec.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y := open(t, pcmu, keys, false), open(t, codec, none, false)
+				join(t, x, y)
+				heard := audio.Convert(y.far.Audio(), audio.Format{Rate: 8000, Channels: 1}, 20*ms)
+				tones, err := dtmf.NewDetector(audio.Format{Rate: 8000, Channels: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var talk sync.WaitGroup
+				talk.Go(func() {
+					says(t, x.far, 8000, 10, 1000)
+					if err := x.far.SendDigits(t.Context(), "12#", nil); err != nil {
+						t.Error(err)
+					}
+					says(t, x.far, 8000, 50, 1000)
+				})
+				defer talk.Wait()
+				var got string
+				var f audio.Frame
+				for range 100 { // two seconds
+					if err := heard.ReadFrame(&f); err != nil {
+						t.Fatal(err)
+					}
+					if err := tones.Push(&f); err != nil {
+						t.Fatal(err)
+					}
+					for d, ok := tones.Pull(); ok; d, ok = tones.Pull() {
+						if !d.End {
+							got += d.Digit.String()
+						}
+					}
+				}
+				if got != "12#" {
+					t.Errorf("got %q", got)
 				}
 			})
 		})

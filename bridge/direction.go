@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/audio/tone"
 	"github.com/parley-media/parley/dtmf"
+	"github.com/parley-media/parley/stream"
 )
 
 // A direction is what goes from one call to the other.
@@ -68,6 +71,20 @@ func (d *direction) digits(ctx context.Context) error {
 	}
 }
 
+// send sends a key as telephone events, or as its tones to a far end that takes none.
 func (d *direction) send(ctx context.Context, digit dtmf.Digit) error {
-	return d.to.SendDigits(ctx, digit.String(), nil)
+	err := d.to.SendDigits(ctx, digit.String(), nil)
+	if !errors.Is(err, stream.ErrNoEvents) {
+		return err
+	}
+	signal, err := tone.DTMF(digit.String(), nil)
+	if err != nil {
+		return err
+	}
+	tones, err := tone.NewGenerator(audio.Format{Rate: 8000, Channels: 1}, signal)
+	if err != nil {
+		return err
+	}
+	_, err = d.to.Audio().Say(ctx, tones)
+	return err
 }

@@ -12,10 +12,10 @@
 // codec/opus/libopus; without it that direction is silent, which Withheld of
 // [parley.ForwardStats] and the log of the call tell.
 // Keys pressed at one end are sent to the other: within the packets where the two
-// understand the same ones, and as new telephone events where they do not. Video is
-// passed on if both ends have it, and so are requests for key frames. What the program
-// says to one end meanwhile, by [parley.Audio.Say], is heard there in the place of the
-// other end.
+// understand the same ones, as new telephone events where they do not, and as tones to
+// an end that takes no events. Video is passed on if both ends have it, and so are
+// requests for key frames. What the program says to one end meanwhile, by
+// [parley.Audio.Say], is heard there in the place of the other end.
 //
 // # RTCP
 //
