@@ -275,6 +275,13 @@ func TestLatchRTCP(t *testing.T) {
 		t.Errorf("RTCP of the locked host: %+v", d)
 	}
 	wantRemote(t, l, public, port(public, 32000))
+	if n := l.Stats().Moves; n != 2 {
+		t.Errorf("%d moves, want that of media and that of reports", n)
+	}
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(public.Addr().As16()), 32000)
+	if d := l.RTCP(after(ms(200)), mapped); d != (Decision{Deliver: true}) {
+		t.Errorf("RTCP of the locked host in IPv6: %+v", d)
+	}
 	if d := l.RTCP(after(ms(200)), port(public, 0)); d.Moved {
 		t.Error("moved to port 0")
 	}
@@ -545,6 +552,32 @@ func TestLatchRebindWindow(t *testing.T) {
 		h.Seq += uint16(tt.ahead)
 		if d := l.RTP(after(ms(99*20+tt.pause)), port(public, 9), h); d.Deliver != tt.want {
 			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+// The source counts as silent when three of its packets are missing, which are at least
+// 60 and at most 180 ms. A pause of a second says nothing of its packets.
+func TestLatchRebindSilence(t *testing.T) {
+	for _, tt := range []struct{ every, pause, least int }{ // ms
+		{10, 0, 60}, {20, 0, 60}, {30, 0, 90}, {50, 0, 150}, {60, 0, 180}, {100, 0, 180},
+		{30, 1000, 90}, {30, 999, 180},
+	} {
+		for _, silence := range []int{tt.least - 1, tt.least} {
+			l := NewLatch(LatchConfig{})
+			v := newVoice(1)
+			at := 0
+			for n := range 200 {
+				if n == 199 && tt.pause > 0 {
+					at += tt.pause - tt.every
+				}
+				l.RTP(after(ms(at)), public, v.next())
+				at += tt.every
+			}
+			silent := at - tt.every + silence
+			if d := l.RTP(after(ms(silent)), port(public, 9), v.next()); d.Deliver != (silence == tt.least) {
+				t.Errorf("packets of %d ms, and a pause of %d, after %d ms: %+v", tt.every, tt.pause, silence, d)
+			}
 		}
 	}
 }
