@@ -529,6 +529,43 @@ func TestLatchCandidatesAreBounded(t *testing.T) {
 	}
 }
 
+// Whoever comes from a third port of its network, which has its places, gets that of the
+// one which stopped first, and no other network loses its own.
+func TestLatchThirdPort(t *testing.T) {
+	for host, elsewhere := range map[string]string{"203.0.113.9": "203.0.114.9", "2001:db8:1:2::9": "2001:db8:1:3::9"} {
+		l := symmetric(t, signalled)
+		send := func(at int, from netip.AddrPort, seq int) bool {
+			return l.RTP(after(ms(at)), from, LatchHeader{Seq: uint16(seq), Timestamp: uint32(160 * seq), SSRC: 1}).Deliver
+		}
+		a := netip.AddrPortFrom(netip.MustParseAddr(host), 1000)
+		neighbour := netip.AddrPortFrom(a.Addr().Next(), 1000) // another network in IPv4 alone
+		send(0, public, 0)                                     // stops before the others
+		send(20, public, 1)
+		for seq := range 3 {
+			send(100+20*seq, a, seq)
+			send(600+20*seq, port(a, 1001), seq)
+		}
+		if send(700, port(a, 1002), 0); slices.ContainsFunc(l.candidates, func(c candidate) bool { return c.addr.Port() == 1002 }) {
+			t.Errorf("%s: a third port has a place beside two that go on", host)
+		}
+		if send(710, neighbour, 0); slices.ContainsFunc(l.candidates, func(c candidate) bool { return c.addr == neighbour }) != a.Addr().Is4() {
+			t.Errorf("%s: the place of a neighbour", host)
+		}
+		other := netip.AddrPortFrom(netip.MustParseAddr(elsewhere), 1)
+		if send(710, other, 0); !slices.ContainsFunc(l.candidates, func(c candidate) bool { return c.addr == other }) {
+			t.Errorf("%s: %v has no place", host, other)
+		}
+		for seq := range 4 {
+			if got := send(1200+20*seq, port(a, 1002), seq); got != (seq == 3) {
+				t.Errorf("%s: packet %d of a third port after the first one has stopped delivered: %v", host, seq, got)
+			}
+			if seq < 3 && !slices.ContainsFunc(l.candidates, func(c candidate) bool { return c.addr == public }) {
+				t.Fatalf("%s: another network has lost its place", host)
+			}
+		}
+	}
+}
+
 // A stream goes on at another port only where it could be by then.
 func TestLatchRebindWindow(t *testing.T) {
 	for name, tt := range map[string]struct {
