@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley/peer"
 )
@@ -164,6 +166,36 @@ func TestAddressesAsConfigured(t *testing.T) {
 				check(when+" the offer", offer)
 			}
 		})
+	}
+}
+
+// A NAT may lead from PublicIP to any of the addresses in whose place it is told.
+func TestPublicAddressLeadsAnywhere(t *testing.T) {
+	public := netip.MustParseAddr("198.51.100.7")
+	e := listen(t, &peer.Config{PublicIP: public})
+	for _, own := range addresses(t, func(string) bool { return true }) {
+		if !own.Is4() {
+			continue
+		}
+		b := newBrowser(t, pcmuCapability, 0, webrtc.RTPTransceiverDirectionSendrecv)
+		offer, _, _ := strings.Cut(b.offer(t), "a=candidate:") // it has to be reached, and cannot reach
+		p, answer, err := e.Answer(t.Context(), offer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if n := strings.Count(answer, "a=candidate:") / 2; n != 1 { // of RTP and RTCP
+			t.Errorf("%d addresses: %s", n, answer)
+		}
+		answer = strings.ReplaceAll(answer, public.String(), own.String())
+		if err := b.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := p.WaitConnected(ctx); err != nil {
+			t.Errorf("at %v: %v", own, err)
+		}
 	}
 }
 

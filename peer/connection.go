@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +29,7 @@ type connection struct {
 	call     *parley.Call
 	config   CallConfig
 	timeouts Timeouts
+	public   netip.Addr // told in the place of local addresses; zero: none
 	channels *channels
 
 	needed chan struct{} // capacity 1: the far end has to hear of a change
@@ -46,6 +49,7 @@ type connection struct {
 	connected  bool        // it was, at least
 	lost       *time.Timer // ends the call unless the far end is reached before; nil: it is
 	found      []Candidate
+	told       []string      // which they were, until there are no more
 	complete   bool          // there are no more
 	reachable  bool          // there was one
 	news       chan struct{} // closed when one of the two changes
@@ -239,9 +243,14 @@ func (c *connection) candidate(found *webrtc.ICECandidate) {
 	c.mu.Lock()
 	switch {
 	case found == nil:
-		c.complete = true
+		c.complete, c.told = true, nil
 	case len(c.found) < maxFound:
-		c.found = append(c.found, found.ToJSON())
+		next := found.ToJSON()
+		next.Candidate = announced(next.Candidate, c.public)
+		if !slices.Contains(c.told, next.Candidate) {
+			c.told = append(c.told, next.Candidate)
+			c.found = append(c.found, next)
+		}
 	}
 	c.reachable = c.reachable || found != nil
 	alone := c.complete && !c.reachable

@@ -133,6 +133,7 @@ type Endpoint struct {
 	unblocking bool // the sockets of mux never block
 
 	timeouts Timeouts
+	public   netip.Addr // told in the place of local addresses; zero: none
 	servers  []Server
 	logger   *slog.Logger
 	port     int
@@ -171,7 +172,7 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	e := &Endpoint{media: media, feedback: feedback, timeouts: config.Timeouts, servers: config.Servers, logger: config.Logger}
+	e := &Endpoint{media: media, feedback: feedback, timeouts: config.Timeouts, public: config.PublicIP.Unmap(), servers: config.Servers, logger: config.Logger}
 	switch {
 	case config.PortMin != 0:
 		err = settings.SetEphemeralUDPPortRange(uint16(config.PortMin), uint16(config.PortMax))
@@ -258,15 +259,10 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	if c.Interface != nil {
 		s.SetInterfaceFilter(c.Interface)
 	}
-	if !c.PublicIP.IsValid() {
-		return s, nil
+	if c.PublicIP.IsValid() {
+		s.SetIPFilter(c.mayTell)
 	}
-	s.SetIPFilter(c.mayTell)
-	err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
-		External:        []string{c.PublicIP.String()},
-		AsCandidateType: webrtc.ICECandidateTypeHost,
-	})
-	return s, err
+	return s, nil
 }
 
 // mayTell reports whether a local address is told to browsers, or PublicIP in its

@@ -300,7 +300,7 @@ func (c *connection) described(ctx context.Context, anew bool) (string, error) {
 	if patience < 0 {
 		return bare(d.SDP), nil
 	}
-	return d.SDP, nil
+	return announcedIn(d.SDP, c.public), nil
 }
 
 // bare returns a description without its candidates, of which some may have been

@@ -93,6 +93,7 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
 	n := newConnection(api, pc, in, c, e.timeouts, logger)
+	n.public = e.public
 	if err := n.open(logger, e.unblocking && !relayed(configuration)); err != nil {
 		return nil, err
 	}
