@@ -180,8 +180,9 @@ func both(d, e parley.Direction) parley.Direction {
 }
 
 // directed returns an answer with the directions that were agreed on, and without
-// the lines that were turned down (RFC 3264, sections 6 and 6.1).
-func directed(answer string, offered []section) (string, error) {
+// the lines that were turned down (RFC 3264, sections 6 and 6.1), or the bundle that
+// the offer did not have.
+func directed(answer string, offered []section, bundled bool) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(answer); err != nil {
 		return "", err
@@ -200,6 +201,9 @@ func directed(answer string, offered []section) (string, error) {
 		}
 	}
 	regroup(&d)
+	if !bundled {
+		d.Attributes = slices.DeleteFunc(d.Attributes, func(a sdp.Attribute) bool { return a.Key == "group" })
+	}
 	b, err := d.Marshal()
 	return string(b), err
 }

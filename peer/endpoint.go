@@ -16,16 +16,17 @@
 // of its own (RTX, RFC 4588). What this end sends again goes where it went before.
 //
 // Known limits: no simulcast, so that of pictures in several sizes the first one is
-// asked for; no ICE over TCP. Lines of one kind whose sources (SSRCs) the far end does
-// not name are told apart by which is heard first. A page must not stop the transceiver
-// of its first line while the call goes on: browsers give up the connection with it.
-// The orientation of a camera is not told beside its pictures (RFC 7742, section 4):
-// whoever sends them has to turn them, as the browsers of phones do when it is not
-// agreed on. A relay (TURN) that does not answer makes Close take up to 8 s, after
-// the call has ended. A far end has up to 64 channels open at a time, and further ones are
-// closed; the messages that it sends have up to 256 KiB. Channels that are negotiated
-// are reliable and in order, whatever their [parley.ChannelConfig] says. This end opens up
-// to 32767 channels in the life of a connection.
+// asked for; no ICE over TCP. Lines that are not bundled with the first one (RFC 8843)
+// are turned down. Lines of one kind whose sources (SSRCs) the far end does not name are
+// told apart by which is heard first. A page must not stop the transceiver of its first
+// line while the call goes on: browsers give up the connection with it. The orientation
+// of a camera is not told beside its pictures (RFC 7742, section 4): whoever sends them
+// has to turn them, as the browsers of phones do when it is not agreed on. A relay
+// (TURN) that does not answer makes Close take up to 8 s, after the call has ended. A
+// far end has up to 64 channels open at a time, and further ones are closed; the
+// messages that it sends have up to 256 KiB. Channels that are negotiated are reliable
+// and in order, whatever their [parley.ChannelConfig] says. This end opens up to 32767
+// channels in the life of a connection.
 package peer
 
 import (

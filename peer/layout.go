@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pion/sdp/v3"
@@ -153,6 +154,28 @@ func (c *connection) arranged(text string) (string, error) {
 	regroup(&d)
 	b, err := d.Marshal()
 	return string(b), err
+}
+
+// bundle turns down what an offer does not send on the way of its other lines: pion has
+// one way. An offer that bundles nothing keeps its first line (RFC 8829, section 5.3.1),
+// in a bundle for pion's sake, and is reported as not bundled.
+func bundle(d *sdp.SessionDescription, all []section) (bundled bool) {
+	var mids []string
+	for _, a := range d.Attributes {
+		if f := strings.Fields(a.Value); a.Key == "group" && len(f) > 1 && f[0] == "BUNDLE" {
+			mids, bundled = f[1:], true
+			break
+		}
+	}
+	for i := range all {
+		s := &all[i]
+		if len(mids) == 0 && !s.off {
+			mids = []string{s.mid}
+			d.Attributes = append(d.Attributes, sdp.Attribute{Key: "group", Value: "BUNDLE " + s.mid})
+		}
+		s.off = s.off || !slices.Contains(mids, s.mid)
+	}
+	return bundled
 }
 
 // bury turns a line down.

@@ -39,7 +39,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 	if c.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer {
 		return "", fmt.Errorf("%w: %w", ErrOffer, ErrGlare)
 	}
-	wanted, err := c.answer(offer)
+	wanted, bundled, err := c.answer(offer)
 	if err != nil {
 		if c.pc.SignalingState() != webrtc.SignalingStateStable { // there is no way back
 			c.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
@@ -49,19 +49,19 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 	if answer, err = c.described(ctx, anew); err != nil {
 		return "", err
 	}
-	return directed(answer, wanted)
+	return directed(answer, wanted, bundled)
 }
 
-func (c *connection) answer(offer string) (wanted []section, err error) {
+func (c *connection) answer(offer string) (wanted []section, bundled bool, err error) {
 	d, wanted, err := parse(offer)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(wanted) == 0 {
-		return nil, errNoMedia
+		return nil, false, errNoMedia
 	}
 	if len(wanted) > maxLines {
-		return nil, fmt.Errorf("%d media sections are too many", len(wanted))
+		return nil, false, fmt.Errorf("%d media sections are too many", len(wanted))
 	}
 	added := 0
 	for _, s := range wanted {
@@ -70,31 +70,32 @@ func (c *connection) answer(offer string) (wanted []section, err error) {
 		}
 	}
 	if added > 0 && len(c.pc.GetTransceivers())+added > maxTransceivers {
-		return nil, errManySections
+		return nil, false, errManySections
 	}
 	c.insist(wanted)
+	bundled = bundle(d, wanted)
 	text, err := opened(d, wanted)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: text}); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := c.attach(wanted); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := c.follow(wanted); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	answer, err := c.pc.CreateAnswer(nil)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	err = c.pc.SetLocalDescription(answer)
 	if err == nil {
 		c.agreed(wanted, false)
 	}
-	return wanted, err
+	return wanted, bundled, err
 }
 
 // OfferOptions say what an offer in a call that goes on is for.

@@ -124,6 +124,34 @@ func lineWithoutCodec(t *testing.T, without string) {
 	watch(t, called.Video(), caller.Video(), 2)
 }
 
+// Of an offer that bundles nothing, as of GStreamer's webrtcbin unless it is told otherwise,
+// the first line is heard, and the others, which have ways of their own, are turned down.
+func TestNotBundled(t *testing.T) {
+	config := &peer.Config{Codecs: []codec.Params{pcmu, vp8}}
+	from, to := listen(t, config), listen(t, config)
+	caller, offer, err := from.Offer(t.Context(), &peer.CallConfig{Videos: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	called, answer, err := to.Answer(t.Context(), strings.Replace(offer, line(offer, "a=group:")+"\r\n", "", 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer called.Close()
+	if got := sections(answer); !slices.Equal(got, []string{"audio 9", "video 0", "application 0"}) || strings.Contains(answer, "a=group:") {
+		t.Errorf("the answer is\n%s", answer)
+	}
+	if err := caller.SetAnswer(t.Context(), answer); err != nil {
+		t.Fatal(err)
+	}
+	hearLevel(t, caller.Call, called.Call, 1000)
+	hearLevel(t, called.Call, caller.Call, 2000)
+	if caller.Video() != nil || called.Video() != nil {
+		t.Error("there is video")
+	}
+}
+
 // Neither end of a connection whose fingerprint is wrong takes it for one that was made.
 func TestWrongFingerprint(t *testing.T) {
 	caller, called, answer := answered(t, nil)

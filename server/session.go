@@ -96,7 +96,7 @@ func (s *Server) begin(o *Offer, path string, gather time.Duration, choose choos
 	}
 	if kind := turnedDown(o.SDP, answer); kind != "" && o.whole {
 		c.peer.Close()
-		return nil, "", refuse(http.StatusUnprocessableEntity, "%s cannot be taken: it has no codec that is known here, or is one line too many", kind)
+		return nil, "", refuse(http.StatusUnprocessableEntity, "%s cannot be taken: it has no codec that is known here, is one line too many, or is not bundled", kind)
 	}
 	c.logger.Info("call made", "from", o.RemoteAddr, "path", o.URL.Path, "codecs", codecs(c.peer.Call))
 	s.metrics.made.Inc()
