@@ -44,6 +44,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
+	"github.com/pion/transport/v4"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley/codec"
@@ -141,7 +142,9 @@ type Endpoint struct {
 	closed   atomic.Bool
 }
 
-// Listen opens the port of an endpoint.
+// Listen opens the port of an endpoint. It takes up to 3 s while an address of this machine
+// is new and may be that of another one, as of IPv6 when a machine has just started; one
+// that cannot be listened on after that is left out.
 func Listen(c *Config) (_ *Endpoint, err error) {
 	var config Config
 	if c != nil {
@@ -178,7 +181,11 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	case config.PortMin != 0:
 		err = settings.SetEphemeralUDPPortRange(uint16(config.PortMin), uint16(config.PortMax))
 	default:
-		if e.mux, e.port, err = listen(&config); err == nil {
+		var sockets transport.Net
+		if sockets, err = newSockets(); err != nil {
+			break
+		}
+		if e.mux, e.port, err = listen(&config, sockets); err == nil {
 			settings.SetICEUDPMux(e.mux)
 			e.unblocking = unblocking
 			if alone(e.mux.GetListenAddresses()) {
@@ -321,28 +328,23 @@ func (e *Endpoint) Close() error {
 const socketBuffer = 4 << 20
 
 // listen opens one port on all interfaces.
-func listen(c *Config) (ice.UDPMux, int, error) {
-	sockets, err := newSockets()
-	if err != nil {
-		return nil, 0, err
-	}
+func listen(c *Config, sockets transport.Net) (ice.UDPMux, int, error) {
 	options := []ice.UDPMuxFromPortOption{
 		ice.UDPMuxFromPortWithNet(sockets),
 		ice.UDPMuxFromPortWithReadBufferSize(socketBuffer),
 		ice.UDPMuxFromPortWithWriteBufferSize(socketBuffer),
 		ice.UDPMuxFromPortWithLoopback(),
+		ice.UDPMuxFromPortWithIPFilter(usable(c, sockets)),
 		ice.UDPMuxFromPortWithLogger(loggerFactory{c.Logger}.NewLogger("port")),
 	}
 	if c.Interface != nil {
 		options = append(options, ice.UDPMuxFromPortWithInterfaceFilter(c.Interface))
 	}
-	if c.PublicIP.IsValid() {
-		options = append(options, ice.UDPMuxFromPortWithIPFilter(c.mayTell))
-	}
 	if c.Port != 0 {
 		mux, err := ice.NewMultiUDPMuxFromPort(c.Port, options...)
 		return mux, c.Port, err
 	}
+	var err error
 	for range 10 {
 		var probe *net.UDPConn
 		if probe, err = net.ListenUDP("udp", nil); err != nil {
@@ -356,6 +358,52 @@ func listen(c *Config) (ice.UDPMux, int, error) {
 		}
 	}
 	return nil, 0, fmt.Errorf("no free UDP port: %w", err)
+}
+
+// checked is how long an address may take to be usable that this machine has just been
+// given: it asks first whether another one has it (RFC 4862, section 5.4).
+const checked = 3 * time.Second
+
+// usable returns which addresses of this machine an endpoint listens on, when they can be
+// listened on. One that never can, as another machine has it, is left out, so that the
+// others are served.
+func usable(c *Config, sockets transport.Net) func(net.IP) bool {
+	not := map[string]bool{}
+	interfaces, err := sockets.Interfaces()
+	if err != nil {
+		interfaces = nil // pion says it
+	}
+	until := time.Now().Add(checked)
+	for _, i := range interfaces {
+		addresses, err := i.Addrs()
+		if err != nil || i.Flags&net.FlagUp == 0 || c.Interface != nil && !c.Interface(i.Name) {
+			continue
+		}
+		for _, a := range addresses {
+			own, ok := a.(*net.IPNet)
+			if !ok {
+				continue
+			}
+			local := &net.UDPAddr{IP: own.IP}
+			if own.IP.IsLinkLocalUnicast() && own.IP.To4() == nil {
+				local.Zone = i.Name
+			}
+			conn, err := sockets.ListenUDP("udp", local)
+			for err != nil && time.Now().Before(until) {
+				time.Sleep(50 * time.Millisecond)
+				conn, err = sockets.ListenUDP("udp", local)
+			}
+			if err != nil {
+				c.Logger.Warn("an address of this machine is left out", "address", local.IP, "interface", i.Name, "error", err)
+				not[own.IP.String()] = true
+				continue
+			}
+			conn.Close()
+		}
+	}
+	return func(ip net.IP) bool {
+		return !not[ip.String()] && (!c.PublicIP.IsValid() || c.mayTell(ip))
+	}
 }
 
 // alone reports whether all addresses are of the loopback interface.
