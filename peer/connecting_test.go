@@ -1,10 +1,13 @@
 package peer_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
@@ -32,6 +35,41 @@ func TestSlowToConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.WaitConnected(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A deaf socket does not hear the first records of DTLS.
+type deaf struct {
+	net.PacketConn
+	unheard int
+}
+
+func (d *deaf) ReadFrom(b []byte) (n int, from net.Addr, err error) {
+	for {
+		n, from, err = d.PacketConn.ReadFrom(b)
+		if err != nil || n == 0 || b[0] < 20 || b[0] > 63 || d.unheard == 0 { // RFC 7983, section 7
+			return n, from, err
+		}
+		d.unheard--
+	}
+}
+
+// A far end that was not ready for the handshake when it began, or that the network
+// keeps it from, is connected as soon as it hears it.
+func TestHandshakeLost(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: &deaf{conn, 3}})
+	t.Cleanup(func() { mux.Close() })
+	e := listen(t, nil)
+	b := newBrowser(t, opusCapability, 111, sendrecv, func(s *webrtc.SettingEngine) { s.SetICEUDPMux(mux) })
+	p, _ := b.call(t, e, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // intervals of 1, 2 and 4 s are more
+	defer cancel()
+	if err := p.WaitConnected(ctx); err != nil {
 		t.Error(err)
 	}
 }

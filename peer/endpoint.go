@@ -260,6 +260,9 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	// pion would count the time to connect in, too, so that it never gives up by itself.
 	s.SetICETimeouts(c.Timeouts.Disconnected, 0, c.Timeouts.KeepAlive)
+	// The first message of the handshake may be lost, or come before the far end is ready for
+	// it. Browsers say it again as soon; pion, after a second.
+	s.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	s.SetFireOnTrackBeforeFirstRTP(true)
 	s.SetHandleUndeclaredSSRCWithoutAnswer(true) // also of those who answer; what an answer holds is known by then
 	s.DetachDataChannels()
