@@ -199,6 +199,27 @@ func TestPublicAddressLeadsAnywhere(t *testing.T) {
 	}
 }
 
+// Who is elsewhere does not try first what leads to loopback.
+func TestLoopbackComesLast(t *testing.T) {
+	e := listen(t, nil)
+	for name, gather := range map[string]time.Duration{"in": 0, "after": -1} {
+		p, offer, err := e.Offer(t.Context(), &peer.CallConfig{Gather: gather})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if gather < 0 {
+			offer = trickled(t, p)
+		}
+		for _, c := range candidates(t, offer) {
+			address := netip.MustParseAddr(c.Address())
+			if last := c.Priority() < 126<<24|1<<16; last != address.IsLoopback() {
+				t.Errorf("%s the offer: %v has priority %d", name, address, c.Priority())
+			}
+		}
+	}
+}
+
 // An endpoint that nobody else can reach says so, since it will not find more addresses.
 func TestLoopbackOnly(t *testing.T) {
 	for _, tt := range []struct {

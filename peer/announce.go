@@ -2,6 +2,7 @@ package peer
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -10,24 +11,32 @@ import (
 // knows of none, and PublicIP is put into what is told (see [Config]).
 
 // announced returns a candidate of this end as it is told. Those whose place PublicIP
-// takes are then the same, if they have one port.
+// takes are then the same, if they have one port. That of loopback, which helps on this
+// machine only, comes last: others may first wait for seconds for what has a higher
+// priority, as libnice does through a relay.
 func announced(candidate string, public netip.Addr) string {
 	f := strings.Fields(candidate) // RFC 8839, section 5.1
-	if !public.IsValid() || len(f) < 8 || f[7] != "host" {
+	if len(f) < 8 || f[7] != "host" {
 		return candidate
 	}
-	if local, err := netip.ParseAddr(f[4]); err != nil || local.Is4() != public.Is4() {
+	local, err := netip.ParseAddr(f[4])
+	switch {
+	case err != nil:
 		return candidate
+	case public.IsValid() && local.Is4() == public.Is4():
+		f[0], f[4] = "candidate:1", public.String()
+	case local.IsLoopback():
+		priority, err := strconv.ParseUint(f[3], 10, 32)
+		if err != nil {
+			return candidate
+		}
+		f[3] = strconv.FormatUint(priority&^0xffff00, 10) // the local preference (RFC 8445, section 5.1.2.1)
 	}
-	f[0], f[4] = "candidate:1", public.String()
 	return strings.Join(f, " ")
 }
 
 // announcedIn returns a description of this end as it is told.
 func announcedIn(text string, public netip.Addr) string {
-	if !public.IsValid() {
-		return text
-	}
 	var kept strings.Builder
 	told := map[string]bool{} // of one line
 	for l := range strings.Lines(text) {
