@@ -35,6 +35,15 @@
 // place of the old one. So does one that made its call by POST. Without a socket, this
 // end can offer to a client that waits for that: see [Server.Handle].
 //
+// # Behind a proxy
+//
+// A proxy passes Host on as the client sent it, since what comes from pages of another
+// site is refused (403), and Upgrade, for WebSockets. One that takes a prefix off the
+// path puts it back into Location, as nginx does with "proxy_redirect / /prefix/;", or
+// what clients ask there does not arrive, such as the DELETE of an encoder; "location"
+// of a WebSocket is without it. What [net/http.StripPrefix] takes off is put back here.
+// Media does not go through it: see PublicIP of [peer.Config].
+//
 // # Operations
 //
 // "/healthz" is 200, and 503 while the server shuts down; the example of
