@@ -23,7 +23,9 @@ export class Call extends EventTarget {
   #line = new Line();
   #ended = false;
   #connected = false;
+  #state = 'new'; // of the connection
   #timers = [];
+  #recovery; // the timer of the next attempt
   #turn; // settles when no exchange of descriptions is under way
   #audio; // transceivers; undefined if the application does not take that
   #video;
@@ -254,12 +256,14 @@ export class Call extends EventTarget {
   #onState() {
     if (this.#ended) return;
     this.#emit('state');
-    switch (this.#pc.connectionState) {
+    if (this.#pc.connectionState === this.#state) return; // another of the four has changed
+    this.#state = this.#pc.connectionState;
+    switch (this.#state) {
       case 'connected':
         this.#connected = true;
         break;
       case 'disconnected':
-        this.#timers.push(setTimeout(() => this.#recover(), restartMs));
+        this.#recoverLater();
         break;
       case 'failed':
         if (this.#transport()?.state === 'closed') this.#closed();
@@ -271,10 +275,27 @@ export class Call extends EventTarget {
     }
   }
 
-  #recover() {
-    if (this.#ended || this.#pc.connectionState !== 'disconnected') return;
+  #recoverLater() {
+    clearTimeout(this.#recovery);
+    this.#recovery = setTimeout(() => this.#recover(), restartMs);
+  }
+
+  // recover tries again until the path is back, the browser gives up, or the call has
+  // ended at the server.
+  async #recover() {
+    if (this.#ended || this.#state !== 'disconnected') return;
     this.#note('Looking for another path to the server.');
-    this.restart().catch((err) => { if (!this.#ended) this.#note(`${words.explain(err).message}.`); });
+    try {
+      await this.restart();
+    } catch (err) {
+      if (this.#ended) return;
+      if (err.status === 404) {
+        this.#end(words.lost(), false);
+        return;
+      }
+      this.#note(`${words.explain(err).message}.`);
+      this.#recoverLater();
+    }
   }
 
   // closed is for a call that is over at the server, which may still say why.
@@ -298,6 +319,7 @@ export class Call extends EventTarget {
     this.#ended = true;
     this.#line.close(goodbye);
     this.#timers.forEach(clearTimeout);
+    clearTimeout(this.#recovery);
     this.#pc.close();
     this.#emit('state');
     this.#emit('end', trouble);

@@ -126,6 +126,33 @@ func TestScreenThatEndsInAChange(t *testing.T) {
 	v.hangUp()
 }
 
+// When the path is interrupted the page asks the server for another one, again if that
+// fails, and not more often for what else changes meanwhile. If the server knows nothing
+// of the call any more it is over.
+func TestPathThatIsInterrupted(t *testing.T) {
+	v := silent(t)
+	v.Eval(changing)
+	v.Eval(`(() => {
+		const real = RTCPeerConnection;
+		window.RTCPeerConnection = class extends real { constructor(...args) { super(...args); window.pc = this; } };
+		const later = setTimeout;
+		window.setTimeout = (f, ms) => later(f, ms === 2500 ? 100 : ms);
+	})()`)
+	v.call()
+	v.Eval(`(() => {
+		window.ask = async () => (changes < 3 ? new Response('{}', { status: 503 }) : new Response('{}', { status: 404 }));
+		Object.defineProperty(pc, 'connectionState', { get: () => 'disconnected' });
+		for (const type of ['iceconnectionstatechange', 'connectionstatechange']) pc.dispatchEvent(new Event(type));
+	})()`)
+	v.Wait(`body[data-phase="failed"]`, within)
+	if got := v.Eval(`new Promise((done) => { setTimeout(() => done(changes), 500); })`); got != "3" {
+		t.Errorf("the server was asked %s times, want 3", got)
+	}
+	if got := v.Text("#error-title"); got != "The connection was lost" {
+		t.Errorf("the page says %q", got)
+	}
+}
+
 // The recording of a call is not shown in the next one.
 func TestRecordingOfTheCallBefore(t *testing.T) {
 	h := newHouse(t, "")

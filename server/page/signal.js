@@ -86,7 +86,7 @@ export class Line {
     try {
       return await description(await send('PATCH', this.#url, offer, this.#abort.signal));
     } catch (err) {
-      throw err.status === 404 ? words.over() : err;
+      throw err.status === 404 ? Object.assign(words.over(), { status: 404 }) : err;
     }
   }
 
