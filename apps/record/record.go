@@ -2,10 +2,12 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +38,8 @@ type Recording struct {
 	Err      error // why it is not whole; nil if it is
 }
 
-// ServeCall serves one call. A disk that is full ends the recording, not the call.
+// ServeCall serves one call. A file that cannot be written any more, as on a full disk,
+// ends it, so that nobody goes on in vain.
 func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	name := time.Now().UTC().Format("2006-01-02T15-04-05-") + rand.Text()[:8]
 	if h.Name != nil {
@@ -49,7 +52,9 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		return err
 	}
 	var mu sync.Mutex
-	var failed error
+	var failed, full error
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	r := Recording{File: filepath.Join(h.Folder, name+extension(c))}
 	out, err := file.CreateRecorder(r.File, file.RecorderConfig{Error: func(err error) {
 		if _, ended := errors.AsType[*parley.EndError](err); ended {
@@ -58,6 +63,10 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		mu.Lock()
 		defer mu.Unlock()
 		failed = errors.Join(failed, err)
+		if _, of := errors.AsType[*fs.PathError](err); of { // of the file, not of what is recorded
+			full = err
+			stop()
+		}
 	}})
 	if err != nil {
 		return err
@@ -70,7 +79,10 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	r.Duration = out.Duration()
 	r.Err = errors.Join(err, out.Close())
 	mu.Lock()
-	r.Err = errors.Join(r.Err, failed)
+	if full == nil { // which Close returned too
+		r.Err = errors.Join(r.Err, failed)
+	}
+	err = cmp.Or(err, full)
 	mu.Unlock()
 	if out.Duration() == 0 {
 		r.Err = errors.Join(r.Err, os.Remove(r.File))

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +202,38 @@ func TestNothingCame(t *testing.T) {
 		left, err := os.ReadDir(folder)
 		if err != nil || len(left) != 0 || r.Duration != 0 {
 			t.Errorf("%v is left, of %v (%v, %v)", left, r.Duration, r.Err, err)
+		}
+	})
+}
+
+// A disk that is full ends the call, which says why.
+func TestFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		if err := os.Symlink("/dev/full", filepath.Join(folder, "alice.ogg")); err != nil {
+			t.Fatal(err)
+		}
+		told := make(chan record.Recording, 1)
+		c, far := calltest.New(t, opus(), codec.Params{})
+		calltest.Serve(t, far, record.Handler{
+			Folder: folder,
+			Name:   func(*parley.Call) string { return "alice" },
+			Done:   func(r record.Recording) { told <- r },
+		})
+		p := stream.Packet{Codec: opus(), Timeline: 1, Payload: []byte{0xf8, 0xff, 0xfe}}
+		for ; p.Seq < 150 && c.Audio().WritePacket(&p) == nil; p.Seq++ {
+			time.Sleep(20 * ms)
+			p.Timestamp, p.Time = p.Timestamp+960, p.Time+20*ms
+		}
+		if err := far.Err(); err == nil || !strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
+			t.Errorf("the call ended with %v", err)
+		}
+		c.Close()
+		if r := <-told; !errors.Is(r.Err, syscall.ENOSPC) {
+			t.Errorf("the recording is told to have ended with %v", r.Err)
 		}
 	})
 }

@@ -326,7 +326,7 @@ func TestRecordingsDoNotOverwrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, got, err := r.create()
+	rec, got, err := r.create(nil)
 	if err != nil || got != filepath.Join(folder, "talk-2.wav") {
 		t.Fatalf("%s, %v", got, err)
 	}

@@ -87,7 +87,7 @@ func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc 
 		if recordingFile(folder, name) != "" {
 			return nil, errTaken
 		}
-		h := record.Handler{Folder: folder, Name: func(*parley.Call) string { return name }}
+		h := record.Handler{Folder: folder, Name: func(*parley.Call) string { return name }, Done: func(r record.Recording) { notWhole(out, r.Err) }}
 		return announced{parley.HandlerFunc(func(ctx context.Context, c *parley.Call) error {
 			if _, twice := writing.LoadOrStore(name, nil); twice {
 				return errTaken

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,8 +59,8 @@ func tried(to string) error {
 }
 
 // create makes the next file: "call.mkv", then "call-2.mkv" and so on. What is
-// there is not touched.
-func (r *recordings) create() (rec *file.Recorder, name string, err error) {
+// there is not touched. The recorder tells failed what goes wrong.
+func (r *recordings) create(failed func(error)) (rec *file.Recorder, name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -69,7 +70,7 @@ func (r *recordings) create() (rec *file.Recorder, name string, err error) {
 			name = fmt.Sprintf("%s-%d%s", r.base, r.n, r.ext)
 		}
 		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-			rec, err = file.CreateRecorder(name, file.RecorderConfig{})
+			rec, err = file.CreateRecorder(name, file.RecorderConfig{Error: failed})
 			return rec, name, err
 		} else if err != nil {
 			return nil, name, err
@@ -77,14 +78,21 @@ func (r *recordings) create() (rec *file.Recorder, name string, err error) {
 	}
 }
 
-// recorded is the application that records what callers send.
+// recorded is the application that records what callers send. A file that cannot be
+// written any more ends its call.
 type recorded struct {
 	to  *recordings
 	out *output
 }
 
 func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
-	rec, name, err := h.to.create()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	rec, name, err := h.to.create(func(err error) {
+		if _, full := errors.AsType[*fs.PathError](err); full {
+			stop()
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -97,6 +105,14 @@ func (h recorded) ServeCall(ctx context.Context, c *parley.Call) error {
 	if rec.Duration() == 0 { // the call never connected, or was silent and dark
 		return errors.Join(err, os.Remove(name))
 	}
+	notWhole(h.out, err)
 	h.out.emit(event{Event: "recorded", Call: server.CallID(ctx), File: name}, "recorded "+name)
 	return err
+}
+
+// notWhole warns of a recording that has not all that it should; err is nil if it has.
+func notWhole(out *output, err error) {
+	if err != nil {
+		out.warn(fmt.Sprintf("%v. The recording is not whole.", err))
+	}
 }
