@@ -303,8 +303,8 @@ export class Call extends EventTarget {
 
   #hungUp(reason) {
     if (this.#ended) return;
-    this.#note(words.ended(reason));
-    this.#end(null, false);
+    if (this.#connected) this.#note(words.ended(reason));
+    this.#end(this.#connected ? null : words.early(reason), false);
   }
 
   async #poll() {

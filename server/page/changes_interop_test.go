@@ -232,3 +232,30 @@ func TestWordsOfTheServer(t *testing.T) {
 		t.Errorf("the page says %q", got)
 	}
 }
+
+// A call that the server ends before it connects is over at once, and is not said to be
+// the fault of a firewall.
+func TestCallThatEndsBeforeItConnects(t *testing.T) {
+	s, err := server.New(&server.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Handle("/offer", parley.HandlerFunc(func(context.Context, *parley.Call) error {
+		return errors.New("as the test wants")
+	}))
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		web.Close()
+		if err := s.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	v := enter(t, web.URL, browser.View{})
+	v.set("source", "none")
+	v.set("camera", "none")
+	v.push("#start")
+	v.Wait(`body[data-phase="failed"]`, within)
+	if got := v.Text("#error"); !strings.Contains(got, "The server ended the call") {
+		t.Errorf("the page says %q", got)
+	}
+}

@@ -134,7 +134,8 @@ export class Line {
       try {
         const response = await ask('GET', this.#below('offer'), { signal });
         if (response.status === 200) await act(await response.json());
-        else if (response.status === 404 || response.status === 405) return; // over, or the server makes none
+        else if (response.status === 404) await act({ type: 'bye' }); // it is over, which closes this line
+        else if (response.status === 405) return; // the server makes none
         else if (!response.ok) throw new Error(response.status);
       } catch {
         await new Promise((done) => { setTimeout(done, againMs); });

@@ -79,6 +79,8 @@ const reasons = { // that the server has for the end of a call
 
 export const ended = (reason) => `The server ended the call${Object.hasOwn(reasons, reason) ? `: ${reasons[reason]}` : ''}.`;
 
+export const early = (reason) => new Trouble('The call did not connect', ended(reason));
+
 export function explain(err) {
   return err instanceof Trouble ? err : new Trouble('Something went wrong', 'Reload the page and try again.', `${err.name}: ${err.message}`);
 }
