@@ -22,7 +22,8 @@ import (
 // if the call has not the codec for it, or there is no decoder; later too, while
 // pictures have another codec in the call, or once it has the line no more. On lines that
 // come later the file is heard and seen from then on. See
-// [file.Player] for what can be played.
+// [file.Player] for what can be played; of H.264 with B-frames browsers show few pictures
+// or none.
 //
 // A caller with a data channel is in command by messages of text: "pause", "play",
 // "stop", "seek 12.5" in seconds, "loop on" and "loop off". Each is answered, with

@@ -253,6 +253,9 @@ func (c *serveCommand) checkFiles(ctx context.Context, out *output) error {
 		for _, err := range missing {
 			out.warn(fmt.Sprintf("--play: %v. The rest is played.", err))
 		}
+		if outOfOrder(ctx, c.Play) {
+			out.warn(fmt.Sprintf("--play: %s: its pictures are not shown in the order in which they are coded (B-frames), and browsers show few of them or none. The option -bf 0 of ffmpeg makes films without.", c.Play))
+		}
 	}
 	if c.Recordings == "" {
 		return nil
@@ -268,6 +271,28 @@ func (c *serveCommand) checkFiles(ctx context.Context, out *output) error {
 		return fmt.Errorf("--recordings %s: %w", c.Recordings, err)
 	}
 	return nil
+}
+
+// outOfOrder reports whether there are pictures at the beginning of a film that are shown
+// before others that come before them in the file.
+func outOfOrder(ctx context.Context, film string) bool {
+	in, err := file.OpenPlayable(ctx, film)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	var p file.Packet
+	last := make([]time.Duration, len(in.Tracks()))
+	for range 1000 { // 8 s of sound and pictures, or more
+		if in.ReadPacket(&p) != nil {
+			break
+		}
+		if in.Tracks()[p.Track].Codec.Video() && p.Time < last[p.Track] {
+			return true
+		}
+		last[p.Track] = p.Time
+	}
+	return false
 }
 
 // unplayable returns why there are tracks that are not played to any call.

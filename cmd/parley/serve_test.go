@@ -316,6 +316,21 @@ func TestFilmWithoutItsSound(t *testing.T) {
 	}
 }
 
+// Browsers do not show what most encoders of films make, which is said beforehand.
+func TestFilmOutOfOrder(t *testing.T) {
+	const d = time.Second
+	for name, pictures := range map[string][]file.Packet{"a.mkv": film(d, h264Frame), "b.mkv": reordered(d, h264Frame)} {
+		said := &transcript{}
+		name = writeFilm(t, name, []file.Track{{Codec: file.H264}}, pictures)
+		if err := parsed(t, "--play", name).checkFiles(t.Context(), newOutput(true, said, io.Discard)); err != nil {
+			t.Error(err)
+		}
+		if got := said.String(); strings.Contains(got, "B-frames") != strings.HasSuffix(name, "b.mkv") {
+			t.Errorf("of %s it says %q", name, got)
+		}
+	}
+}
+
 func TestRecordingsDoNotOverwrite(t *testing.T) {
 	folder := t.TempDir()
 	name := filepath.Join(folder, "talk.wav")
