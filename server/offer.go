@@ -122,6 +122,7 @@ func (s *Server) offer(w http.ResponseWriter, r *http.Request, path string, choo
 	}
 	w.Header().Set("Location", c.location(r, ""))
 	writeJSON(w, http.StatusOK, description{SDP: answer, Type: "answer", ID: c.id})
+	c.wanted(r)
 }
 
 // replace ends a call and waits until its place is free.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -424,4 +425,46 @@ func TestEarlyCandidates(t *testing.T) {
 	wantStatus(t, w, http.StatusOK)
 	c.accept(t, candidateLines.ReplaceAllString(said(t, w, "sdp"), ""))
 	c.chatOn(t)
+}
+
+// A lostWriter is the answer to a client that goes away while it is written.
+type lostWriter struct {
+	*httptest.ResponseRecorder
+	lost func()
+}
+
+func (w lostWriter) Write(b []byte) (int, error) {
+	w.lost()
+	return len(b), nil
+}
+
+// Who does not wait for the answer leaves no call behind.
+func TestClientThatDoesNotWait(t *testing.T) {
+	s, _ := start(t, &server.Config{})
+	s.HandleWHIP("/whip", new(counter))
+	for _, path := range []string{"/offer", "/whip"} {
+		c, err := newCaller()
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := c.offer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		contentType := sdpType
+		if path == "/offer" {
+			b, _ := json.Marshal(object{"type": "offer", "sdp": body})
+			body, contentType = string(b), "application/json"
+		}
+		ctx, lost := context.WithCancel(t.Context())
+		r := httptest.NewRequestWithContext(ctx, "POST", path, strings.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		w := lostWriter{httptest.NewRecorder(), lost}
+		s.ServeHTTP(w, r)
+		if w.Header().Get("Location") == "" {
+			t.Errorf("%s: no call was made", path)
+		}
+		eventually(t, patience, path+": the call gone", func() bool { return s.Calls() == 0 })
+		c.hangUp()
+	}
 }

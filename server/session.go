@@ -244,6 +244,14 @@ func (c *session) hangUp() {
 	c.peer.EndWith(&parley.EndError{Reason: parley.Bye, Detail: "the far end has hung up"})
 }
 
+// wanted ends a call whose client did not wait for the answer to its offer, and knows
+// nothing of the call that it could end.
+func (c *session) wanted(r *http.Request) {
+	if r.Context().Err() != nil {
+		c.hangUp()
+	}
+}
+
 // location returns where the session is found, as the client sees it: the path
 // that it asked for, which may be longer than what arrived here, without end.
 func (c *session) location(r *http.Request, end string) string {

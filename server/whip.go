@@ -76,6 +76,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, path, way strin
 	s.link(header, r)
 	w.WriteHeader(http.StatusCreated)
 	w.Write([]byte(answer)) //nolint:errcheck // the client may be gone
+	c.wanted(r)
 }
 
 // link tells a client of servers that help it to reach this one (RFC 9725,
