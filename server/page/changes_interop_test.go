@@ -79,6 +79,28 @@ func TestEndOfTheCallInAChange(t *testing.T) {
 	}
 }
 
+// Who presses Cancel while the server answers leaves no call there.
+func TestCancelWhileTheServerAnswers(t *testing.T) {
+	v := silent(t)
+	v.Eval(`(() => {
+		const real = fetch;
+		const held = new Promise((open) => { window.release = open; });
+		window.asked = [];
+		window.fetch = async (url, init) => {
+			asked.push(init?.method);
+			if (init?.method !== 'POST') return real(url, init);
+			await held;
+			return real(url, init);
+		};
+	})()`)
+	v.push("#start")
+	v.until("an offer", `asked.includes('POST')`)
+	v.push("#start")
+	v.Wait(`body[data-phase="idle"]`, within)
+	v.Eval(`release()`)
+	v.until("a goodbye", `asked.includes('DELETE')`)
+}
+
 // A change that the server refuses leaves all as it was, and can be made again.
 func TestChangeThatIsRefused(t *testing.T) {
 	v := silent(t)

@@ -71,11 +71,13 @@ export class Line {
 
   get #open() { return this.#socket?.readyState === 1; }
 
-  // offer asks the application at path for a call. The options go with it.
+  // offer asks the application at path for a call. The options go with it. If this is
+  // closed meanwhile, the answer is waited for all the same, to end the call there.
   async offer(path, offer, options) {
-    const response = await send('POST', address(path), { ...options, ...offer }, this.#abort.signal);
+    const response = await send('POST', address(path), { ...options, ...offer });
     const location = response.headers.get('Location');
     if (location) this.#url = new URL(location, response.url);
+    if (this.#abort.signal.aborted) this.close(true);
     this.#late.forEach((candidate) => this.tell(candidate));
     return description(response);
   }
