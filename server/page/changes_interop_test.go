@@ -101,6 +101,19 @@ func TestCancelWhileTheServerAnswers(t *testing.T) {
 	v.until("a goodbye", `asked.includes('DELETE')`)
 }
 
+// A camera that is in use makes larger pictures too.
+func TestSizeInTheCall(t *testing.T) {
+	v := silent(t)
+	v.set("camera", "")
+	v.call()
+	for _, width := range []string{"320", "1280", "640"} {
+		size := map[string]string{"320": "320x240", "640": "640x480", "1280": "1280x720"}[width]
+		v.set("size", size)
+		v.until(size, `document.querySelector('#screens .own video').videoWidth === `+width)
+	}
+	v.hangUp()
+}
+
 // A change that the server refuses leaves all as it was, and can be made again.
 func TestChangeThatIsRefused(t *testing.T) {
 	v := silent(t)

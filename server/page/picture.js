@@ -3,15 +3,28 @@ import { Trouble, captureTrouble, insecure } from './words.js';
 // openPicture returns the track to send: a camera, the screen, or a test picture;
 // null if none is wanted. The size is as in "640x480".
 export async function openPicture(choice, size) {
-  const [width, height] = size.split('x').map(Number);
   if (choice === 'none') return null;
-  if (choice === 'test') return testPicture(width, height);
+  if (choice === 'test') return testPicture(...size.split('x').map(Number));
   if (choice === 'screen') return openScreen();
   if (!navigator.mediaDevices?.getUserMedia) throw insecure('camera');
-  const video = { width: { ideal: width }, height: { ideal: height } };
+  const video = ideal(size);
   if (choice) video.deviceId = { exact: choice };
   try {
     return (await navigator.mediaDevices.getUserMedia({ video })).getVideoTracks()[0];
+  } catch (err) {
+    throw captureTrouble(err, 'camera');
+  }
+}
+
+function ideal(size) {
+  const [width, height] = size.split('x').map(Number);
+  return { width: { ideal: width }, height: { ideal: height } };
+}
+
+// resize has the camera or the screen behind a track make pictures of another size.
+export async function resize(track, size) {
+  try {
+    await track.applyConstraints(ideal(size));
   } catch (err) {
     throw captureTrouble(err, 'camera');
   }

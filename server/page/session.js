@@ -2,7 +2,7 @@ import { Call } from './call.js';
 import { devices, offer } from './devices.js';
 import { Levels } from './levels.js';
 import { Panel } from './panel.js';
-import { openPicture } from './picture.js';
+import { openPicture, resize } from './picture.js';
 import { Screens } from './screens.js';
 import * as signal from './signal.js';
 import { openSound } from './source.js';
@@ -267,7 +267,12 @@ async function hidePicture(mine) {
 
 export const changePicture = () => change(showPicture);
 
-export const resizePicture = () => change((mine) => (mine.picture ? showPicture(mine) : null));
+// resizePicture changes the size where the picture comes from: a camera that is opened
+// once more stays as small as it is.
+export const resizePicture = () => change((mine) => {
+  if (!mine.picture) return null;
+  return $('camera').value === 'test' ? showPicture(mine) : resize(mine.picture, $('size').value);
+});
 
 export const togglePicture = () => change((mine) => {
   if (mine.picture) return hidePicture(mine);
