@@ -104,6 +104,9 @@ func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc 
 			http.NotFound(w, r)
 			return
 		}
+		if filepath.Ext(file) == ".webm" { // which is for sound alone too, and package mime takes it for that
+			w.Header().Set("Content-Type", "video/webm")
+		}
 		http.ServeFile(w, r, file)
 	}
 }

@@ -85,6 +85,15 @@ func TestApplications(t *testing.T) {
 			t.Errorf("GET %s: status %d: %s", path, w.Code, w.Body)
 		}
 	}
+	film := strings.Repeat("2c", 16)
+	if err := os.WriteFile(filepath.Join(folder, film+".webm"), []byte("pictures"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/recordings/x", nil)
+	r.SetPathValue("name", film)
+	if recordings(w, r); w.Header().Get("Content-Type") != "video/webm" {
+		t.Errorf("pictures are served as %s", w.Header().Get("Content-Type"))
+	}
 }
 
 // What an encoder publishes is heard by players, and by those on the page.
