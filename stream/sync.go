@@ -19,7 +19,8 @@ import "time"
 // by up to 1/8 faster or slower for pictures, so that it never goes back and no
 // frame is left out. Less than that is left alone. Only where both sources report
 // that one of them has made a leap, as one does whose timestamps have stood still in
-// a pause, the Time of pictures makes it too.
+// a pause, the Time of pictures makes it too; and where the sound has been ahead by
+// more than half a second for a second, as after a pause of both.
 type Sync struct {
 	audio *AudioReceiver
 	video *VideoReceiver
@@ -30,6 +31,9 @@ type Sync struct {
 	latest time.Duration // highest media time of a picture that was given out
 	moving bool
 	leaps  bool // the shift that is wanted is taken at once
+
+	ahead      bool // more than a leap is missing
+	aheadSince time.Time
 
 	known   bool   // by reports, of the runs sound and picture
 	sound   uint64 // identifiers of these
@@ -47,6 +51,7 @@ const (
 	maxLag     = 2 * time.Second        // what reports may say of the difference of two ways
 	maxSet     = 100 * time.Millisecond // a larger change has to be borne out by both sources
 	leap       = 500 * time.Millisecond // from here on a change is not caught up with but taken
+	overcome   = time.Second            // in which playout is over an outage, whose sound is late for so long only
 	unbelieved = 30 * time.Second       // after which what was known before is given up
 )
 
@@ -91,7 +96,10 @@ func (s *Sync) place(now time.Time, media time.Duration) time.Duration {
 	case passed > 0:
 		s.latest = media
 		off := want - s.shift
-		if s.leaps {
+		if ahead := off > leap; ahead != s.ahead {
+			s.ahead, s.aheadSince = ahead, now
+		}
+		if s.leaps || s.ahead && now.Sub(s.aheadSince) >= overcome {
 			s.leaps, s.shift, off = false, want, 0
 		}
 		if s.moving = s.moving || off > tolerated || off < -tolerated; s.moving {

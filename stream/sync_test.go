@@ -404,6 +404,44 @@ func TestSyncHold(t *testing.T) {
 	s.want(8*time.Second, "0s")
 }
 
+// Pictures of a sender that has stood still make the leap that its sound has made. What
+// was held up on the way, and is caught up with, is no leap.
+func TestSyncStandstill(t *testing.T) {
+	const pause, begin = 3 * time.Second, 4 * time.Second
+	for _, still := range []bool{true, false} {
+		s := newStudio(t, Adaptive)
+		s.play(0, begin)
+		s.report(begin)
+		var f audio.Frame
+		for at := begin; at < begin+pause; at += 20 * ms {
+			s.sound.Pull(videoBegin.Add(at), &f)
+		}
+		resume := begin + pause
+		if still {
+			s.heard.Timestamp -= uint32(pause / ms * 8)
+			s.seen.Timestamp -= uint32(pause / ms * 90)
+		} else {
+			for at := begin; at < resume; at += 20 * ms {
+				s.way = [2]time.Duration{resume - at, resume - at}
+				s.play(at, at+20*ms)
+			}
+			s.way = [2]time.Duration{}
+		}
+		s.play(resume, resume+4*time.Second)
+		for i, at := range s.times {
+			off := at - time.Duration(i)*40*ms
+			if still && i >= 100+1200/40 { // a second, and the delay of the sound
+				off -= pause
+			} else if still && i >= 100 {
+				continue
+			}
+			if off.Abs() > 50*ms {
+				t.Fatalf("still %v: picture %d is off by %v", still, i, off)
+			}
+		}
+	}
+}
+
 // Whichever comes first, its first packet is 0.
 func TestSyncBegins(t *testing.T) {
 	s := newStudio(t, InOrder)

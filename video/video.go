@@ -26,8 +26,8 @@ type Frame struct {
 	// Time is the position on a continuous timeline, which is not in order with
 	// B-frames. In a call with audio it is that of audio: what is heard and what is
 	// seen with the same Time belong together, read or written. While that becomes
-	// known better, time goes by up to 1/8 faster or slower for received frames; it
-	// never goes back.
+	// known better, time goes by up to 1/8 faster or slower for received frames; where
+	// the far end has stood still, it leaps. It never goes back.
 	Time time.Duration
 
 	// Captured is the time by the sender's own clock, from its reports; zero while
