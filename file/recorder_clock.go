@@ -15,6 +15,11 @@ const (
 	clockWindow  = time.Second
 	clockStopped = 200 * time.Millisecond
 	clockStep    = time.Millisecond
+
+	// clockFirst is how many frames are not believed if those behind them come later
+	// by clockStopped: programs such as ffmpeg send one packet of sound, and go on when
+	// their encoder of pictures is ready.
+	clockFirst = 3
 )
 
 // A recorderClock puts the times of one timeline into a file. The file's own
@@ -31,6 +36,7 @@ type recorderClock struct {
 	alone  bool          // it is not corrected
 	leader *recording    // the track by whose arrival the clock is corrected
 
+	seen  int           // frames of the leader, up to clockFirst
 	based bool          // base is known
 	base  time.Duration // the least delay at the beginning
 	since time.Duration // when the present window began
@@ -42,7 +48,7 @@ type recorderClock struct {
 // does not lead has nothing to do with this clock.
 func (c *recorderClock) place(track *recording, arrival, at time.Duration) (time.Duration, bool) {
 	if c.leader == nil || c.leader.codec.Video() && !track.codec.Video() {
-		c.leader, c.based = track, false
+		c.leader, c.based, c.seen = track, false, 0
 		c.since, c.least = arrival, clockBehind
 	}
 	if !c.begun {
@@ -57,6 +63,14 @@ func (c *recorderClock) place(track *recording, arrival, at time.Duration) (time
 		delay = 0
 	}
 	if c.leader == track && !c.alone {
+		if c.seen < clockFirst {
+			if c.seen++; delay-c.least > clockStopped {
+				c.since, c.least = arrival, clockBehind
+				if delay > clockStopped {
+					c.shift, delay = c.shift+delay, 0
+				}
+			}
+		}
 		c.watch(arrival, delay)
 	}
 	return at + c.shift, true
@@ -68,7 +82,7 @@ func (c *recorderClock) restart(track *recording, arrival, at time.Duration) {
 		return
 	}
 	c.left, c.before = c.begun, c.shift
-	c.shift, c.based = arrival-at, false
+	c.shift, c.based, c.seen = arrival-at, false, 0
 	c.since, c.least = arrival, clockBehind
 }
 

@@ -50,6 +50,20 @@ func TestRecorderClock(t *testing.T) {
 				return at, 0
 			},
 		},
+		"it stood still behind the first frame": {
+			func(at time.Duration) (time.Duration, time.Duration) {
+				if at > 0 {
+					return at, 740 * time.Millisecond
+				}
+				return 0, 0
+			},
+			func(at time.Duration) (time.Duration, time.Duration) {
+				if at > 0 {
+					return at + 740*time.Millisecond, 0
+				}
+				return 0, 0
+			},
+		},
 		"a jump of a day": {
 			func(at time.Duration) (time.Duration, time.Duration) {
 				if at > 10*time.Second {
@@ -72,6 +86,20 @@ func TestRecorderClock(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A first packet that waited for the second one, behind which a picture came, is no
+// reason for a gap later on.
+func TestRecorderClockFirstOfSound(t *testing.T) {
+	var c recorderClock
+	picture, sound := &recording{codec: VP8}, &recording{codec: Opus}
+	c.place(picture, 0, 0)
+	c.place(sound, -700*time.Millisecond, 0)
+	for at := 20 * time.Millisecond; at < 10*time.Second; at += 20 * time.Millisecond {
+		if got, ok := c.place(sound, at+60*time.Millisecond, at); !ok || got != at {
+			t.Fatalf("the sound of %v is at %v", at, got)
+		}
 	}
 }
 
