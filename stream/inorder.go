@@ -11,6 +11,9 @@ import (
 // waiting for it.
 const crowded = 256
 
+// untrue is by how much timestamps may be off where no packet is missing.
+const untrue = 2 * time.Millisecond
+
 // gapSlack is by how much all gaps together may be longer than the time that
 // went by.
 const gapSlack = 10 * time.Second
@@ -41,7 +44,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		}
 		format := r.formatOf(p)
 		if r.played {
-			if gap := p.Time - r.position; gap > sampleTime(format) && r.affords(gap, p.Arrival) {
+			if gap := p.Time - r.position; gap > sampleTime(format) && !r.follows(p, gap) && r.affords(gap, p.Arrival) {
 				if d := r.decoders.of(p.Type); p.Seq != r.playSeq+1 && d == r.current && r.mendFromCopy(p, d, gap, format) {
 					continue
 				}
@@ -52,6 +55,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 			r.position, r.clock.origin = p.Time, p.Arrival
 		}
 		next := r.buffer.Pop()
+		follows := r.follows(next, next.Time-r.position)
 		if d := r.decoders.of(next.Type); d.pause(next) {
 			r.playPause(next, d, format)
 			continue
@@ -61,6 +65,9 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		}
 		r.delay(now.Sub(next.Arrival))
 		over := r.position - next.Time
+		if follows && over.Abs() > sampleTime(format) {
+			continue // until more of it has come together
+		}
 		if over <= sampleTime(format) {
 			r.position = next.Time // sheds the rounding of earlier frames
 			continue

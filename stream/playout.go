@@ -199,6 +199,9 @@ func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *au
 	}
 	lost := r.played && (p.Seq != r.playSeq+1 || r.broken)
 	ahead := r.settle(p, lost, filled)
+	if c.missing == 0 && r.follows(p, ahead) {
+		r.position, ahead = p.Time, 0
+	}
 	if ahead <= sampleTime(format) {
 		if d := r.decoders.of(p.Type); d.kind == spoken && d.format != format && !d.pause(p) {
 			// The rest of this frame goes on in the old format; the next one has
@@ -340,6 +343,15 @@ func (r *AudioReceiver) settle(p *jitter.Packet, lost bool, filled int) time.Dur
 	ticks := (p.Time - due + r.config.PTime - 1 - time.Millisecond) / r.config.PTime
 	r.position = p.Time - ticks*r.config.PTime
 	return p.Time - r.position
+}
+
+// follows reports whether p goes on where the speech before it has ended, though its
+// timestamp is off by as much as ahead. Senders whose times come from a file in
+// milliseconds make some of these steps a bit too short and others too long; to cut,
+// and to fill with silence, would be heard as clicks.
+func (r *AudioReceiver) follows(p *jitter.Packet, ahead time.Duration) bool {
+	return ahead.Abs() <= untrue && r.played && !r.broken && p.Seq == r.playSeq+1 &&
+		r.current != nil && r.decoders.of(p.Type) == r.current && !r.noise.on && !r.digits.playing
 }
 
 // finish sets the kind of a frame and counts it.

@@ -254,6 +254,36 @@ func TestLongPacketsInBursts(t *testing.T) {
 	}
 }
 
+// Timestamps that were made of whole milliseconds: every sample is heard, with nothing
+// in between.
+func TestTimestampsThatAreUntrue(t *testing.T) {
+	for _, playout := range []Playout{Fixed, Adaptive, InOrder} {
+		f := newFar(t, ReceiverConfig{Playout: playout})
+		var sum []int16
+		var frame audio.Frame
+		for n := range 300 {
+			at := time.Duration(n) * 20 * ms
+			p := f.packet(n, 160)
+			p.Timestamp -= []uint32{0, 3, 6}[n%3] // steps of 157, 157 and 166
+			f.push(at, p)
+			for f.r.Pull(f.begin.Add(at), &frame) {
+				sum = append(sum, frame.Samples...)
+			}
+		}
+		for i, run := 0, 0; i < len(sum); i += run {
+			for run = 0; i+run < len(sum) && sum[i+run] == sum[i]; {
+				run++
+			}
+			if i > 0 && i+run < len(sum) && (run != 160 || sum[i] != sum[i-1]+1) {
+				t.Fatalf("%v: %d samples of %d behind %d", playout, run, sum[i], sum[i-1])
+			}
+		}
+		if len(sum) < 290*160 {
+			t.Errorf("%v: %d samples", playout, len(sum))
+		}
+	}
+}
+
 func TestSourceChange(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: Fixed})
 	for n := range 5 {
