@@ -36,6 +36,11 @@ func TestWhatIsHeardIsRated(t *testing.T) {
 			}
 		}
 		rated("PCMU", 20*ms)
+		var s Stats
+		y.Stats(&s)
+		if s.Audio.MOS != 0 || s.Audio.RFactor != 0 {
+			t.Errorf("what was not received has R %.1f, MOS %.1f", s.Audio.RFactor, s.Audio.MOS)
+		}
 		for range 20 {
 			if err := x.Audio().WriteFrame(ramp(64)); err != nil {
 				t.Fatal(err)
@@ -47,5 +52,8 @@ func TestWhatIsHeardIsRated(t *testing.T) {
 			}
 		}
 		rated("PCMA", 60*ms)
+		if y.Stats(&s); s.Audio.MOS < 4 {
+			t.Errorf("MOS %.1f", s.Audio.MOS)
+		}
 	})
 }

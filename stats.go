@@ -52,7 +52,8 @@ type AudioStats struct {
 	stream.ReceiverStats
 
 	// How a listener would rate what is heard, by the E-model (ITU-T G.107): R
-	// from 0 to 93.2, and the mean opinion score from 1 to 4.4 that follows.
+	// from 0 to 93.2, and the mean opinion score from 1 to 4.4 that follows. Both are
+	// 0 while nothing has been received.
 	RFactor, MOS float64
 }
 
@@ -114,7 +115,9 @@ func (a *Audio) statsLocked(s *AudioStats) {
 	if due := a.receiver.Next(); !due.IsZero() && a.coded == nil {
 		s.Behind = max(time.Since(due), 0)
 	}
-	s.RFactor, s.MOS = a.rate()
+	if s.Received > 0 {
+		s.RFactor, s.MOS = a.rate()
+	}
 }
 
 func (v *Video) statsLocked(s *VideoStats) {

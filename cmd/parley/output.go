@@ -145,7 +145,7 @@ func measuresOf(c *parley.Call, audio, video bool) callMeasures {
 
 func audioMeasures(a *parley.AudioStats) *statistics {
 	trip, loss := reported(&a.LineStats)
-	s := &statistics{
+	return &statistics{
 		PacketsSent:       a.PacketsSent,
 		OctetsSent:        a.OctetsSent,
 		PacketsReceived:   a.Received,
@@ -161,11 +161,8 @@ func audioMeasures(a *parley.AudioStats) *statistics {
 		StalledMS:         milliseconds(a.Stalled),
 		RoundTripMS:       trip,
 		RemoteLossPct:     loss,
+		MOS:               math.Round(a.MOS*100) / 100,
 	}
-	if a.Received > 0 {
-		s.MOS = math.Round(a.MOS*100) / 100
-	}
-	return s
 }
 
 func videoMeasures(v *parley.VideoStats) *videoStatistics {
