@@ -337,8 +337,10 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 	expected, receives := c.expectedLocked()
 	bye := c.byeLocked()
 	switch {
+	case bye != nil && bye.renewing:
+		begin, limit, reason = bye.at, renewalGrace, Bye
 	case bye != nil:
-		begin, limit, reason = bye.byeAt, byeGrace, Bye
+		begin, limit, reason = bye.at, byeGrace, Bye
 	case c.connected.IsZero():
 		begin, limit, reason = c.opened, d.Connect, NotConnected
 	case !receives:
@@ -354,19 +356,19 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 	return later(begin.Add(limit), c.awake.Add(min(limit, reading))), limit, reason
 }
 
-// byeLocked returns the line on which the far end has said its last goodbye, or
+// byeLocked returns the last goodbye that the far end has said on any line, or
 // nil if it has not left yet. A line on which it never said anything does not
 // count, and neither does one that was turned down. On hold a goodbye is that of a
 // stream (RFC 3550, section 6.6, has sources leave), and says nothing of the call.
-func (c *Call) byeLocked() (last *line) {
+func (c *Call) byeLocked() (last *goodbye) {
 	for _, l := range c.lines {
 		switch {
 		case l.off:
-		case l.known && l.byeAt.IsZero():
+		case l.known && l.bye == nil:
 			return nil
 		case !l.direction.Receives() && l.heard != 0: // of the stream that the hold has ended
-		case !l.byeAt.IsZero() && (last == nil || l.byeAt.After(last.byeAt)):
-			last = l
+		case l.bye != nil && (last == nil || l.bye.at.After(last.at)):
+			last = l.bye
 		}
 	}
 	return last
@@ -388,7 +390,7 @@ func (c *Call) overdueLocked(limit time.Duration, reason Reason) *EndError {
 	e := &EndError{Reason: reason}
 	switch reason {
 	case Bye:
-		e.Detail = c.byeLocked().byeReason
+		e.Detail = c.byeLocked().reason
 	case NotConnected:
 		e.Detail = fmt.Sprintf("not connected within %v", limit)
 	case NoMedia:

@@ -50,8 +50,8 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.known = true
 		l.freshLocked(arrival)
 	}
-	if l.packet.SSRC != l.byeSource { // not one that the goodbye overtook
-		l.byeAt = time.Time{} // the far end sends on, be it in a format that is yet to be agreed on
+	if l.bye != nil && (l.packet.SSRC != l.bye.source || arrival.Sub(l.bye.at) > byeGrace) { // not one that the goodbye overtook
+		l.bye = nil // the far end sends on, be it in a format that is yet to be agreed on
 	}
 	l.followLocked(arrival, verdict)
 	l.of.pushed(arrival, verdict)
@@ -125,6 +125,9 @@ func (l *line) DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.known = true
 		l.heed(arrival, e)
 	})
+	if l.bye != nil && l.bye.renewing && l.bye.at.Before(arrival) {
+		l.bye = nil // the far end reports on
+	}
 	if impersonated {
 		l.collidedLocked(arrival, from)
 	}
@@ -159,7 +162,8 @@ func (l *line) heed(now time.Time, e rtcpctl.Event) {
 		if heard, ok := l.in.Heard(); ok && heard != e.SSRC {
 			return
 		}
-		l.byeAt, l.byeSource, l.byeReason = now, e.SSRC, e.Text
+		renewing := l.heard == l.former && now.Sub(l.updated) < renewal
+		l.bye = &goodbye{now, e.SSRC, e.Text, renewing}
 		l.of.goodbye()
 	default:
 		l.of.heed(now, e)

@@ -199,7 +199,7 @@ func (a *Audio) announceLocked() {
 // settledLocked reports whether a packet that is forwarded, of the same source as the
 // one before, makes nothing due any earlier.
 func (l *line) settledLocked() bool {
-	return l.heard == l.packet.SSRC && !l.muted && l.byeAt.IsZero() && l.repair == nil && !l.call.scheduled.IsZero()
+	return l.heard == l.packet.SSRC && !l.muted && l.bye == nil && l.repair == nil && !l.call.scheduled.IsZero()
 }
 
 // pass sends what was taken, without the lock. Nothing is to be done for a nil f.

@@ -215,6 +215,61 @@ func TestGoodbyeBeforeAnotherCodec(t *testing.T) {
 	})
 }
 
+// A softphone that holds the call, or goes on in a pause, closes its stream after the
+// agreement and only reports in the one that it opens, or speaks later: the call goes on.
+// One that says nothing more has left, and so has one that leaves later, or the stream that
+// it opened.
+func TestGoodbyeAfterAnAgreement(t *testing.T) {
+	report := []byte{0x80, 201, 0, 1, 0, 0, 0, 2}
+	for _, tt := range []struct {
+		name string
+		last func(c *Call) // after an agreement, before the goodbye
+		ssrc uint32        // that leaves
+		want time.Duration // until the call ends
+	}{
+		{"nothing more", func(*Call) {}, 1, renewalGrace},
+		{"later", func(*Call) { time.Sleep(renewal) }, 1, byeGrace},
+		{"another stream", func(c *Call) { talk(c, 9, 0, 10, 0x90) }, 9, byeGrace},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := tapped(t, AudioConfig{})
+				agree := func(d Direction) {
+					t.Helper()
+					if err := c.Audio().Update(&AudioUpdate{Direction: d}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				talk(c, 1, 0, 10, 0x90)
+				for _, d := range []Direction{RecvOnly, SendRecv, RecvOnly} {
+					agree(d)
+					time.Sleep(100 * ms)
+					c.Audio().DeliverRTCP(time.Now(), far, bye(1))
+					time.Sleep(7500 * ms)
+					if d == RecvOnly {
+						c.Audio().DeliverRTCP(time.Now(), far, report)
+					} else {
+						talk(c, 1, 10, 10, 0x90)
+					}
+					time.Sleep(renewalGrace)
+					if err := c.Err(); err != nil {
+						t.Fatalf("after an agreement on %v: %v", d, err)
+					}
+				}
+				agree(SendRecv)
+				tt.last(c)
+				c.Audio().DeliverRTCP(time.Now(), far, bye(tt.ssrc))
+				begin := time.Now()
+				<-c.Done()
+				end, ok := errors.AsType[*EndError](c.Err())
+				if after := time.Since(begin); !ok || end.Reason != Bye || after != tt.want {
+					t.Errorf("after %v: %v", after, c.Err())
+				}
+			})
+		})
+	}
+}
+
 // A line that only sends keeps no call alive that the far end has left.
 func TestGoodbyeBesideALineThatOnlySends(t *testing.T) {
 	left := func(t *testing.T, c *Call) {

@@ -46,14 +46,14 @@ type line struct {
 	off       bool         // turned down: only other lines count for the end of the call
 	trip      rtcpctl.Trip // of the circuit breaker
 	heard     uint32       // SSRC, once there is media
-	byeSource uint32
-	expected  time.Time // from when on media is expected again, after a hold
-	woken     time.Time // when goroutines that wait were told last to look
-	fresh     time.Time // the last packet of media
-	byeAt     time.Time // when the source that is heard said goodbye
-	byeReason string
-	batch     BatchLeg // leg, if it takes several packets at once
-	sizes     []int    // of the packets on their way through batch
+	former    uint32       // SSRC that was heard when the line was updated last
+	bye       *goodbye     // of the source that is heard; nil: it has said none
+	expected  time.Time    // from when on media is expected again, after a hold
+	woken     time.Time    // when goroutines that wait were told last to look
+	fresh     time.Time    // the last packet of media
+	updated   time.Time    // last
+	batch     BatchLeg     // leg, if it takes several packets at once
+	sizes     []int        // of the packets on their way through batch
 	packet    rtp.Packet
 	claimed   *Forwarder   // that has to send what the packet being delivered has brought; nil: none
 	control   ring[[]byte] // RTCP that has to leave at once
@@ -111,9 +111,26 @@ type medium interface {
 	readers() time.Time
 }
 
+// A goodbye is that of a source, after which the call goes on for a while.
+type goodbye struct {
+	at       time.Time
+	source   uint32
+	reason   string
+	renewing bool // it may be that of a stream which was closed for an update
+}
+
 // byeGrace is how long a call goes on after the goodbye of its source, so that
 // another source may take over, as in a transfer.
 const byeGrace = 200 * time.Millisecond
+
+// renewal is how long after an update a goodbye may be that of the stream which the far
+// end closes for it. Softphones do so at each re-INVITE that changes anything, and the
+// stream that they open then may have nothing to say, as on hold or in a pause, but
+// reports, which are 7.5 s apart at most. So the call goes on for renewalGrace.
+const (
+	renewal      = time.Second
+	renewalGrace = 10 * time.Second
+)
 
 // newSSRC returns a source that no line of the call has: with SRTP, two lines may
 // have one key, and then their sources must differ (RFC 3711, section 9.1).
@@ -341,7 +358,7 @@ const muteAfter = time.Second
 
 // muteAtLocked returns when the line counts as muted if nothing comes.
 func (l *line) muteAtLocked() time.Time {
-	if l.muted || l.heard == 0 || !l.direction.Receives() || !l.byeAt.IsZero() {
+	if l.muted || l.heard == 0 || !l.direction.Receives() || l.bye != nil {
 		return time.Time{}
 	}
 	return later(l.fresh, l.expected).Add(muteAfter)

@@ -271,8 +271,9 @@ func (l *line) Direction() Direction {
 	return l.direction
 }
 
-// turnLocked gives the line a direction.
-func (l *line) turnLocked(d Direction) {
+// renewLocked takes notice of an update: who has said goodbye before it has not left.
+func (l *line) renewLocked(now time.Time, d Direction, off bool) {
+	l.off, l.bye, l.updated, l.former = off, nil, now, l.heard
 	if d != l.direction {
 		l.direction = d
 		l.changedLocked(Turned, d.String())

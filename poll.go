@@ -84,7 +84,7 @@ func (a *Audio) clockLocked(now time.Time) {
 		return
 	}
 	a.polls, a.pollAt = true, time.Time{}
-	if a.coded == nil && !a.receiver.Diverts() && a.heard != 0 && !a.muted && a.direction.Receives() && a.byeAt.IsZero() {
+	if a.coded == nil && !a.receiver.Diverts() && a.heard != 0 && !a.muted && a.direction.Receives() && a.bye == nil {
 		a.pollAt = now.Add(pollInterval)
 	}
 }

@@ -38,6 +38,8 @@ func (a *Audio) SetDirection(d Direction) error {
 // written is dropped on the media clock, and digits cannot be sent; while it
 // does not let the far end send, what comes is not heard, the goodbye of what was
 // heard before does not end the call, and the deadlines for media and silence stand still.
+// After a goodbye within a second of an update, which may be that of a stream that the far
+// end closes for it, the call goes on for ten seconds, and ends if nothing else is heard.
 func (a *Audio) Update(u *AudioUpdate) error { return a.call.update(a, u, nil, nil) }
 
 func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
@@ -88,8 +90,7 @@ func (a *Audio) updateLocked(now time.Time, u *AudioUpdate) error {
 		a.expected = now
 		a.resume()
 	}
-	a.turnLocked(direction)
-	a.off, a.byeAt = off, time.Time{}
+	a.renewLocked(now, direction, off)
 	a.rtcp.ResetBreaker(now)
 	return nil
 }

@@ -200,8 +200,7 @@ func (v *Video) updateLocked(now time.Time, u *VideoUpdate, sender *stream.Video
 	if u.Send.Name != "" {
 		v.sending.Codec = u.Send
 	}
-	v.turnLocked(direction)
-	v.off, v.byeAt = off, time.Time{}
+	v.renewLocked(now, direction, off)
 	v.bandwidth = cmp.Or(u.Bandwidth, v.bandwidth)
 	if !u.onlyDirection {
 		v.accepts = slices.Clone(u.Accepts)
