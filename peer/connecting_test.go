@@ -11,6 +11,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/peer"
 )
 
@@ -72,6 +73,36 @@ func TestHandshakeLost(t *testing.T) {
 	if err := p.WaitConnected(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// Who is called behind a NAT is connected when it is found there.
+func TestCalledBehindNAT(t *testing.T) {
+	config := &peer.Config{Codecs: []codec.Params{pcmu}}
+	var took time.Duration
+	for range 3 { // of which a busy machine may make some slow
+		from, to := listen(t, config), listen(t, config)
+		caller, offer, err := from.Offer(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer caller.Close()
+		called, answer, err := to.Answer(t.Context(), offer, &peer.CallConfig{Gather: -1}) // it tells no address, and is found by what it sends
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer called.Close()
+		begin := time.Now()
+		if err := caller.SetAnswer(t.Context(), answer); err != nil {
+			t.Fatal(err)
+		}
+		if err := caller.WaitConnected(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took = time.Since(begin); took < time.Second {
+			return
+		}
+	}
+	t.Errorf("connected after %v", took)
 }
 
 // One that does not connect at all has not been there.

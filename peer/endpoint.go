@@ -201,8 +201,11 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 }
 
 // api returns what makes a connection that logs there and whose packets go to in.
-func (e *Endpoint) api(logger *slog.Logger, in *intake) *webrtc.API {
+func (e *Endpoint) api(c webrtc.Configuration, logger *slog.Logger, in *intake) *webrtc.API {
 	settings := e.settings
+	if c.ICETransportPolicy == webrtc.ICETransportPolicyRelay {
+		settings.SetRelayAcceptanceMinWait(0) // there is no better way
+	}
 	settings.LoggerFactory = loggerFactory{logger}
 	settings.BufferFactory = in.open
 	return webrtc.NewAPI(
@@ -263,6 +266,10 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	// The first message of the handshake may be lost, or come before the far end is ready for
 	// it. Browsers say it again as soon; pion, after a second.
 	s.SetDTLSRetransmissionInterval(100 * time.Millisecond)
+	// A better way than through a NAT, such as on one's own network, is found as soon; pion
+	// would have a caller wait for it for up to a second.
+	s.SetSrflxAcceptanceMinWait(100 * time.Millisecond)
+	s.SetPrflxAcceptanceMinWait(100 * time.Millisecond)
 	s.SetFireOnTrackBeforeFirstRTP(true)
 	s.SetHandleUndeclaredSSRCWithoutAnswer(true) // also of those who answer; what an answer holds is known by then
 	s.DetachDataChannels()

@@ -87,7 +87,7 @@ func (e *Endpoint) dial(c *CallConfig) (*Peer, error) {
 		logger = c.Logger
 	}
 	configuration := e.configuration(c)
-	api := e.api(logger, in)
+	api := e.api(configuration, logger, in)
 	pc, err := api.NewPeerConnection(configuration)
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)

@@ -46,6 +46,7 @@ func TestRelayOnly(t *testing.T) {
 		Gather:    5 * time.Second,
 	}
 	var called *peer.Peer
+	begin := time.Now()
 	caller, err := from.Dial(ctx, func(ctx context.Context, offer string) (answer string, err error) {
 		if line(offer, "a=candidate:") == "" {
 			t.Errorf("no candidate\n%s", offer)
@@ -58,6 +59,9 @@ func TestRelayOnly(t *testing.T) {
 	}
 	defer caller.Close()
 	defer called.Close()
+	if d := time.Since(begin); d >= 2*time.Second { // as one takes that waits for a better way
+		t.Errorf("connected after %v", d)
+	}
 	hearLevel(t, caller.Call, called.Call, 1000)
 	hearLevel(t, called.Call, caller.Call, 2000)
 	pair, err := caller.Connection().SCTP().Transport().ICETransport().GetSelectedCandidatePair()
@@ -66,7 +70,7 @@ func TestRelayOnly(t *testing.T) {
 	}
 
 	call.Servers[0].Password = "guess"
-	begin := time.Now()
+	begin = time.Now()
 	_, _, err = from.Offer(ctx, &call)
 	if end, ok := errors.AsType[*parley.EndError](err); !ok || end.Reason != parley.NotConnected || end.Err == nil {
 		t.Errorf("error %v", err)
