@@ -1,7 +1,9 @@
 package rtcpctl
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -159,6 +161,52 @@ func TestCongestion(t *testing.T) {
 	}
 	if trip, at := (voicePath{rtt: 80 * msec, lost: loss(9), packets: 2000}).call(t, time.Minute); trip != Congestion {
 		t.Errorf("20 Mb/s at 9 %%: %v at %v", trip, at)
+	}
+}
+
+// By the throughput equation of RFC 5348, section 3.1, worked out by hand.
+func TestTCPRate(t *testing.T) {
+	for _, c := range []struct{ p, tr, want float64 }{
+		{0.01, 0.1, 112.332},
+		{0.1, 0.2, 8.850},
+		{0.3, 0.08, 2.436},
+	} {
+		if got := tcpRate(c.p, c.tr); math.Abs(got/c.want-1) > 2e-4 {
+			t.Errorf("loss %v, round trip %v s: %v packets a second, want %v", c.p, c.tr, got, c.want)
+		}
+	}
+}
+
+// Congestion is judged over the last reports alone, each for as long as it is about, by
+// ten times the rate of TCP; a voice call also has to lose more than 15 %.
+func TestCongested(t *testing.T) {
+	const half, tenth, tr = 128, 26, 0.1 // TCP makes 0.4 packets a second of a loss of 1/2, and 17 of 1/10
+	second := func(lost uint8, packets int64) sample { return sample{lost, packets, time.Second} }
+	full := func(last ...sample) []sample { // the oldest ones were bad
+		return append(slices.Repeat([]sample{second(255, 9000)}, maxCBInterval-len(last)), last...)
+	}
+	for _, c := range []struct {
+		name   string
+		window []sample
+		n      int
+		want   bool
+	}{
+		{"too much", []sample{second(half, 50), second(half, 50)}, 2, true},
+		{"less than ten times", []sample{second(half, 1), second(half, 1)}, 2, false},
+		{"voice", []sample{second(tenth, 100)}, 1, false},
+		{"more than voice", []sample{second(tenth, 300)}, 1, true},
+		{"nothing lost", []sample{second(0, 9000)}, 1, false},
+		{"shortly", []sample{second(0, 100), {half, 10, time.Second / 10}}, 2, false},
+		{"long ago", full(second(tenth, 50), second(0, 50)), 2, false},
+		{"with what is longer ago", full(second(tenth, 50), second(0, 50)), 3, true},
+	} {
+		b := breaker{window: c.window, samples: len(c.window)}
+		if got := b.congested(c.n, tr); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+		if got := b.congested(c.n, 0); got {
+			t.Errorf("%s, of an unknown round trip", c.name)
+		}
 	}
 }
 
