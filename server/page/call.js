@@ -303,8 +303,9 @@ export class Call extends EventTarget {
 
   #hungUp(reason) {
     if (this.#ended) return;
-    if (this.#connected) this.#note(words.ended(reason));
-    this.#end(this.#connected ? null : words.early(reason), false);
+    const trouble = words.endedBy(reason, this.#connected);
+    if (!trouble) this.#note('The server ended the call.');
+    this.#end(trouble, false);
   }
 
   async #poll() {

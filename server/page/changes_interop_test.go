@@ -262,8 +262,8 @@ func TestWordsOfTheServer(t *testing.T) {
 	v.Eval(`socket.dispatchEvent(new MessageEvent('message', { data: '{"type":"error","status":400,"error":"no such line"}' }))`)
 	v.until("a word on a message", `document.querySelector('#log').innerText.includes('The server says: no such line.')`)
 	close(fail)
-	v.Wait(`body[data-phase="ended"]`, within)
-	if got := v.Text("#log"); !strings.Contains(got, "The server ended the call: the application failed.") {
+	v.Wait(`body[data-phase="failed"]`, within)
+	if got := v.Text("#error"); !strings.Contains(got, "The server ended the call") || !strings.Contains(got, "The application failed.") {
 		t.Errorf("the page says %q", got)
 	}
 }

@@ -67,19 +67,21 @@ export const lost = () => new Trouble('The connection was lost', 'Nothing came t
 export const slowPath = (ms) => new Trouble('The call did not connect', `The server answered, but no path for voice came up in ${ms / 1000} seconds. A firewall may block UDP.`);
 
 const reasons = { // that the server has for the end of a call
-  failed: 'the application failed. The log of the server has more',
-  panic: 'the application failed. The log of the server has more',
-  canceled: 'it is going away',
-  'time-up': 'it has lasted as long as a call may',
-  disconnected: 'the connection was lost',
-  'not-connected': 'no path for voice came up in time',
-  'no-media': 'nothing came from this page',
-  silence: 'nothing came from this page any more',
+  failed: 'The application failed. The log of the server has more.',
+  panic: 'The application failed. The log of the server has more.',
+  canceled: 'It is going away.',
+  'time-up': 'It has lasted as long as a call may.',
+  disconnected: 'The connection was lost.',
+  'not-connected': 'No path for voice came up in time.',
+  'no-media': 'Nothing came from this page.',
+  silence: 'Nothing came from this page any more.',
 };
 
-export const ended = (reason) => `The server ended the call${Object.hasOwn(reasons, reason) ? `: ${reasons[reason]}` : ''}.`;
-
-export const early = (reason) => new Trouble('The call did not connect', ended(reason));
+// endedBy says why the server ended a call, or returns null if nothing is wrong with that.
+export function endedBy(reason, connected) {
+  const why = Object.hasOwn(reasons, reason) ? reasons[reason] : connected ? '' : 'It did so before the call was connected.';
+  return why ? new Trouble('The server ended the call', why) : null;
+}
 
 export function explain(err) {
   return err instanceof Trouble ? err : new Trouble('Something went wrong', 'Reload the page and try again.', `${err.name}: ${err.message}`);
