@@ -125,8 +125,16 @@ func TestOpeningPipeIsInterrupted(t *testing.T) {
 	w.Close()
 }
 
-// One signal is enough, also while standard input is silent.
+// One signal is enough, also while standard input is silent; a terminal that closes sends
+// one too.
 func TestSilentInputIsInterrupted(t *testing.T) {
+	for _, by := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		t.Run(by.String(), func(t *testing.T) { silentInputIsInterrupted(t, by) })
+	}
+}
+
+func silentInputIsInterrupted(t *testing.T, by os.Signal) {
+	t.Helper()
 	tone, err := os.ReadFile(toneWAV(t, mono8k, 20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +160,7 @@ func TestSilentInputIsInterrupted(t *testing.T) {
 	p := &program{events: listen(stdout), stderr: &transcript{}}
 	p.until(t, "listening")
 	p.until(t, "started")
-	if err := send.Process.Signal(os.Interrupt); err != nil {
+	if err := send.Process.Signal(by); err != nil {
 		t.Fatal(err)
 	}
 	if e := p.until(t, "end"); e.Reason != "interrupted" {
