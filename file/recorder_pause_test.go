@@ -3,6 +3,7 @@ package file_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"os"
 	"slices"
@@ -67,6 +68,58 @@ func TestRecordPauseOfSound(t *testing.T) {
 		sounds := timesOf(packets, 0)
 		if end := sounds[len(sounds)-1] + 20*ms; (end - length).Abs() > 25*ms {
 			t.Errorf("the sound ends at %v of %v", end, length)
+		}
+	})
+}
+
+// A recording that pauses, as while a card number is said, has nothing of that when it
+// goes on.
+func TestRecordPauseHasNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := calls(t, opusCodec)
+		r, path := recorder(t, "call.webm", file.RecorderConfig{})
+		sounds, shown, err := r.AddCall(y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const paused, resumed = 100, 150 // packets of 20 ms
+		for i := range 250 {
+			switch i {
+			case paused:
+				y.Audio().SetReadDeadline(time.Now())
+				y.Video().SetReadDeadline(time.Now())
+				synctest.Wait()
+			case resumed:
+				synctest.Wait()
+				y.Audio().SetReadDeadline(time.Time{})
+				y.Video().SetReadDeadline(time.Time{})
+				if err := errors.Join(sounds[0].RecordPackets(y.Audio()), shown[0].Record(y.Video())); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := x.Audio().WritePacket(opusPacket(i)); err != nil {
+				t.Fatal(err)
+			}
+			if i%2 == 0 {
+				if err := x.Video().WriteFrame(pictureFrame(i%20 == 0, i, time.Duration(i)*20*ms)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(20 * ms)
+		}
+		time.Sleep(time.Second)
+		closed(t, r)
+		_, packets := packetsOf(t, path)
+		for track := range 2 {
+			times := timesOf(packets, track)
+			for _, at := range times {
+				if at > paused*20*ms+50*ms && at < resumed*20*ms-50*ms {
+					t.Errorf("track %d has something of the pause, at %v", track, at)
+				}
+			}
+			if last := times[len(times)-1]; last < 4900*ms {
+				t.Errorf("track %d ends at %v", track, last)
+			}
 		}
 	})
 }

@@ -42,6 +42,10 @@ func (s *recorderSource) interruptLocked() {
 // If the source has a method SetReadDeadline, as those of calls and relays do, it
 // is interrupted when the track is closed, and left without a deadline. One
 // without it is read once more after that. The source is not closed.
+//
+// A recording is paused by a read deadline of its source, which ends the reading and
+// is told to Error of [RecorderConfig], and goes on when the source has no deadline
+// and is recorded again: what came in the pause is not in the file.
 func (a *AudioRecording) Record(source audio.Reader) error {
 	var f audio.Frame
 	return a.rec.record(&a.recording, source, func() error {
@@ -54,10 +58,17 @@ func (a *AudioRecording) Record(source audio.Reader) error {
 
 // RecordPackets does what [AudioRecording.Record] does, with coded packets.
 func (a *AudioRecording) RecordPackets(source StreamReader) error {
+	var since time.Time
+	if a.again(source) {
+		since = time.Now()
+	}
 	var p stream.Packet
 	return a.rec.record(&a.recording, source, func() error {
 		if err := source.ReadPacket(&p); err != nil {
 			return sourceError{err}
+		}
+		if p.Arrival.Before(since) {
+			return nil
 		}
 		return a.WritePacket(&p)
 	})
@@ -66,6 +77,9 @@ func (a *AudioRecording) RecordPackets(source StreamReader) error {
 // Record does what [AudioRecording.Record] does, with pictures. If the source has
 // a method RequestKeyframe, as those of calls and relays do, it is asked for one.
 func (v *VideoRecording) Record(source video.Reader) error {
+	if line, ok := source.(*parley.Video); ok && v.again(line) {
+		line.SkipUnread()
+	}
 	var f video.Frame
 	err := v.rec.record(&v.recording, source, func() error {
 		if err := source.ReadFrame(&f); err != nil {
@@ -77,6 +91,17 @@ func (v *VideoRecording) Record(source video.Reader) error {
 		k.RequestKeyframe()
 	}
 	return err
+}
+
+// again reports whether a source is the line of a call that the track had before, in
+// which what came in the pause still waits for a reader.
+func (t *recording) again(source any) bool {
+	line, _ := source.(parley.Line)
+	t.rec.mu.Lock()
+	defer t.rec.mu.Unlock()
+	before := t.line
+	t.line = line
+	return line != nil && line == before
 }
 
 // A sourceError is that of a source.

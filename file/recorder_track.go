@@ -48,6 +48,7 @@ type recording struct {
 	end     time.Duration // where the track ends in the file; the latest picture
 	skipped int64
 	noticed bool        // that it leaves out what is of another codec
+	line    parley.Line // that was recorded last
 	tap     *parley.Tap // not nil if it is what this end sends
 	packet  Packet      // reused
 }
