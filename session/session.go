@@ -125,7 +125,8 @@ type Session struct {
 }
 
 // Open opens the sockets and starts the call. The context covers the opening
-// only; the call lasts until it ends or Close is called.
+// only; the call lasts until it ends or Close is called. If all of Ports are in use
+// the error wraps [transport.ErrNoPorts].
 func Open(ctx context.Context, c *Config) (*Session, error) {
 	var p path
 	if c != nil {
