@@ -266,7 +266,7 @@ func TestRecordSentRefused(t *testing.T) {
 
 // That this end hangs up is no error of a recording.
 func TestRecordUntilWeHangUp(t *testing.T) {
-	for _, reason := range []parley.Reason{parley.Closed, parley.Finished} {
+	for _, reason := range []parley.Reason{parley.Closed, parley.Finished, parley.Canceled} {
 		synctest.Test(t, func(t *testing.T) {
 			x, y := calls(t, opusCodec)
 			r, _ := recorder(t, "a.webm", file.RecorderConfig{Error: func(err error) { t.Error(err) }})

@@ -132,7 +132,8 @@ func (r *Recorder) record(t *recording, source any, step func() error) error {
 // byUs reports whether a source ended because this program closed it, or its call.
 func byUs(err error) bool {
 	end, ok := errors.AsType[*parley.EndError](err)
-	return errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || ok && end.Reason == parley.Finished
+	return errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) ||
+		ok && (end.Reason == parley.Finished || end.Reason == parley.Canceled)
 }
 
 // copy takes one step after another, until the source or the track ends. A frame
