@@ -597,8 +597,14 @@ func TestLatchRebindWindow(t *testing.T) {
 // 60 and at most 180 ms. A pause of a second says nothing of its packets.
 func TestLatchRebindSilence(t *testing.T) {
 	for _, tt := range []struct{ every, pause, least int }{ // ms
-		{10, 0, 60}, {20, 0, 60}, {30, 0, 90}, {50, 0, 150}, {60, 0, 180}, {100, 0, 180},
-		{30, 1000, 90}, {30, 999, 180},
+		{10, 0, 60},
+		{20, 0, 60},
+		{30, 0, 90},
+		{50, 0, 150},
+		{60, 0, 180},
+		{100, 0, 180},
+		{30, 1000, 90},
+		{30, 999, 180},
 	} {
 		for _, silence := range []int{tt.least - 1, tt.least} {
 			l := NewLatch(LatchConfig{})
