@@ -300,7 +300,8 @@ func (a *Audio) drain(ctx context.Context, s *saying) error {
 }
 
 // flushAdapter queues what the change of the sampling rate has held back.
-func (a *Audio) flushAdapter(ctx context.Context) error {
+func (a *Audio) flushAdapter(ctx context.Context) (err error) {
+	defer a.call.guard(&err)
 	a.call.mu.Lock()
 	others := a.writing // then what is held back goes on with what they write
 	a.writing = true

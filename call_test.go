@@ -728,13 +728,19 @@ func TestDrainThenClose(t *testing.T) {
 	})
 }
 
-// A codec that panics ends its own call, wherever it is called: by who writes, on the
-// loop, by who reads.
+// A codec that panics ends its own call, wherever it is called: by who writes or waits
+// for what was written, on the loop, by who reads, forwards or taps.
 func TestCodecPanics(t *testing.T) {
 	codec.Register(codec.Codec{
 		Name:       "panicky",
 		Format:     func(codec.Params) (audio.Format, error) { return audio.Format{Rate: 8000, Channels: 1}, nil },
 		NewEncoder: func(codec.Params) (codec.Encoder, error) { return panicky{}, nil },
+		NewDecoder: func(codec.Params) (codec.Decoder, error) { return panicky{}, nil },
+	})
+	codec.Register(codec.Codec{
+		Name:       "half panicky",
+		Format:     func(codec.Params) (audio.Format, error) { return audio.Format{Rate: 8000, Channels: 1}, nil },
+		NewEncoder: func(codec.Params) (codec.Encoder, error) { return picky{}, nil },
 		NewDecoder: func(codec.Params) (codec.Decoder, error) { return panicky{}, nil },
 	})
 	p := codec.Params{Name: "panicky", ClockRate: 8000}
@@ -744,6 +750,25 @@ func TestCodecPanics(t *testing.T) {
 			f := ramp(8)
 			f.Samples = f.Samples[:80] // waits for more
 			return call.Audio().WriteFrame(f)
+		},
+		"encoder, drained": func(t *testing.T, _, call *Call) error {
+			f := &audio.Frame{Format: audio.Format{Rate: 16000, Channels: 1}, Samples: make([]int16, 320)}
+			if err := call.Audio().WriteFrame(f); err != nil { // the converter keeps the end of it
+				t.Error(err)
+			}
+			return call.Audio().Drain(context.Background())
+		},
+		"decoder, tapped": func(t *testing.T, _, call *Call) error {
+			tap, err := call.Audio().Tap()
+			if err != nil {
+				t.Fatal(err)
+			}
+			speak(t, call)
+			return tap.ReadFrame(&audio.Frame{})
+		},
+		"decoder, forwarded": func(t *testing.T, far, call *Call) error {
+			speak(t, far)
+			return CopyAudio(t.Context(), call.Audio(), call.Audio())
 		},
 		"decoder, read": func(t *testing.T, far, call *Call) error {
 			speak(t, far)
@@ -760,7 +785,10 @@ func TestCodecPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ours := AudioConfig{Send: p}
-				if strings.HasPrefix(name, "decoder") {
+				switch {
+				case name == "decoder, tapped":
+					ours.Send.Name = "half panicky"
+				case strings.HasPrefix(name, "decoder"):
 					ours = AudioConfig{Receive: []codec.Params{p}}
 				}
 				far, call, _, _ := pair(t, AudioConfig{}, ours, Deadlines{})

@@ -314,12 +314,13 @@ func (f *Forwarder) count(n *int64) {
 }
 
 // read fills frame with the next one that was decoded.
-func (f *Forwarder) read(ctx context.Context, frame *audio.Frame) error {
+func (f *Forwarder) read(ctx context.Context, frame *audio.Frame) (err error) {
 	a := f.src
 	c := a.call
+	defer c.guard(&err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := a.wait(ctx, &a.waiting.forward, func() bool {
+	err = a.wait(ctx, &a.waiting.forward, func() bool {
 		if f.end != nil {
 			return true
 		}

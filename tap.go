@@ -166,7 +166,8 @@ func (a *Audio) retapLocked() {
 // behind what is left. It is [os.ErrDeadlineExceeded] after the read deadline,
 // [ErrCoded] if packets are read, and wraps [os.ErrClosed] once the tap is closed
 // and [codec.ErrUnknown] if this build cannot decode what is sent.
-func (t *Tap) ReadFrame(f *audio.Frame) error {
+func (t *Tap) ReadFrame(f *audio.Frame) (err error) {
+	defer t.audio.call.guard(&err)
 	t.reading.Lock()
 	defer t.reading.Unlock()
 	if t.apart {
