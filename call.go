@@ -246,7 +246,24 @@ func (c *Call) EndWith(e *EndError) {
 
 // Run is the call's timed work; it is called by the loop only.
 func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
+	exits := true
+	defer func() {
+		if exits { // or has panicked, which is on record by then
+			c.EndWith(exited())
+		}
+	}()
 	defer c.guard(nil)
+	next = c.run(now, scratch)
+	exits = false
+	return next
+}
+
+// exited is the end of a call whose function has left its goroutine.
+func exited() *EndError {
+	return &EndError{Reason: Panicked, Detail: "runtime.Goexit, as by FailNow of a test"}
+}
+
+func (c *Call) run(now time.Time, scratch []byte) (next time.Time) {
 	more := c.poll(now, scratch)
 	for {
 		l, b, what, next, end := c.step(now, scratch[:0])

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -422,6 +423,7 @@ func TestServe(t *testing.T) {
 		{"returns", func(context.Context, *Call) error { return nil }, Finished},
 		{"fails", func(context.Context, *Call) error { return fault }, Failed},
 		{"panics", func(context.Context, *Call) error { panic("oh") }, Panicked},
+		{"leaves its goroutine", func(context.Context, *Call) error { runtime.Goexit(); return nil }, Panicked},
 		{"closes the call", func(ctx context.Context, c *Call) error { c.Close(); <-ctx.Done(); return nil }, Closed},
 		{"reads on a call that ends", func(_ context.Context, c *Call) error {
 			var f audio.Frame

@@ -19,7 +19,7 @@ const (
 	NotConnected Reason = "not-connected" // no connection within its deadline
 	NoMedia      Reason = "no-media"      // no media within its deadline
 	Silent       Reason = "silence"       // nothing heard within its deadline
-	Panicked     Reason = "panic"         // the handler panicked
+	Panicked     Reason = "panic"         // the handler panicked, or left its goroutine
 
 	Removed Reason = "removed" // not a call, but one of its lines: the far end goes on without it
 )

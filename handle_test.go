@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,21 +128,27 @@ func TestHandleFramesErrors(t *testing.T) {
 	})
 }
 
-// A panic costs the call that it belongs to.
+// A panic costs the call that it belongs to, and so does a function that leaves the
+// goroutine.
 func TestHandleFramesPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
-		if err := y.Audio().HandleFrames(func(*audio.Frame) { panic("out of ideas") }); err != nil {
-			t.Fatal(err)
-		}
-		for range 10 {
-			x.Audio().WriteFrame(ramp(988)) //nolint:errcheck // the other end may have gone
-		}
-		<-y.Done()
-		if end, ok := errors.AsType[*EndError](y.Err()); !ok || end.Reason != Panicked || !strings.Contains(end.Detail, "out of ideas") {
-			t.Errorf("ended by %v", y.Err())
-		}
-	})
+	for want, fn := range map[string]func(){
+		"out of ideas": func() { panic("out of ideas") },
+		"Goexit":       runtime.Goexit,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+			if err := y.Audio().HandleFrames(func(*audio.Frame) { fn() }); err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				x.Audio().WriteFrame(ramp(988)) //nolint:errcheck // the other end may have gone
+			}
+			<-y.Done()
+			if end, ok := errors.AsType[*EndError](y.Err()); !ok || end.Reason != Panicked || !strings.Contains(end.Detail, want) {
+				t.Errorf("ended by %v", y.Err())
+			}
+		})
+	}
 }
 
 func TestHandleFramesSlow(t *testing.T) {

@@ -45,12 +45,12 @@ func (e *StuckError) Unwrap() error { return e.End }
 // handlerGrace is how long a handler may take to return after its call ended.
 const handlerGrace = 2 * time.Second
 
-// Serve runs h for c, and makes an end of both: when h returns or panics, when
-// ctx is cancelled, or when the call ends for any reason of its own, the call is
-// closed, everything that it had is released, and Serve returns why. What h has written
-// when it returns nil or [io.EOF] is sent first, for a second at most. The reason is an
-// [*EndError], or a [*StuckError] if h does not return within two seconds of
-// the end; h is then left behind.
+// Serve runs h for c, and makes an end of both: when h returns, panics or leaves its
+// goroutine, as by FailNow of a test, when ctx is cancelled, or when the call ends for
+// any reason of its own, the call is closed, everything that it had is released, and
+// Serve returns why. What h has written when it returns nil or [io.EOF] is sent first,
+// for a second at most. The reason is an [*EndError], or a [*StuckError] if h does not
+// return within two seconds of the end; h is then left behind.
 //
 // To return the [*EndError] of another call, as bridge.Join does, is to return nil if
 // that one has not failed, and is told in Detail. Otherwise it is an error like others.
@@ -61,7 +61,9 @@ func Serve(ctx context.Context, c *Call, h Handler) error {
 	id := make(chan []byte, 1)
 	go func() {
 		id <- goroutineID()
-		returned <- protect(handlerCtx, c, h)
+		end := exited()
+		defer func() { returned <- end }()
+		end = protect(handlerCtx, c, h)
 	}()
 	goroutine := <-id
 

@@ -183,12 +183,20 @@ func (t *Task) Stop() {
 	}
 }
 
-// run is the loop's goroutine.
+// run is the loop's goroutine. A Runner that leaves it (runtime.Goexit), as FailNow of
+// a test does, costs no other one its loop.
 func (l *Loop) run() {
+	ended := false
+	defer func() {
+		if !ended {
+			go l.run()
+		}
+	}()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		if !l.takeInbox() {
+			ended = true
 			return
 		}
 		now := time.Now()

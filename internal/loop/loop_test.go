@@ -2,6 +2,7 @@ package loop
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -114,6 +115,39 @@ func TestGreedyTaskLetsOthersRun(t *testing.T) {
 		synctest.Wait()
 		if n := modest.Load(); n < 8*95 {
 			t.Errorf("modest tasks ran %d times beside greedy ones, want about %d", n, 8*100)
+		}
+	})
+}
+
+// A task that leaves the goroutine of its loop costs the others nothing, and runs again
+// when it is woken.
+func TestExitLetsOthersRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits, others atomic.Int64
+		var tasks []*Task
+		for range 8 { // so that both kinds share each loop
+			e := Add(runner(func(time.Time) time.Time {
+				exits.Add(1)
+				runtime.Goexit()
+				return time.Time{}
+			}))
+			e.Wake(time.Now())
+			tasks = append(tasks, e)
+			for range 2 {
+				o := Add(runner(func(now time.Time) time.Time { others.Add(1); return now.Add(10 * time.Millisecond) }))
+				o.Wake(time.Now())
+				tasks = append(tasks, o)
+			}
+		}
+		time.Sleep(time.Second)
+		tasks[0].Wake(time.Now())
+		time.Sleep(time.Second)
+		for _, task := range tasks {
+			task.Stop()
+		}
+		synctest.Wait()
+		if exits.Load() != 9 || others.Load() < 16*190 {
+			t.Errorf("%d runs that were left, want 9, and %d others, want about %d", exits.Load(), others.Load(), 16*200)
 		}
 	})
 }
