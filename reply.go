@@ -22,10 +22,14 @@ import (
 // To listen for speech costs some 50 µs a frame. While for a minute nothing was
 // written, or since a minute ago WriteLive was used, nobody listens.
 //
-// told must not block, nor use the call.
+// told must not block, nor use the call. nil ends the measuring.
 func (a *Audio) MeasureReplies(told func(time.Duration)) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
+	if told == nil {
+		a.replies = nil
+		return
+	}
 	played := a.sender.Played()
 	a.replies = &replies{told: told, wrote: time.Now(), first: -1, gone: consumed(played)}
 	a.replies.written = a.replies.gone + a.sender.Queued()

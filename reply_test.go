@@ -138,6 +138,20 @@ func TestReplyBeforeTheEndIsClear(t *testing.T) {
 	})
 }
 
+// Who wants to know of no more replies is told of none.
+func TestRepliesNotMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		waits, _ := conversation(t, func(y *Audio, begin time.Time) {
+			y.MeasureReplies(nil)
+			time.Sleep(time.Until(begin.Add(4 * time.Second)))
+			y.WriteFrame(beep(time.Second, 1000))
+		})
+		if len(waits) != 0 {
+			t.Errorf("measured %v", waits)
+		}
+	})
+}
+
 // What is no reply is not measured, and does not hide the one that comes.
 func TestNoReply(t *testing.T) {
 	const at = 4500 * ms
