@@ -33,11 +33,13 @@ func (a *Audio) Say(ctx context.Context, r audio.Reader) (stream.Played, error) 
 	defer cancel()
 	defer a.call.watch(within)()
 	s := a.startSaying(cancel)
+	defer a.stopSaying(s) // also after a panic of r
 	hushed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(hushed)
 		a.hush(s)
 	})
+	defer stop()
 	err := a.say(within, r, s)
 	switch {
 	case !stop():

@@ -95,6 +95,28 @@ func TestSay(t *testing.T) {
 	})
 }
 
+// The context of who panicked in the midst of saying something has nothing to do with
+// what is said after that.
+func TestSayPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, _, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		ctx, cancel := context.WithCancel(t.Context())
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			x.Audio().Say(ctx, (*script)(nil)) //nolint:errcheck // it does not return
+		}()
+		time.AfterFunc(500*ms, cancel)
+		want := stream.Played{Sent: time.Second}
+		if played, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(104, time.Second)}}); played != want || err != nil {
+			t.Errorf("played %+v, %v, want %+v", played, err, want)
+		}
+	})
+}
+
 type failing struct{ err error }
 
 func (r failing) ReadFrame(*audio.Frame) error { return r.err }
