@@ -279,8 +279,8 @@ func (f *Forwarder) send(p *stream.Packet) (n int, err error) {
 // transcode does what has to be decoded.
 func (f *Forwarder) transcode(ctx context.Context) error {
 	var frame audio.Frame
-	var missing string // codec, of which the log has been told
-	for {
+	var missing string     // codec, of which the log has been told
+	for ctx.Err() == nil { // which who is always behind would not see in read
 		if err := f.read(ctx, &frame); err != nil {
 			return err
 		}
@@ -305,6 +305,7 @@ func (f *Forwarder) transcode(ctx context.Context) error {
 			f.count(&f.stats.Transcoded)
 		}
 	}
+	return ctx.Err()
 }
 
 func (f *Forwarder) count(n *int64) {

@@ -18,6 +18,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/parley-media/parley/codec"
+	"github.com/parley-media/parley/stream"
 )
 
 var (
@@ -150,6 +151,30 @@ func equal(t *testing.T, got, want []string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("sent %q\nwant %q", got, want)
 	}
+}
+
+// Who is told to end does so, however much there is left to decode.
+func TestForwardEndsWhenBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := pcmu
+		far.Name, far.PayloadType = "PCMA", 8
+		src, dst, _, _, stop := forwards(t, AudioConfig{Playout: stream.InOrder}, AudioConfig{Send: far})
+		if err := stop(); err != context.Canceled {
+			t.Error(err)
+		}
+		s := source{to: src.Audio(), ssrc: 1, units: 160}
+		for n := range 20 {
+			s.send(n)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		f := NewForwarder(dst.Audio(), src.Audio())
+		err := f.Run(ctx)
+		var stats ForwardStats
+		if f.Stats(&stats); err != context.Canceled || stats.Transcoded > 1 {
+			t.Errorf("%v after %d frames", err, stats.Transcoded)
+		}
+	})
 }
 
 // Losses and swaps of the source are passed on as they are, also around a wrap of both
