@@ -6,9 +6,12 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
@@ -238,6 +241,32 @@ func TestGlare(t *testing.T) {
 	}
 	if caller.Err() != nil || called.Err() != nil {
 		t.Errorf("ended: %v, %v", caller.Err(), called.Err())
+	}
+	hearLevel(t, caller.Call, called.Call, 1000)
+}
+
+// There is one offer of an end at a time. To ask for another one, as to restart ICE after
+// the first was lost, does not harm the call.
+func TestOfferWithoutAnswer(t *testing.T) {
+	caller, called := dial(t, &peer.CallConfig{})
+	offer, err := caller.Offer(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []*peer.OfferOptions{nil, {Restart: true}} {
+		if _, err := caller.Offer(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no answer yet") {
+			t.Errorf("another offer: %v", err)
+		}
+	}
+	if state := caller.Connection().ICEConnectionState(); state != webrtc.ICEConnectionStateConnected {
+		t.Errorf("the connection is %v", state)
+	}
+	answer, err := called.Answer(t.Context(), offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caller.SetAnswer(t.Context(), answer); err != nil {
+		t.Error(err)
 	}
 	hearLevel(t, caller.Call, called.Call, 1000)
 }

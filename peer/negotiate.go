@@ -106,7 +106,8 @@ type OfferOptions struct {
 }
 
 // Offer returns an offer of this end, as after [Peer.Negotiate] has asked for
-// one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused. If
+// one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused, and
+// there is no other one of this end: what was lost on its way is sent again as it is. If
 // there is an error nothing was offered; the context counts as for [Peer.Answer].
 func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err error) {
 	c := p.c
@@ -120,6 +121,9 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	defer c.signalling.Unlock()
 	if err := inTime(ctx); err != nil {
 		return "", err
+	}
+	if c.pc.SignalingState() == webrtc.SignalingStateHaveLocalOffer { // pion would restart ICE before it noticed
+		return "", errOffered
 	}
 	anew := o.Restart || c.pc.LocalDescription() == nil
 	description, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: o.Restart})
@@ -318,6 +322,7 @@ func bare(text string) string {
 
 var (
 	errNoOffer      = errors.New("there is no offer that waits for one")
+	errOffered      = errors.New("peer: the last offer of this end has no answer yet")
 	errNoMedia      = errors.New("no audio, video or data channels")
 	errManySections = fmt.Errorf("more than %d media sections came and went", maxTransceivers)
 	errNoCodec      = errors.New("no codec that this end has too")
