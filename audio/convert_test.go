@@ -112,7 +112,7 @@ func TestConvert(t *testing.T) {
 			for _, f := range sine(in, 0, 20*time.Millisecond, 1500) {
 				want += len(f.Samples)
 			}
-			want = want / in.Channels * out.Rate / in.Rate * out.Channels
+			want = int(int64(want/in.Channels)*int64(out.Rate)/int64(in.Rate)) * out.Channels
 			if n := total(frames); n < want-2*out.Channels || n > want+2*out.Channels {
 				t.Errorf("%v to %v: %d samples, want %d", in, out, n, want)
 			}

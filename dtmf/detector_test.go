@@ -42,7 +42,7 @@ func (p pair) samples(rng *rand.Rand, rate int, parts ...time.Duration) []int16 
 	}
 	phase1, phase2 := rng.Float64()*2*math.Pi, rng.Float64()*2*math.Pi
 	for i, part := range parts {
-		for range int(part) * rate / int(time.Second) {
+		for range int(part * time.Duration(rate) / time.Second) {
 			v := noise * rng.NormFloat64()
 			if i%2 == 1 {
 				t := 2 * math.Pi * (1 + p.offset) * float64(len(out)) / float64(rate)
@@ -212,7 +212,7 @@ func TestDetectorHearsDialling(t *testing.T) {
 // speech is a sum of the harmonics of a wandering pitch through two wandering
 // resonances, with pauses and hisses.
 func speech(rng *rand.Rand, rate int, length time.Duration) []int16 {
-	out := make([]int16, int(length)*rate/int(time.Second))
+	out := make([]int16, int(length*time.Duration(rate)/time.Second))
 	var phase, pitch, glide, f1, f2, voiced, gain float64
 	for i := range out {
 		if i%(rate/8) == 0 {
@@ -235,7 +235,7 @@ func speech(rng *rand.Rand, rate int, length time.Duration) []int16 {
 
 // chords are major and minor triads of tones with overtones, as of an organ.
 func chords(rng *rand.Rand, rate int, length time.Duration) []int16 {
-	out := make([]int16, int(length)*rate/int(time.Second))
+	out := make([]int16, int(length*time.Duration(rate)/time.Second))
 	var notes [3]float64
 	for i := range out {
 		if i%(rate/4) == 0 {
@@ -265,7 +265,7 @@ func TestDetectorTalkOff(t *testing.T) {
 				return pair{low: -10, high: -10, snr: 0.1}.samples(rng, rate, length)
 			},
 			"sweep": func(rng *rand.Rand, rate int, length time.Duration) []int16 {
-				out := make([]int16, int(length)*rate/int(time.Second))
+				out := make([]int16, int(length*time.Duration(rate)/time.Second))
 				phase := 0.0
 				for i := range out {
 					phase += 200 + 3000*float64(i)/float64(len(out))

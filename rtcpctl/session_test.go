@@ -82,16 +82,16 @@ func TestRandomCNAME(t *testing.T) {
 // ago the last packet was sent, and across the wrap.
 func TestSRTimestamp(t *testing.T) {
 	s := newSession(Config{SSRC: 5, ClockRate: 8000})
-	const first = 1<<32 - 8000
+	const first uint32 = 1<<32 - 8000
 	var sent time.Time
 	for i := range 30 {
 		sent = epoch.Add(time.Duration(i) * 20 * time.Millisecond)
-		s.Sent(sent, uint32(first+160*i), 160)
+		s.Sent(sent, first+uint32(160*i), 160)
 	}
 	s.Sent(sent.Add(15*time.Millisecond), first+160*20, 160) // a retransmission
 	now, b := report(t, s)
 	sr := parse(t, b)[0].(*rtcp.SenderReport)
-	if want := uint32(first + now.Sub(epoch)/125000); sr.RTPTime != want {
+	if want := first + uint32(now.Sub(epoch)/125000); sr.RTPTime != want {
 		t.Errorf("timestamp %d, want %d", sr.RTPTime, want)
 	}
 	if sr.NTPTime != NTP(now) || sr.PacketCount != 31 || sr.OctetCount != 31*160 {

@@ -107,7 +107,7 @@ func TestStatisticsAgreeWithTshark(t *testing.T) {
 				now := begin.Add(time.Duration(n) * 20 * time.Millisecond)
 				deliver(now)
 				b := binary.BigEndian.AppendUint16([]byte{0x80, 0}, uint16(64000+n))
-				b = binary.BigEndian.AppendUint32(b, uint32(1<<32-160*1000+160*n))
+				b = binary.BigEndian.AppendUint32(b, uint32(160*n)-160*1000)
 				path.Push(now, append(binary.BigEndian.AppendUint32(b, 1), make([]byte, 160)...))
 			}
 			deliver(begin.Add(time.Hour))

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -40,7 +41,7 @@ func playTrace(t testing.TB, trace []arrival, c ReceiverConfig) heardOf {
 		t.Fatal(err)
 	}
 	arrivals := slices.Clone(trace)
-	slices.SortStableFunc(arrivals, func(a, b arrival) int { return int(a.at - b.at) })
+	slices.SortStableFunc(arrivals, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
 	least := time.Duration(math.MaxInt64)
 	for _, a := range arrivals {
 		least = min(least, a.at-time.Duration(a.n)*20*ms)

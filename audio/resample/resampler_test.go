@@ -51,8 +51,8 @@ func TestLengthAndDelay(t *testing.T) {
 				src[at] = 30000
 				got := r.Append(nil, src)
 				n := len(got)
-				if want := len(src) * out / in; n != want && (n != want+1 || len(src)*out%in == 0) {
-					t.Errorf("%d to %d: %d samples give %d, want %d", in, out, len(src), n, want)
+				if whole := int64(len(src)) * int64(out); int64(n) != whole/int64(in) && (int64(n) != whole/int64(in)+1 || whole%int64(in) == 0) {
+					t.Errorf("%d to %d: %d samples give %d, want %d", in, out, len(src), n, whole/int64(in))
 				}
 				got = r.Flush(got)
 				if want := n + r.DelaySamples(); len(got) != want {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -117,7 +118,7 @@ func TestCallsRefused(t *testing.T) {
 			t.Errorf("%d: %v", n, err)
 		}
 	}
-	if err := files(1<<40, 0); err == nil || !strings.Contains(err.Error(), "ulimit") {
+	if err := files(math.MaxInt32, 0); err == nil || !strings.Contains(err.Error(), "ulimit") {
 		t.Error(err)
 	}
 }
@@ -134,7 +135,7 @@ func TestWatch(t *testing.T) {
 	const ms = time.Millisecond
 	w := newWatch(3, time.Second)
 	at := func(d time.Duration, ssrc uint32, n int) {
-		w.packet(5*time.Hour+d, header(ssrc, uint16(65534+n), uint32(1<<32-160+160*n)))
+		w.packet(5*time.Hour+d, header(ssrc, uint16(65534+n), uint32(160*n)-160))
 	}
 	at(-20*ms, 1, -1)
 	w.measuring.Store(true)

@@ -108,7 +108,7 @@ func (d *drain) empty(s *bareSocket) {
 // arrival returns when the kernel says that the packet came, by the clock of the wall.
 func (d *drain) arrival() time.Duration {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&d.control[0]))
-	if d.message.Controllen < uint64(unix.CmsgLen(int(unsafe.Sizeof(unix.Timespec{})))) ||
+	if int(d.message.Controllen) < unix.CmsgLen(int(unsafe.Sizeof(unix.Timespec{}))) ||
 		h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_TIMESTAMPNS {
 		return time.Duration(time.Now().UnixNano())
 	}
