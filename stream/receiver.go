@@ -60,8 +60,9 @@ type ReceiverConfig struct {
 	// one PTime).
 	MinDelay time.Duration
 
-	// MaxDelay is the greatest depth of Adaptive, how long InOrder waits for a
-	// missing packet, and how far a reader may fall behind. 0: 500 ms.
+	// MaxDelay is the greatest depth of Adaptive, but for a greater MinDelay, how long
+	// InOrder waits for a missing packet, and how far a reader may fall behind. 0:
+	// 500 ms.
 	MaxDelay time.Duration
 
 	// PauseAfter is how long audio may be missing, with nothing received after
@@ -187,7 +188,8 @@ const (
 )
 
 // NewAudioReceiver returns a receiver for c. Two codecs with one payload type
-// are an error; a codec that this build cannot decode is not.
+// are an error; a codec that this build cannot decode is not. The error wraps
+// [ErrConfig].
 func NewAudioReceiver(c ReceiverConfig) (*AudioReceiver, error) {
 	r := new(AudioReceiver)
 	if err := r.Reset(c); err != nil {
@@ -205,12 +207,24 @@ func (r *AudioReceiver) Reset(c ReceiverConfig) error {
 	c.MinDelay = cmp.Or(c.MinDelay, 60*time.Millisecond)
 	c.MaxDelay = cmp.Or(c.MaxDelay, 500*time.Millisecond)
 	c.PauseAfter = cmp.Or(c.PauseAfter, 120*time.Millisecond)
-	if err := checkPTime(c.PTime); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	*r = AudioReceiver{config: c, span: c.PTime, patience: c.MaxDelay}
 	r.estimate = r.newEstimate()
 	return r.SetCodecs(c.Codecs)
+}
+
+func (c *ReceiverConfig) check() error {
+	switch {
+	case c.Playout > InOrder:
+		return fmt.Errorf("%w: unknown %v", ErrConfig, c.Playout)
+	case c.MinDelay < 0 || c.MaxDelay < 0 || c.PauseAfter < 0:
+		return fmt.Errorf("%w: delays of %v to %v, and pauses after %v: less than nothing", ErrConfig, c.MinDelay, c.MaxDelay, c.PauseAfter)
+	case !(c.Preference >= 0 && c.Preference <= 1): // nor what is no number
+		return fmt.Errorf("%w: a preference of %v is outside 0..1", ErrConfig, c.Preference)
+	}
+	return checkPTime(c.PTime)
 }
 
 func checkPTime(d time.Duration) error {

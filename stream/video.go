@@ -132,10 +132,14 @@ type videoFormat struct {
 }
 
 // NewVideoReceiver returns a receiver for c. Two codecs with one payload type
-// are an error, and so is a codec that is not known.
+// are an error, and so is a codec that is not known. The error for what nothing can be
+// received with wraps [ErrConfig].
 func NewVideoReceiver(c VideoReceiverConfig) (*VideoReceiver, error) {
 	c.Wait = cmp.Or(c.Wait, 200*time.Millisecond)
 	c.MaxFrame = cmp.Or(c.MaxFrame, 4<<20)
+	if c.Wait < 0 || c.MaxFrame < 0 {
+		return nil, fmt.Errorf("%w: to wait for %v, frames of up to %d bytes: less than nothing", ErrConfig, c.Wait, c.MaxFrame)
+	}
 	r := &VideoReceiver{config: c}
 	r.line.unordered = true
 	r.buffer.Limits = jitter.Limits{Packets: 1 << 14, Bytes: 2 * c.MaxFrame}
