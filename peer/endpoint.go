@@ -243,6 +243,9 @@ func isVideo(p codec.Params) bool {
 
 // register makes the media engine know a codec.
 func register(media *webrtc.MediaEngine, p codec.Params) error {
+	if p.PayloadType > 127 { // pion leaves it out of what it offers
+		return fmt.Errorf("payload type %d is not in 0..127", p.PayloadType)
+	}
 	kind := webrtc.RTPCodecTypeAudio
 	capability := webrtc.RTPCodecCapability{ClockRate: uint32(p.ClockRate), Channels: wireChannels(p), SDPFmtpLine: p.FMTP}
 	if isVideo(p) {
@@ -256,7 +259,7 @@ func register(media *webrtc.MediaEngine, p codec.Params) error {
 // settings are what all connections have in common.
 func (c *Config) settings() (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
-	if c.PortMin < 0 || c.PortMin > c.PortMax || c.PortMax > 65535 {
+	if c.PortMin < 0 || c.PortMin > c.PortMax || c.PortMax > 65535 || c.PortMin == 0 && c.PortMax > 0 {
 		return s, fmt.Errorf("ports %d to %d", c.PortMin, c.PortMax)
 	}
 	s.SetIncludeLoopbackCandidate(true)
