@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,9 +46,12 @@ func Lookup(p Params) (*Codec, error) {
 }
 
 // NoEncoder returns the error of one that is to send p while this build only decodes it,
-// or does not know it. It wraps [ErrUnknown], and says what a program has to import if
-// there is an encoder that it could have.
+// or does not know it. It wraps [ErrUnknown], and says what is wrong with p, or what a
+// program has to import if there is an encoder that it could have.
 func NoEncoder(p Params) error {
+	if _, err := Lookup(p); err != nil && !errors.Is(err, ErrUnknown) {
+		return fmt.Errorf("%w: no encoder for %s: %w", ErrUnknown, p, err)
+	}
 	if strings.EqualFold(p.Name, "opus") {
 		return fmt.Errorf("%w: no encoder for %s: import codec/opus/libopus, which has one", ErrUnknown, p)
 	}

@@ -136,6 +136,10 @@ func TestRegistered(t *testing.T) {
 	if err := codec.NoEncoder(p); c.NewEncoder != nil || !errors.Is(err, codec.ErrUnknown) || !strings.Contains(err.Error(), "import codec/opus/libopus") {
 		t.Errorf("the error of one that has to encode: %v", err)
 	}
+	mono := codec.Params{Name: "opus", PayloadType: 111, ClockRate: 48000}
+	if err := codec.NoEncoder(mono); !errors.Is(err, codec.ErrUnknown) || !errors.Is(err, audio.ErrFormat) || strings.Contains(err.Error(), "import") {
+		t.Errorf("the error of one that has to encode opus/48000: %v", err)
+	}
 }
 
 func TestInspectDoesNotAllocate(t *testing.T) {
