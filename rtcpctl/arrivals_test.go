@@ -73,8 +73,8 @@ func TestTransportFeedbackAgainstPion(t *testing.T) {
 	}
 }
 
-// Only feedback on our source is heeded; none is believed that speaks in our
-// name, or has less than it says.
+// Only feedback on our source is heeded, whoever says that it is from; none is believed
+// that has less than it says.
 func TestTransportFeedback(t *testing.T) {
 	good := transportFeedback(t, 2, 1)
 	reserved := slices.Clone(good)
@@ -88,7 +88,8 @@ func TestTransportFeedback(t *testing.T) {
 	}{
 		"good":         {good, 1, 0},
 		"of others":    {transportFeedback(t, 2, 3), 0, 0},
-		"from us":      {transportFeedback(t, 1, 1), 0, 0},
+		"in our name":  {transportFeedback(t, 1, 1), 1, 0},
+		"from us":      {transportFeedback(t, 1, 3), 0, 0},
 		"reserved":     {reserved, 0, 1},
 		"endless":      {endless, 0, 1},
 		"without more": {[]byte{0x80 | formatTransport, 205, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1}, 0, 1},
@@ -97,7 +98,7 @@ func TestTransportFeedback(t *testing.T) {
 		events := 0
 		s.Receive(time.Now(), test.b, func(e Event) {
 			events++
-			if e.Kind != TransportReported || e.SSRC != 2 || e.Arrived != 7 || e.Missing != 13 {
+			if e.Kind != TransportReported || e.SSRC != binary.BigEndian.Uint32(test.b[4:]) || e.Arrived != 7 || e.Missing != 13 {
 				t.Errorf("%s: %+v", name, e)
 			}
 		})

@@ -79,10 +79,9 @@ func (s *Session) transport(now time.Time, m Member, fn func(Event)) error {
 		return errFeedback
 	}
 	ssrc := binary.BigEndian.Uint32(m.Body)
-	if s.ours(ssrc) {
-		return nil
+	if !s.ours(ssrc) {
+		s.touchKnown(now, ssrc)
 	}
-	s.touchKnown(now, ssrc)
 	if binary.BigEndian.Uint32(m.Body[4:]) != s.config.SSRC {
 		return nil
 	}

@@ -46,10 +46,9 @@ func (s *Session) picture(now time.Time, m Member, fn func(Event)) error {
 		return errFeedback
 	}
 	ssrc := binary.BigEndian.Uint32(m.Body)
-	if s.ours(ssrc) {
-		return nil
+	if !s.ours(ssrc) {
+		s.touchKnown(now, ssrc)
 	}
-	s.touchKnown(now, ssrc)
 	switch rest := m.Body[8:]; m.Count {
 	case formatPLI:
 		if binary.BigEndian.Uint32(m.Body[4:]) == s.config.SSRC {

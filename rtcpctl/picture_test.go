@@ -63,7 +63,7 @@ func TestPictureFeedback(t *testing.T) {
 		malformed int64
 	}{
 		{"a picture loss indication for another", AppendPLI(nil, 2, 9), nil, 0},
-		{"one in our own name", AppendPLI(nil, 1, 1), nil, 0},
+		{"one in our own name", AppendPLI(nil, 1, 9), nil, 0},
 		{"one that is cut off", AppendPLI(nil, 2, 1)[:8], nil, 1},
 		{"a full intra request for another", AppendFIR(nil, 2, 9, 1), nil, 0},
 		{"one of two", two, []string{"key frame wanted 2"}, 0},

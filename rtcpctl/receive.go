@@ -43,7 +43,8 @@ const (
 	VoIPReported
 
 	// Impersonated: a report or a description came in the name of our own source,
-	// and was left out. [Session.Collided] says what to do.
+	// and was left out. [Session.Collided] says what to do. A receiver's report on
+	// that source is none: see [Session.Receive].
 	Impersonated
 
 	// KeyFrameWanted: a source needs a key frame of ours, by a picture loss
@@ -112,7 +113,9 @@ type Event struct {
 // nil, for each event in it. Neither the datagram nor fn is kept.
 //
 // What is malformed, or speaks in the name of our own source, is counted in
-// [Stats] and left out; the rest is heeded. Whether the datagram comes from
+// [Stats] and left out; the rest is heeded. So are receiver's reports and feedback in
+// the name of our source that are about it: some receivers put the source that they
+// speak of for their own, as libdatachannel does. Whether the datagram comes from
 // where it should is for the caller to judge. Nothing is allocated but for new
 // members, new names and goodbyes with a reason.
 func (s *Session) Receive(now time.Time, compound []byte, fn func(Event)) {
@@ -174,11 +177,13 @@ func (s *Session) report(now time.Time, m Member, fn func(Event)) error {
 		return errBlocks
 	}
 	ssrc := binary.BigEndian.Uint32(m.Body)
-	if s.impersonated(ssrc, fn) {
-		return nil
-	}
-	entry := s.touch(ssrc, s.since(now))
-	if entry != nil {
+	blocks = blocks[head : head+blockSize*int(m.Count)]
+	if s.ours(ssrc) {
+		if m.Type == TypeSR || !s.concerned(blocks) {
+			fn(Event{Kind: Impersonated, SSRC: ssrc})
+			return nil
+		}
+	} else if entry := s.touch(ssrc, s.since(now)); entry != nil {
 		if entry.reports < 2 {
 			entry.reports++
 		}
@@ -192,13 +197,22 @@ func (s *Session) report(now time.Time, m Member, fn func(Event)) error {
 	if m.Type == TypeSR {
 		s.senderReport(now, ssrc, m.Body[4:], fn)
 	}
-	for blocks = blocks[head:]; m.Count > 0; m.Count-- {
+	for ; len(blocks) > 0; blocks = blocks[blockSize:] {
 		if b := parseBlock(blocks); b.SSRC == s.config.SSRC {
 			s.received(now, ssrc, b, fn)
 		}
-		blocks = blocks[blockSize:]
 	}
 	return nil
+}
+
+// concerned reports whether one of the blocks is about our own source.
+func (s *Session) concerned(blocks []byte) bool {
+	for ; len(blocks) > 0; blocks = blocks[blockSize:] {
+		if parseBlock(blocks).SSRC == s.config.SSRC {
+			return true
+		}
+	}
+	return false
 }
 
 // ours reports whether a packet speaks in the name of our own source: a loop, a
@@ -212,8 +226,8 @@ func (s *Session) ours(ssrc uint32) bool {
 }
 
 // impersonated is ours for packets that only their source sends. Others may say
-// goodbye or send feedback in our name by mistake or malice, but whoever reports
-// has our number.
+// goodbye or send feedback in our name by mistake or malice, but whoever describes
+// itself so has our number.
 func (s *Session) impersonated(ssrc uint32, fn func(Event)) bool {
 	if !s.ours(ssrc) {
 		return false

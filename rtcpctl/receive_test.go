@@ -93,13 +93,13 @@ func rawHex(b []byte) string { return fmt.Sprintf("%x", b) }
 func TestSuspicious(t *testing.T) {
 	s := newSession(Config{SSRC: 1})
 	s.Sent(epoch, 0, 160)
-	nack, _ := AppendNACK(AppendRR(nil, 2, nil), 1, 1, []uint16{5}, 100)
+	nack, _ := AppendNACK(AppendRR(nil, 2, nil), 1, 3, []uint16{5}, 100)
 	for _, c := range []struct {
 		compound []byte
 		told     bool // that somebody has our number
 	}{
 		{AppendSR(nil, 1, SenderInfo{}, []ReportBlock{{SSRC: 1}}), true},
-		{AppendRR(nil, 1, []ReportBlock{{SSRC: 1}}), true},
+		{AppendRR(nil, 1, []ReportBlock{{SSRC: 3}}), true},
 		{AppendBYE(AppendRR(nil, 2, nil), 1, "go away"), false},
 		{AppendSDES(AppendRR(nil, 2, nil), 1, "me"), true},
 		{nack, false},
@@ -119,6 +119,31 @@ func TestSuspicious(t *testing.T) {
 	}
 	if _, ok := s.AppendBye(nil, "", epoch); !ok {
 		t.Error("the session took the goodbye for its own")
+	}
+}
+
+// Some receivers speak in the name of the source that they speak of. What they say of it is
+// heeded, and is no collision.
+func TestReceiverWithoutANumberOfItsOwn(t *testing.T) {
+	s := newSession(Config{SSRC: 1})
+	s.Sent(epoch, 0, 160)
+	nack, _ := AppendNACK(nil, 1, 1, []uint16{5}, 100)
+	for _, c := range []struct {
+		packet []byte
+		want   string
+	}{
+		{AppendRR(nil, 1, []ReportBlock{{SSRC: 1, Lost: 17}}), "reported 1 17 lost"},
+		{nack, "nacked 1"},
+		{AppendPLI(nil, 1, 1), "key frame wanted 1"},
+		{AppendFIR(nil, 1, 1, 7), "key frame wanted 1"},
+	} {
+		if e := events(s, epoch, c.packet); len(e) != 1 || !strings.HasPrefix(e[0], c.want) {
+			t.Errorf("events %q, want %q", e, c.want)
+		}
+	}
+	var st Stats
+	if s.Stats(&st); st.Members != 1 || st.Remote.Block.Lost != 17 {
+		t.Errorf("%d members, %+v", st.Members, st.Remote)
 	}
 }
 
