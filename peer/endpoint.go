@@ -128,7 +128,6 @@ func DefaultCodecs() []codec.Params {
 // be used from any goroutine.
 type Endpoint struct {
 	media    *webrtc.MediaEngine
-	feedback *interceptor.Registry
 	settings webrtc.SettingEngine
 	mux      ice.UDPMux // nil with a range of ports
 
@@ -163,8 +162,7 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 			return nil, fmt.Errorf("peer: codec %s: %w", p, err)
 		}
 	}
-	feedback, err := congestion(media)
-	if err != nil {
+	if err := congestion(media); err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
 	for _, p := range repairFormats(config.Codecs) {
@@ -176,7 +174,7 @@ func Listen(c *Config) (_ *Endpoint, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
-	e := &Endpoint{media: media, feedback: feedback, timeouts: config.Timeouts, public: config.PublicIP.Unmap(), servers: config.Servers, logger: config.Logger}
+	e := &Endpoint{media: media, timeouts: config.Timeouts, public: config.PublicIP.Unmap(), servers: config.Servers, logger: config.Logger}
 	switch {
 	case config.PortMin != 0:
 		err = settings.SetEphemeralUDPPortRange(uint16(config.PortMin), uint16(config.PortMax))
@@ -210,7 +208,7 @@ func (e *Endpoint) api(c webrtc.Configuration, logger *slog.Logger, in *intake) 
 	settings.BufferFactory = in.open
 	return webrtc.NewAPI(
 		webrtc.WithMediaEngine(e.media),
-		webrtc.WithInterceptorRegistry(e.feedback),
+		webrtc.WithInterceptorRegistry(feedback(logger)),
 		webrtc.WithSettingEngine(settings),
 	)
 }
@@ -218,19 +216,18 @@ func (e *Endpoint) api(c webrtc.Configuration, logger *slog.Logger, in *intake) 
 // congestion tells browsers how fast they may send video. With audio they would
 // probe in its stream too, which needs no more than it has. Reports and repair are
 // this project's own; pion's interceptors for them would double them.
-func congestion(media *webrtc.MediaEngine) (*interceptor.Registry, error) {
+func congestion(media *webrtc.MediaEngine) error {
 	media.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBTransportCC}, webrtc.RTPCodecTypeVideo)
 	extension := webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
-	if err := media.RegisterHeaderExtension(extension, webrtc.RTPCodecTypeVideo); err != nil {
-		return nil, err
-	}
-	sender, err := twcc.NewSenderInterceptor()
-	if err != nil {
-		return nil, err
-	}
+	return media.RegisterHeaderExtension(extension, webrtc.RTPCodecTypeVideo)
+}
+
+// feedback is what a connection says for that.
+func feedback(logger *slog.Logger) *interceptor.Registry {
+	sender, _ := twcc.NewSenderInterceptor(twcc.WithLoggerFactory(loggerFactory{logger})) // it cannot fail
 	registry := &interceptor.Registry{}
 	registry.Add(sender)
-	return registry, nil
+	return registry
 }
 
 func isVideo(p codec.Params) bool {
