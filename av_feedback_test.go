@@ -1,8 +1,11 @@
 package parley
 
 import (
+	"bytes"
 	"encoding/binary"
+	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,4 +79,22 @@ func TestTransportFeedbackIsCounted(t *testing.T) {
 			t.Errorf("%d arrived, %d missing, %d malformed", s.Video.Arrived, s.Video.Missing, s.Video.Malformed)
 		}
 	})
+}
+
+// Estimates change all the time, so a log has them only among what is for debugging, with
+// the rate.
+func TestLogOfBandwidth(t *testing.T) {
+	for level, want := range map[slog.Level]bool{slog.LevelInfo: false, slog.LevelDebug: true} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			x, _ := videoPair(t, VideoConfig{}, nil, nil)
+			x.logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))
+			x.Video().DeliverRTCP(time.Now(), netip.AddrPort{}, estimate(300, x.Video().SSRC()))
+			x.Close()
+			text := log.String()
+			if strings.Contains(text, "kind=bandwidth") != want || strings.Contains(text, "300000 bit/s") != want {
+				t.Errorf("level %v: %s", level, text)
+			}
+		})
+	}
 }

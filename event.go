@@ -2,7 +2,9 @@ package parley
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -76,7 +78,11 @@ func (c *Call) emitLocked(e Event) {
 		e.Time = time.Now()
 	}
 	c.events.push(e)
-	c.logger.Info("call event", "kind", e.Kind, "media", e.Media, "ssrc", e.SSRC, "addr", e.Addr, "detail", e.Detail)
+	level, detail := slog.LevelInfo, e.Detail
+	if e.Kind == BandwidthChanged { // all the time
+		level, detail = slog.LevelDebug, strconv.FormatInt(e.Bitrate, 10)+" bit/s"
+	}
+	c.logger.Log(context.Background(), level, "call event", "kind", e.Kind, "media", e.Media, "ssrc", e.SSRC, "addr", e.Addr, "detail", detail)
 	if c.waiting > 0 {
 		c.cond.Broadcast()
 	}
