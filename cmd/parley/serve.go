@@ -46,7 +46,7 @@ type serveCommand struct {
 	MaxCalls    int           `name:"max-calls" default:"1000" placeholder:"N" help:"Calls at one time."`
 	MaxDuration time.Duration `name:"max-duration" default:"0s" placeholder:"TIME" help:"How long a call may last; 0 means as long as it likes."`
 	MaxOffers   int           `name:"max-offers" default:"0" placeholder:"N" help:"Calls that one address may ask for in a minute; 0 means any number."`
-	Token       string        `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
+	Token       *string       `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
 	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application but that of --recordings: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
@@ -199,6 +199,9 @@ func (c *serveCommand) config(out *output) (*server.Config, error) {
 	if c.MaxCalls < 1 || c.MaxOffers < 0 || c.MaxDuration < 0 {
 		return nil, useError{errors.New("--max-calls, --max-offers and --max-duration cannot be negative, and --max-calls not 0")}
 	}
+	if c.Token != nil && *c.Token == "" { // as of a variable that is not set
+		return nil, useError{errors.New("--token, or PARLEY_TOKEN, is empty: without it everybody can make calls")}
+	}
 	if err := c.address(); err != nil {
 		return nil, err
 	}
@@ -227,9 +230,9 @@ func (c *serveCommand) config(out *output) (*server.Config, error) {
 	if c.LogJSON {
 		config.Logger = slog.New(slog.NewJSONHandler(out.stderr, options))
 	}
-	if c.Token != "" {
+	if c.Token != nil {
 		config.Authorize = func(r *http.Request) error {
-			if subtle.ConstantTimeCompare([]byte(server.BearerToken(r)), []byte(c.Token)) == 0 {
+			if subtle.ConstantTimeCompare([]byte(server.BearerToken(r)), []byte(*c.Token)) == 0 {
 				return errors.New("the token is missing, or another one")
 			}
 			return nil

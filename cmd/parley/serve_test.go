@@ -269,6 +269,7 @@ func TestServeFlags(t *testing.T) {
 		{[]string{"--port", "70000"}, "--port 70000"},
 		{[]string{"--turn", "a"}, "--turn-secret"},
 		{[]string{"--max-calls", "0"}, "--max-calls"},
+		{[]string{"--token", ""}, "--token"},
 		{[]string{"--key-file", "a"}, "--tls-cert"},
 	} {
 		c := parsed(t, tt.args...)
