@@ -28,7 +28,7 @@ import (
 type Handler struct {
 	Folder string                    // made if it is missing; "": the working folder
 	Name   func(*parley.Call) string // of the file, without extension and folder; nil: the time, and random letters
-	Done   func(Recording)           // told of each file when it is complete; nil: nobody
+	Done   func(Recording)           // told of each file when it is complete, or cannot be made; nil: nobody
 }
 
 // A Recording is what became of one call.
@@ -69,6 +69,13 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 		}
 	}})
 	if err != nil {
+		// Its beginning did not fit in. What could not be opened is not touched.
+		if left, gone := os.Stat(r.File); gone == nil && left.Size() == 0 && !left.IsDir() {
+			os.Remove(r.File) //nolint:errcheck // it is as empty as it was
+		}
+		if r.Err = err; h.Done != nil {
+			h.Done(r)
+		}
 		return err
 	}
 	if _, _, err = out.AddCall(c); err == nil {

@@ -238,6 +238,38 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// Where nothing fits in from the start, no empty file is left, and who runs it is told.
+func TestFullDiskFromTheStart(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "alice.webm")
+		if err := os.Symlink("/dev/full", name); err != nil {
+			t.Fatal(err)
+		}
+		told := make(chan record.Recording, 1)
+		_, far := calltest.New(t, opus(), codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000})
+		calltest.Serve(t, far, record.Handler{
+			Folder: filepath.Dir(name),
+			Name:   func(*parley.Call) string { return "alice" },
+			Done:   func(r record.Recording) { told <- r },
+		})
+		synctest.Wait()
+		select {
+		case r := <-told:
+			if r.File != name || !errors.Is(r.Err, syscall.ENOSPC) {
+				t.Errorf("told of %+v", r)
+			}
+		default:
+			t.Error("nobody is told")
+		}
+		if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("what is left: %v", err)
+		}
+	})
+}
+
 // A name cannot leave the folder.
 func TestNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
