@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,6 +127,10 @@ func (p *Player) Tracks() []Track {
 	}
 	return tracks
 }
+
+// Unknown returns the codecs of sound if there is none that is known, and of pictures
+// likewise, by their names in Matroska, such as "V_MPEGH/ISO/HEVC". They are not played.
+func (p *Player) Unknown() []string { return slices.Clone(p.source.unknown) }
 
 // AddCall plays to the first audio and the first video of a call, as far as the call
 // and the file have sound and pictures. [Player.AddAudio] and [Player.AddVideo] play

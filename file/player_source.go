@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley/audio"
@@ -74,9 +75,10 @@ type playSource struct {
 	name         string
 	begin        func() (PacketReadCloser, error) // opens the file
 	in           PacketReadCloser
-	tracks       []Track // as they were at first
-	sound, image int     // the first track of each, -1: none
-	begun        bool    // a packet was read since the file was opened
+	tracks       []Track  // as they were at first
+	sound, image int      // the first track of each, -1: none
+	unknown      []string // codecs of tracks that are not among them
+	begun        bool     // a packet was read since the file was opened
 	zero         time.Duration
 	ahead        []Packet // were read to find that out
 }
@@ -96,7 +98,25 @@ func openSource(ctx context.Context, name string) (*playSource, error) {
 			s.sound = i
 		}
 	}
+	for _, name := range unknown(s.in) {
+		if strings.HasPrefix(name, "A_") && s.sound < 0 || strings.HasPrefix(name, "V_") && s.image < 0 {
+			s.unknown = append(s.unknown, name)
+		}
+	}
 	return s, nil
+}
+
+// unknown returns the codecs of tracks that a reader leaves out.
+func unknown(in PacketReader) []string {
+	switch r := in.(type) {
+	case *openFile:
+		return unknown(r.PacketReader)
+	case *FFmpegReader:
+		return r.webm.unknown
+	case *WebMReader:
+		return r.unknown
+	}
+	return nil
 }
 
 // open begins at the beginning.

@@ -29,6 +29,7 @@ type WebMReader struct {
 	src      source
 	tracks   []Track
 	sound    []Track     // of the file, the zero Track for one that is not known
+	unknown  []string    // codecs of tracks that are not known
 	entries  []webmEntry // in the order of tracks
 	scale    uint64      // nanoseconds of a tick
 	duration time.Duration

@@ -79,6 +79,9 @@ func (r *WebMReader) readTrack(b []byte) bool {
 		r.sound = append(r.sound, track)
 	}
 	if !known {
+		if len(r.unknown) < maxTracks {
+			r.unknown = append(r.unknown, t.codec)
+		}
 		return true
 	}
 	t.entry.index = len(r.tracks)

@@ -250,7 +250,7 @@ func (c *serveCommand) checkFiles(ctx context.Context, out *output) error {
 		}
 		defer player.Close()
 		missing := c.unplayable(player)
-		if len(missing) > 0 && len(missing) == len(player.Tracks()) {
+		if len(missing) > 0 && len(missing) == len(player.Tracks())+len(player.Unknown()) {
 			return fmt.Errorf("--play: nothing can be played: %w", missing[0])
 		}
 		for _, err := range missing {
@@ -301,6 +301,9 @@ func outOfOrder(ctx context.Context, film string) bool {
 // unplayable returns why there are tracks that are not played to any call.
 func (c *serveCommand) unplayable(p *file.Player) (missing []error) {
 	calls := peer.DefaultCodecs()
+	for _, name := range p.Unknown() {
+		missing = append(missing, fmt.Errorf("%s: calls have no codec %q", c.Play, name))
+	}
 	for _, t := range p.Tracks() {
 		switch {
 		case !t.Codec.Video():

@@ -317,6 +317,33 @@ func TestFilmWithoutItsSound(t *testing.T) {
 	}
 }
 
+// What a film has besides, in codecs that calls have not, is not left out without a word.
+func TestFilmOfAnotherCodec(t *testing.T) {
+	opus := file.Track{Codec: file.Opus, Channels: 1}
+	sound := []file.Packet{{Track: 1, Data: []byte{0xf8, 0xff, 0xfe}}}
+	for codec, want := range map[string]string{
+		"V_VP8": "",
+		"V_VPX": `calls have no codec \"V_VPX\". The rest is played.`,
+	} {
+		name := writeFilm(t, "a.mkv", []file.Track{{Codec: file.VP8, Width: 16, Height: 16}, opus}, film(40*time.Millisecond, vp8Frame), sound)
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.Replace(b, []byte("\x86\x85V_VP8"), append([]byte{0x86, 0x80 | byte(len(codec))}, codec...), 1)
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said := &transcript{}
+		if err := parsed(t, "--play", name).checkFiles(t.Context(), newOutput(true, said, io.Discard)); err != nil {
+			t.Error(err)
+		}
+		if got := said.String(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: it says %q", codec, got)
+		}
+	}
+}
+
 // Browsers do not show what most encoders of films make, which is said beforehand.
 func TestFilmOutOfOrder(t *testing.T) {
 	const d = time.Second
