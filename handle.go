@@ -20,8 +20,8 @@ var ErrHandled = errors.New("parley: the frames go to a function")
 // a small part of the duration of a frame: calls of fn that took more than 5 ms are
 // counted in SlowFrames of [AudioStats]. [Audio.WriteLive] may be called by it, and any
 // method that does not block. The frame is borrowed until fn returns. A panic of fn ends
-// the call, and so does FailNow of a test. If the loop comes more than 100 ms late, the frames that were due meanwhile
-// are left out, and counted in Skipped.
+// the call, and so does FailNow of a test. If the loop comes more than 100 ms late, the
+// frames that were due meanwhile are left out, and counted in Skipped.
 //
 // When the call or the line has ended, fn is not called any more; [Call.Done] tells,
 // and what is left can be read by ReadFrame. The error is [ErrCoded] if packets are
