@@ -66,7 +66,10 @@ type Config struct {
 	Channels  Channels     // nil: none
 	Lines     Lines        // nil: this end cannot ask for more
 	Deadlines Deadlines
-	Logger    *slog.Logger // nil: no log
+
+	// Logger is told of events on the loop that calls share, with the call locked: its
+	// handler must neither use the call nor block. nil: no log.
+	Logger *slog.Logger
 }
 
 // A Call is one conversation with one far end: its audio and video, its

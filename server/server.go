@@ -75,7 +75,7 @@ type Config struct {
 	Peer      peer.Config
 	Deadlines parley.Deadlines // zero fields: 15 s to connect, 15 s to the first media, 30 s of silence; negative: none
 	MaxCalls  int              // calls at one time; 0: 1000
-	Logger    *slog.Logger     // nil: no log
+	Logger    *slog.Logger     // its handler must neither use a call nor block; nil: no log
 
 	// MaxDuration is how long a call may last. It ends with the reason [TimeUp]. 0:
 	// as long as it likes.
@@ -229,7 +229,9 @@ const TimeUp parley.Reason = "time-up"
 var errShutdown = errors.New("the server is shutting down")
 
 // Shutdown ends all calls, and returns when they have been released and the UDP
-// port is closed, or with the error of ctx.
+// port is closed. When ctx ends before that, or has ended, the port is closed at once and
+// the error is that of ctx: a far end to which no goodbye has gone by then notices by
+// itself, in five seconds.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
