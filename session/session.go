@@ -62,10 +62,15 @@ type Config struct {
 	// end, or to the internet while it is not known.
 	Advertise netip.Addr
 
-	Latch   transport.LatchMode // whom to hear; zero value: the address of Remote, or without that the first who sends
-	SRTP    *SRTP               // nil: neither encrypted nor authenticated, unless Secure
-	Secure  bool                // nothing is sent or heard without keys: from SRTP, which implies it, or agreed on by SDP
-	Capture *Capture            // nil: none
+	// Latch is whom to hear; zero value: the address of Remote, or without that the first
+	// who sends. An encoder that is started again sends from another port: with the zero
+	// value and its IP address in Remote it is heard at once, otherwise when the port
+	// before has been silent for 5 s.
+	Latch transport.LatchMode
+
+	SRTP    *SRTP    // nil: neither encrypted nor authenticated, unless Secure
+	Secure  bool     // nothing is sent or heard without keys: from SRTP, which implies it, or agreed on by SDP
+	Capture *Capture // nil: none
 
 	Audio     *AudioConfig // nil: none if there is Video, else the zero AudioConfig
 	Video     *VideoConfig // nil: none

@@ -733,3 +733,25 @@ func TestLatchReopensSettled(t *testing.T) {
 		}
 	}
 }
+
+// An encoder that is started again, at another port and with another SSRC, is heard at
+// once where its address was signalled, and after 5 s of silence where none was.
+func TestLatchEncoderStartedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		signal      netip.AddrPort
+		first, lost int
+	}{
+		{"from other ports", signalled, 40000, 0},
+		{"from the signalled port", signalled, int(signalled.Port()), 0},
+		{"nobody signalled", nowhere, 40000, 199 + 3}, // until 5 s after the last packet, and to prove itself
+	} {
+		l := NewLatch(LatchConfig{Mode: LatchSignalled, ClockRate: pcmu})
+		l.SetSignalled(epoch, tt.signal, nowhere)
+		stream(l, epoch, port(signalled, tt.first), newVoice(1), 250)
+		again := epoch.Add(6 * time.Second) // a second after that ended
+		if got := 500 - stream(l, again, port(signalled, 41000), newVoice(2), 500); got != tt.lost {
+			t.Errorf("%s: %d packets were not heard, want %d", tt.name, got, tt.lost)
+		}
+	}
+}
