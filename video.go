@@ -74,7 +74,7 @@ type Video struct {
 }
 
 // maxVideoAgain bounds the packets of video that wait to be sent again.
-const maxVideoAgain = 128
+const maxVideoAgain = 256
 
 func newVideo(call *Call, c *VideoConfig, cname string) (*Video, error) {
 	v := &Video{

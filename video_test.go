@@ -7,11 +7,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -442,6 +444,47 @@ func TestVideoStorms(t *testing.T) {
 		if n := len(x.Video().repair.again.items); n > maxVideoAgain {
 			t.Errorf("%d packets wait to be sent again", n)
 		}
+		x.Close()
+		wg.Wait()
+	})
+}
+
+// A far end that had no network for a second gets all of that second again.
+func TestVideoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		lost := make(map[uint16]bool)
+		begin := time.Now()
+		x, _ := videoPair(t, VideoConfig{RTCP: RTCPConfig{NACK: true}}, nil, func(b []byte) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			seq := binary.BigEndian.Uint16(b[2:])
+			away := time.Since(begin) > 5*time.Second && time.Since(begin) < 6*time.Second
+			if away {
+				lost[seq] = true
+			} else {
+				delete(lost, seq)
+			}
+			return away
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { film(x, 300) })
+		time.Sleep(6*time.Second - ms)
+		mu.Lock()
+		all := slices.Sorted(maps.Keys(lost))
+		request, n := rtcpctl.AppendNACK(nil, 99, x.Video().SSRC(), all, 1000)
+		if n < 30 || n != len(all) {
+			t.Errorf("%d of %d packets in the request", n, len(all))
+		}
+		mu.Unlock()
+		time.Sleep(2 * ms)
+		x.Video().DeliverRTCP(time.Now(), netip.AddrPort{}, request)
+		time.Sleep(100 * ms)
+		mu.Lock()
+		if len(lost) > 0 {
+			t.Errorf("%d of %d packets do not come", len(lost), n)
+		}
+		mu.Unlock()
 		x.Close()
 		wg.Wait()
 	})

@@ -240,7 +240,9 @@ func (v *Video) sentStats() stream.VideoSenderStats {
 }
 
 // newVideoRepair returns a repair with a history of a second of 10 Mbit/s in
-// packets of 1200 bytes.
+// packets of 1200 bytes. What a second without a network takes away is sent again as a
+// whole, if nothing was in the four seconds before; browsers wait for three seconds until
+// they ask for a key frame in the place of what does not come.
 func newVideoRepair() *repair {
-	return newRepair(rtcpctl.HistoryConfig{Packets: 1024, Bytes: 2 << 20, Age: time.Second}, maxVideoAgain)
+	return newRepair(rtcpctl.HistoryConfig{Packets: 1024, Bytes: 2 << 20, Age: 4 * time.Second}, maxVideoAgain)
 }

@@ -6,7 +6,7 @@ import "time"
 type HistoryConfig struct {
 	Packets int           // kept at most; rounded up to a power of two up to 32768; 0: 128
 	Bytes   int           // kept at most; 0: 16 KiB
-	Age     time.Duration // how long a packet is kept; 0: 1 s
+	Age     time.Duration // how long a packet is kept, and Share is saved up; 0: 1 s
 
 	// Share is the largest part of the packets sent, and of their bytes, that is
 	// spent on sending them again. 0 means 0.25; a negative value means nothing.
@@ -16,8 +16,8 @@ type HistoryConfig struct {
 // A History keeps the packets that were sent last, to send them again when the
 // far end asks for it (RFC 4585, section 6.2.1). Whatever is asked for, no packet
 // is given out twice within a round trip, and all together are no more than a
-// share of what was sent, saved up over no more than a second or, if that is less,
-// to no more than four packets. Memory is bounded and allocated once. It is not safe
+// share of what was sent, saved up over no more than the age of a packet or, if that is
+// less, to no more than four packets. Memory is bounded and allocated once. It is not safe
 // for concurrent use.
 //
 //	// for each packet sent
@@ -47,10 +47,10 @@ type allowance struct {
 }
 
 // earn takes notice of what is sent, when a part of a second has passed. As much as
-// least may be saved up in any case.
-func (a *allowance) earn(amount, share, passed, least float64) {
+// least may be saved up in any case, and otherwise for as long as saved.
+func (a *allowance) earn(amount, share, passed, least float64, saved time.Duration) {
 	a.recent += amount - a.recent*passed
-	a.left = min(a.left+share*amount, max(share*a.recent, least))
+	a.left = min(a.left+share*amount, max(share*a.recent*saved.Seconds(), least))
 }
 
 type kept struct {
@@ -108,8 +108,8 @@ func (h *History) Sent(now time.Time, seq uint16, packet []byte) {
 	passed := min(1, max(0, now.Sub(h.last).Seconds()))
 	h.last = now
 	share := max(0, h.config.Share)
-	h.octets.earn(float64(size), share, passed, leastOctets)
-	h.packets.earn(1, share, passed, leastPackets)
+	h.octets.earn(float64(size), share, passed, leastOctets, h.config.Age)
+	h.packets.earn(1, share, passed, leastPackets, h.config.Age)
 	slot := &h.slots[int(seq)%len(h.slots)]
 	slot.size = 0
 	if size > len(h.bytes) {

@@ -173,7 +173,7 @@ func TestHistoryOfASlowStream(t *testing.T) {
 		share  float64
 		resent int64
 	}{{0, 25}, {0.5, 50}, {-1, 0}} {
-		h := NewHistory(HistoryConfig{Share: c.share, Age: time.Hour})
+		h := NewHistory(HistoryConfig{Share: c.share, Age: 4 * time.Second})
 		for i := range 100 {
 			now := ms(500 * i)
 			h.Sent(now, uint16(i), numbered(uint16(i), 1200))
