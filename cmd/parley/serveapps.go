@@ -82,7 +82,7 @@ func mountRecord(s *server.Server, folder string, out *output) http.HandlerFunc 
 	s.HandleOffer("/record", func(o *server.Offer) (parley.Handler, error) {
 		name := o.Text("recording")
 		if !recordingName.MatchString(name) {
-			return nil, errors.New("the recording needs a name of 32 hexadecimal digits")
+			return nil, errors.New(`the offer needs "recording", a name of 32 hexadecimal digits that nobody can guess`)
 		}
 		if recordingFile(folder, name) != "" {
 			return nil, errTaken

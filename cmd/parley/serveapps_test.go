@@ -58,7 +58,7 @@ func TestApplications(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		`{"type":"offer","sdp":"v=0\r\n","video_transform":"upside-down"}`: "upside-down",
-		`{"type":"offer","sdp":"v=0\r\n","recording":"../passwords"}`:      "32 hexadecimal digits",
+		`{"type":"offer","sdp":"v=0\r\n","recording":"../passwords"}`:      `\"recording\", a name of 32 hexadecimal digits`,
 	} {
 		path := "/offer"
 		if strings.Contains(body, "recording") {
