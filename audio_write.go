@@ -50,20 +50,13 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 		return err
 	}
 	defer a.call.guard(&err)
-	if mine, err := a.takeTurn(ctx, f, live); !mine {
+	format, flushes, err := a.takeTurn(ctx, f, live)
+	if err != nil || format.Rate == 0 {
 		return err
 	}
 	defer a.endTurn()
-	rest, before := *f, -1 // flushes, when the part before was written
+	rest := *f
 	for {
-		format, flushes, err := a.target()
-		if err != nil {
-			return err
-		}
-		if before >= 0 && flushes != before {
-			return nil
-		}
-		before = flushes
 		left, err := a.writeAs(ctx, &rest, format, flushes, live)
 		n := min(f.Format.Samples(left), len(rest.Samples))
 		if err != nil || n == 0 {
@@ -71,33 +64,42 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 		}
 		done := len(rest.Samples) - n
 		rest.Samples, rest.Time = rest.Samples[done:], rest.Time+f.Format.Duration(done)
+		before := flushes
+		if format, flushes, err = a.target(); err != nil || flushes != before {
+			return err
+		}
 	}
 }
 
-// takeTurn waits until nobody else writes frames, and reports whether f may be written
-// now. A live frame is left out where the other one waits for room: there is none for it
-// either, and a loop that writes it is what makes room.
-func (a *Audio) takeTurn(ctx context.Context, f *audio.Frame, live bool) (mine bool, err error) {
+// takeTurn waits until nobody else writes frames, and returns what the sender takes then.
+// The format is zero if f is not to be written: a live frame is left out where the other
+// one waits for room. There is none for it either, and a loop that writes it is what
+// makes room.
+func (a *Audio) takeTurn(ctx context.Context, f *audio.Frame, live bool) (format audio.Format, flushes int, err error) {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	crowded, late := false, false
-	err = a.wait(ctx, &a.waiting.turn, func() bool {
-		crowded = live && a.waiting.room > 0
-		late = !live && expired(a.writeDeadline)
-		return !a.writing || crowded || late
-	})
-	switch {
-	case err != nil:
-		return false, err
-	case !a.writing:
-		a.writing = true
-		return true, nil
-	case crowded:
-		a.sender.LeaveOut(f.Duration())
-		return false, nil
+	if a.writing {
+		crowded, late := false, false
+		err = a.wait(ctx, &a.waiting.turn, func() bool {
+			crowded = live && a.waiting.room > 0
+			late = !live && expired(a.writeDeadline)
+			return !a.writing || crowded || late
+		})
+		switch {
+		case err != nil:
+			return format, 0, err
+		case !a.writing:
+		case crowded:
+			a.sender.LeaveOut(f.Duration())
+			return format, 0, nil
+		default:
+			return format, 0, os.ErrDeadlineExceeded
+		}
 	}
-	return false, os.ErrDeadlineExceeded
+	format, flushes, err = a.targetLocked()
+	a.writing = err == nil
+	return format, flushes, err
 }
 
 func (a *Audio) endTurn() {
@@ -134,6 +136,10 @@ func (a *Audio) writeAs(ctx context.Context, f *audio.Frame, format audio.Format
 func (a *Audio) target() (format audio.Format, flushes int, err error) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
+	return a.targetLocked()
+}
+
+func (a *Audio) targetLocked() (format audio.Format, flushes int, err error) {
 	if format = a.sender.Format(); format.Rate == 0 {
 		err = codec.NoEncoder(a.sender.Codec())
 	}

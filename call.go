@@ -261,11 +261,6 @@ func (c *Call) Run(now time.Time, scratch []byte) (next time.Time) {
 	return next
 }
 
-// exited is the end of a call whose function has left its goroutine.
-func exited() *EndError {
-	return &EndError{Reason: Panicked, Detail: "runtime.Goexit, as by FailNow of a test"}
-}
-
 func (c *Call) run(now time.Time, scratch []byte) (next time.Time) {
 	more := c.poll(now, scratch)
 	for {

@@ -54,3 +54,8 @@ func (e *EndError) Unwrap() error {
 	}
 	return e.Err
 }
+
+// exited is the end of a call whose function has left its goroutine.
+func exited() *EndError {
+	return &EndError{Reason: Panicked, Detail: "runtime.Goexit, as by FailNow of a test"}
+}
