@@ -31,7 +31,8 @@ import (
 func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.Background(), f, false) }
 
 // WriteLive is [Audio.WriteFrame] for frames that come as fast as time goes by, such
-// as those that ReadFrame gives or a mixer makes. It never waits for room.
+// as those that ReadFrame gives or a mixer makes. It never waits for room: while a
+// WriteFrame or Say does, f is left out.
 //
 // After a stall of this machine, or of the one who writes, all that was missed comes
 // at once. WriteFrame sends all of it, so that the far end hears everything, and
