@@ -206,16 +206,23 @@ func TestNothingCame(t *testing.T) {
 	})
 }
 
-// A disk that is full ends the call, which says why.
-func TestFullDisk(t *testing.T) {
-	if _, err := os.Stat("/dev/full"); err != nil {
+// fullDisk makes a file that takes nothing.
+func fullDisk(t *testing.T, name string) {
+	t.Helper()
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
 		t.Skip(err)
 	}
+	if err := os.Symlink(full, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A disk that is full ends the call, which says why.
+func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
-		if err := os.Symlink("/dev/full", filepath.Join(folder, "alice.ogg")); err != nil {
-			t.Fatal(err)
-		}
+		fullDisk(t, filepath.Join(folder, "alice.ogg"))
 		told := make(chan record.Recording, 1)
 		c, far := calltest.New(t, opus(), codec.Params{})
 		calltest.Serve(t, far, record.Handler{
@@ -240,14 +247,9 @@ func TestFullDisk(t *testing.T) {
 
 // Where nothing fits in from the start, no empty file is left, and who runs it is told.
 func TestFullDiskFromTheStart(t *testing.T) {
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip(err)
-	}
 	synctest.Test(t, func(t *testing.T) {
 		name := filepath.Join(t.TempDir(), "alice.webm")
-		if err := os.Symlink("/dev/full", name); err != nil {
-			t.Fatal(err)
-		}
+		fullDisk(t, name)
 		told := make(chan record.Recording, 1)
 		_, far := calltest.New(t, opus(), codec.Params{Name: "VP8", PayloadType: 96, ClockRate: 90000})
 		calltest.Serve(t, far, record.Handler{
