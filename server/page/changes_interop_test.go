@@ -232,17 +232,14 @@ func TestUselessOfferThatIsPolled(t *testing.T) {
 	v.hangUp()
 }
 
-// The page tells why the server has ended a call, and what it says of a message.
-func TestWordsOfTheServer(t *testing.T) {
+// served opens the page of a server whose only application is h.
+func served(t *testing.T, h parley.HandlerFunc) *visit {
+	t.Helper()
 	s, err := server.New(&server.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fail := make(chan struct{})
-	s.Handle("/offer", parley.HandlerFunc(func(context.Context, *parley.Call) error {
-		<-fail
-		return errors.New("as the test wants")
-	}))
+	s.Handle("/offer", h)
 	web := httptest.NewServer(s)
 	t.Cleanup(func() {
 		web.Close()
@@ -250,7 +247,16 @@ func TestWordsOfTheServer(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	v := enter(t, web.URL, browser.View{})
+	return enter(t, web.URL, browser.View{})
+}
+
+// The page tells why the server has ended a call, and what it says of a message.
+func TestWordsOfTheServer(t *testing.T) {
+	fail := make(chan struct{})
+	v := served(t, func(context.Context, *parley.Call) error {
+		<-fail
+		return errors.New("as the test wants")
+	})
 	v.Eval(`(() => {
 		const real = WebSocket;
 		window.WebSocket = class extends real { constructor(url) { super(url); window.socket = this; } };
@@ -271,21 +277,7 @@ func TestWordsOfTheServer(t *testing.T) {
 // A call that the server ends before it connects is over at once, and is not said to be
 // the fault of a firewall.
 func TestCallThatEndsBeforeItConnects(t *testing.T) {
-	s, err := server.New(&server.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Handle("/offer", parley.HandlerFunc(func(context.Context, *parley.Call) error {
-		return errors.New("as the test wants")
-	}))
-	web := httptest.NewServer(s)
-	t.Cleanup(func() {
-		web.Close()
-		if err := s.Shutdown(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	v := enter(t, web.URL, browser.View{})
+	v := served(t, func(context.Context, *parley.Call) error { return errors.New("as the test wants") })
 	v.set("source", "none")
 	v.set("camera", "none")
 	v.push("#start")
