@@ -91,30 +91,44 @@ func TestLineWithoutCodec(t *testing.T) {
 	}
 }
 
-func lineWithoutCodec(t *testing.T, without string) {
+// answeredWith returns both ends of a call with sound and pictures whose offer was changed
+// on its way, and the answer, which the caller does not have yet.
+func answeredWith(t *testing.T, change func(offer string) string) (caller, called *peer.Peer, answer string) {
+	t.Helper()
 	config := &peer.Config{Codecs: []codec.Params{pcmu, vp8}}
 	from, to := listen(t, config), listen(t, config)
 	caller, offer, err := from.Offer(t.Context(), &peer.CallConfig{Videos: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer caller.Close()
-	called, answer, err := to.Answer(t.Context(), strings.ReplaceAll(offer, "VP8/", "AV1/"), nil)
+	t.Cleanup(func() { caller.Close() })
+	called, answer, err = to.Answer(t.Context(), change(offer), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer called.Close()
+	t.Cleanup(func() { called.Close() })
+	return caller, called, answer
+}
+
+// heardAlone fails the test unless both ends hear each other, and have no pictures.
+func heardAlone(t *testing.T, caller, called *peer.Peer) {
+	t.Helper()
+	hearLevel(t, caller.Call, called.Call, 1000)
+	hearLevel(t, called.Call, caller.Call, 2000)
+	if caller.Video() != nil || called.Video() != nil {
+		t.Error("there is video")
+	}
+}
+
+func lineWithoutCodec(t *testing.T, without string) {
+	caller, called, answer := answeredWith(t, func(offer string) string { return strings.ReplaceAll(offer, "VP8/", "AV1/") })
 	if got := sections(answer); !slices.Equal(got, []string{"audio 9", "video 0", "application 9"}) || !strings.Contains(answer, "a=mid:1\r\n") {
 		t.Errorf("the answer is\n%s", answer)
 	}
 	if err := caller.SetAnswer(t.Context(), strings.Replace(answer, without, "", 1)); err != nil {
 		t.Fatal(err)
 	}
-	hearLevel(t, caller.Call, called.Call, 1000)
-	hearLevel(t, called.Call, caller.Call, 2000)
-	if caller.Video() != nil || called.Video() != nil {
-		t.Error("there is video")
-	}
+	heardAlone(t, caller, called)
 
 	if err := caller.RequestVideo(); err != nil {
 		t.Fatal(err)
@@ -127,29 +141,16 @@ func lineWithoutCodec(t *testing.T, without string) {
 // Of an offer that bundles nothing, as of GStreamer's webrtcbin unless it is told otherwise,
 // the first line is heard, and the others, which have ways of their own, are turned down.
 func TestNotBundled(t *testing.T) {
-	config := &peer.Config{Codecs: []codec.Params{pcmu, vp8}}
-	from, to := listen(t, config), listen(t, config)
-	caller, offer, err := from.Offer(t.Context(), &peer.CallConfig{Videos: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer caller.Close()
-	called, answer, err := to.Answer(t.Context(), strings.Replace(offer, line(offer, "a=group:")+"\r\n", "", 1), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer called.Close()
+	caller, called, answer := answeredWith(t, func(offer string) string {
+		return strings.Replace(offer, line(offer, "a=group:")+"\r\n", "", 1)
+	})
 	if got := sections(answer); !slices.Equal(got, []string{"audio 9", "video 0", "application 0"}) || strings.Contains(answer, "a=group:") {
 		t.Errorf("the answer is\n%s", answer)
 	}
 	if err := caller.SetAnswer(t.Context(), answer); err != nil {
 		t.Fatal(err)
 	}
-	hearLevel(t, caller.Call, called.Call, 1000)
-	hearLevel(t, called.Call, caller.Call, 2000)
-	if caller.Video() != nil || called.Video() != nil {
-		t.Error("there is video")
-	}
+	heardAlone(t, caller, called)
 }
 
 // Neither end of a connection whose fingerprint is wrong takes it for one that was made.
