@@ -67,8 +67,9 @@ type Config struct {
 	Lines     Lines        // nil: this end cannot ask for more
 	Deadlines Deadlines
 
-	// Logger is told of events on the loop that calls share, with the call locked: its
-	// handler must neither use the call nor block. nil: no log.
+	// Logger is told of events. While its handler takes its time for one, the newest 64
+	// wait, and nothing else does but the end of Close, which the handler must not call
+	// therefore. nil: no log.
 	Logger *slog.Logger
 }
 
@@ -114,7 +115,7 @@ func New(c Config) (*Call, error) {
 	call, reserved := allocate(c.Audio != nil)
 	*call = Call{
 		reserved:  reserved,
-		logger:    c.Logger,
+		logger:    slog.New(slog.DiscardHandler),
 		deadlines: c.Deadlines,
 		channels:  c.Channels,
 		adder:     c.Lines,
@@ -123,8 +124,8 @@ func New(c Config) (*Call, error) {
 		released:  make(chan struct{}),
 		events:    ring[Event]{limit: 32},
 	}
-	if call.logger == nil {
-		call.logger = slog.New(slog.DiscardHandler)
+	if c.Logger != nil {
+		call.logger = slog.New(&backlogHandler{c.Logger.Handler(), new(backlog)})
 	}
 	call.cond.L = &call.mu
 	if err := call.open(&c); err != nil {
@@ -244,6 +245,7 @@ func (c *Call) EndWith(e *EndError) {
 			}
 		}
 		c.closing.Wait()
+		c.logged()
 	}()
 }
 

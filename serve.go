@@ -95,6 +95,7 @@ func Serve(ctx context.Context, c *Call, h Handler) error {
 	}
 	stuck := &StuckError{After: handlerGrace, Stack: stackOf(goroutine), End: c.Err()}
 	c.logger.Error("handler ignores the end of its call", "stack", string(stuck.Stack))
+	c.logged()
 	return stuck
 }
 

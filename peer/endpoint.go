@@ -64,7 +64,7 @@ type Config struct {
 	PortMax  int
 	Codecs   []codec.Params // audio, and H264, VP8 and VP9; nil: DefaultCodecs
 	Servers  []Server
-	Logger   *slog.Logger // its handler must neither use a call nor block; nil: no log; see CallConfig for that of one call
+	Logger   *slog.Logger // nil: no log; see CallConfig for that of one call
 	Timeouts Timeouts
 
 	// PublicIP is announced in the place of local addresses, behind a NAT. Of the

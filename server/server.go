@@ -75,7 +75,7 @@ type Config struct {
 	Peer      peer.Config
 	Deadlines parley.Deadlines // zero fields: 15 s to connect, 15 s to the first media, 30 s of silence; negative: none
 	MaxCalls  int              // calls at one time; 0: 1000
-	Logger    *slog.Logger     // its handler must neither use a call nor block; nil: no log
+	Logger    *slog.Logger     // nil: no log
 
 	// MaxDuration is how long a call may last. It ends with the reason [TimeUp]. 0:
 	// as long as it likes.

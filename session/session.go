@@ -75,7 +75,7 @@ type Config struct {
 	Audio     *AudioConfig // nil: none if there is Video, else the zero AudioConfig
 	Video     *VideoConfig // nil: none
 	Deadlines parley.Deadlines
-	Logger    *slog.Logger // its handler must neither use a call nor block; nil: no log
+	Logger    *slog.Logger // nil: no log; see [parley.Config]
 }
 
 // SRTP has the keys of a call.
