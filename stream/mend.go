@@ -57,32 +57,40 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 		return false
 	}
 	if r.mendFromCopy(p, d, ahead, format) {
+		r.join(d)
 		return true
 	}
-	if d.voice == nil || ahead > bridged {
-		return false
-	}
 	n := format.Samples(ahead)
-	if n == 0 {
+	if d.voice == nil || ahead > bridged || n == 0 {
 		return false
 	}
-	missing, at := n, p.Time
-	if c, ok := d.decoder.(codec.Concealer); ok { // its state has to go through the gap too
-		if out, err := c.Conceal(r.mender.memory[:0], missing); err == nil {
-			r.mender.memory = out[:0]
+	last := min(n, format.Samples(r.span)) // the packet before p, of which it may have a copy
+	r.passOver(d, n-last)
+	if last < n && r.mendFromCopy(p, d, r.span, format) {
+		n -= last
+	} else {
+		r.passOver(d, last)
+		at, next := p.Time, r.buffer.Pop()
+		arrival := r.sinceOrigin(next.Arrival)
+		if !r.decode(next) {
+			return false
 		}
+		r.pendAt = at
+		r.delay(r.clock.next + ahead - arrival)
 	}
-	next := r.buffer.Pop()
-	arrival := r.sinceOrigin(next.Arrival)
-	if !r.decode(next) {
-		return false
-	}
-	r.pendAt = at
-	r.delay(r.clock.next + ahead - arrival)
 	m := &r.mender
 	m.memory = d.voice.concealer.Bridge(slices.Grow(m.memory[:0], n), n/format.Channels, r.pending)
 	m.made, m.joining = m.memory, true
 	return true
+}
+
+// passOver takes the state of a decoder through n samples of a gap that it does not fill.
+func (r *AudioReceiver) passOver(d *decoding, n int) {
+	if c, ok := d.decoder.(codec.Concealer); ok && n > 0 {
+		if out, err := c.Conceal(r.mender.memory[:0], n); err == nil {
+			r.mender.memory = out[:0]
+		}
+	}
 }
 
 // mendFromCopy takes the packet before p from the coarse copy of it in p, if
