@@ -3,6 +3,7 @@ package peer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -217,6 +218,44 @@ func TestLoopbackComesLast(t *testing.T) {
 				t.Errorf("%s the offer: %v has priority %d", name, address, c.Priority())
 			}
 		}
+	}
+}
+
+// The address of a line is one where this end is reached, as far as there is any in the
+// description: without one, media proxies hold the line, and telephones do without ICE.
+func TestLinesHaveAddresses(t *testing.T) {
+	public := netip.MustParseAddr("198.51.100.7")
+	for name, tt := range map[string]struct {
+		config peer.Config
+		call   peer.CallConfig
+		at     string
+	}{
+		"public":   {peer.Config{PublicIP: public}, peer.CallConfig{}, "IP4 198.51.100.7"},
+		"loopback": {peer.Config{Interface: onLoopback}, peer.CallConfig{}, "IP4 127.0.0.1"},
+		"later":    {peer.Config{}, peer.CallConfig{Gather: -1}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := listen(t, &tt.config)
+			p, offer, err := e.Offer(t.Context(), &tt.call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			called, answer, err := e.Answer(t.Context(), offer, &tt.call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer called.Close()
+			m, c := fmt.Sprintf("m=audio %d UDP/", e.Port()), "c=IN "+tt.at
+			if tt.at == "" {
+				m, c = "m=audio 9 UDP/", "c=IN IP4 0.0.0.0"
+			}
+			for _, d := range []string{offer, answer} {
+				if !strings.HasPrefix(line(d, "m=audio"), m) || line(d, "c=") != c {
+					t.Errorf("no %q and %q in\n%s", m, c, d)
+				}
+			}
+		})
 	}
 }
 

@@ -1,9 +1,13 @@
 package peer
 
 import (
+	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pion/sdp/v3"
 )
 
 // pion would give an address that stands for several to the socket of the first one
@@ -53,4 +57,41 @@ func announcedIn(text string, public netip.Addr) string {
 		kept.WriteString(l)
 	}
 	return kept.String()
+}
+
+// address gives each line that has candidates the best of them as its address, where pion
+// says 0.0.0.0 (RFC 8839, section 4.2.1.2). Media proxies and telephones take that for a
+// hold, or for a sign that ICE does not work here.
+func address(d *sdp.SessionDescription) {
+	for _, m := range d.MediaDescriptions {
+		var best netip.AddrPort
+		var rank int64 // by what reaches furthest (RFC 8445, section 5.1.3), IPv4, and the priority
+		for _, a := range m.Attributes {
+			f := strings.Fields(a.Value) // RFC 8839, section 5.1
+			if a.Key != "candidate" || len(f) < 8 || f[1] != "1" || !strings.EqualFold(f[2], "udp") {
+				continue
+			}
+			at, err := netip.ParseAddrPort(net.JoinHostPort(f[4], f[5]))
+			priority, bad := strconv.ParseUint(f[3], 10, 32)
+			if err != nil || bad != nil {
+				continue
+			}
+			of := int64(slices.Index([]string{"host", "srflx", "relay"}, f[7]))<<33 | int64(priority)
+			if at.Addr().Is4() {
+				of |= 1 << 32
+			}
+			if of > rank {
+				best, rank = at, of
+			}
+		}
+		if !best.IsValid() || m.MediaName.Port.Value == 0 {
+			continue
+		}
+		m.MediaName.Port.Value = int(best.Port())
+		version := "IP6"
+		if best.Addr().Is4() {
+			version = "IP4"
+		}
+		m.ConnectionInformation = &sdp.ConnectionInformation{NetworkType: "IN", AddressType: version, Address: &sdp.Address{Address: best.Addr().String()}}
+	}
 }

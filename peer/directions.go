@@ -201,6 +201,7 @@ func directed(answer string, offered []section, bundled bool) (string, error) {
 		}
 	}
 	regroup(&d)
+	address(&d)
 	if !bundled {
 		d.Attributes = slices.DeleteFunc(d.Attributes, func(a sdp.Attribute) bool { return a.Key == "group" })
 	}

@@ -152,6 +152,7 @@ func (c *connection) arranged(text string) (string, error) {
 	d.MediaDescriptions = append(all, fresh...)
 	c.offered = d.MediaDescriptions
 	regroup(&d)
+	address(&d)
 	b, err := d.Marshal()
 	return string(b), err
 }
