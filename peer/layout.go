@@ -2,6 +2,7 @@ package peer
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pion/sdp/v3"
@@ -73,18 +74,48 @@ func (c *connection) heard(wanted []section) {
 	}
 }
 
-// fill gives the lines that an answer turns down the names and the formats of the
-// offer. It need not have any for them, and then pion would not take the answer.
+// identify gives the lines of an offer names, where it has none, as that of a telephone: those
+// that they had before, or else new ones, as browsers do (RFC 8829, section 5.10).
+func (c *connection) identify(d *sdp.SessionDescription, wanted []section) {
+	known := map[string]bool{}
+	for _, s := range wanted {
+		known[s.mid] = true
+	}
+	for _, s := range c.layout {
+		known[s.mid] = true
+	}
+	for i, m := range d.MediaDescriptions {
+		s := &wanted[i]
+		if s.mid != "" {
+			continue
+		}
+		if i < len(c.layout) {
+			s.mid = c.layout[i].mid
+		}
+		for n := i; s.mid == ""; n++ {
+			if mid := strconv.Itoa(n); !known[mid] {
+				s.mid, known[mid] = mid, true
+			}
+		}
+		m.Attributes = append(m.Attributes, sdp.Attribute{Key: "mid", Value: s.mid})
+	}
+}
+
+// fill gives the lines of an answer the names of the offer, and those that are turned down
+// its formats. The answer need not have any, and then pion would not take it.
 func (c *connection) fill(d *sdp.SessionDescription, wanted []section) {
 	for i, m := range d.MediaDescriptions {
 		s := &wanted[i]
-		if !s.off || s.kind == 0 || i >= len(c.offered) {
+		if i >= len(c.offered) {
 			continue
 		}
 		offered := c.offered[i]
 		if s.mid == "" {
 			s.mid, _ = offered.Attribute("mid")
 			m.Attributes = append(m.Attributes, sdp.Attribute{Key: "mid", Value: s.mid})
+		}
+		if !s.off || s.kind == 0 {
+			continue
 		}
 		if _, has := m.Attribute("rtpmap"); has {
 			continue

@@ -63,6 +63,7 @@ func (c *connection) answer(offer string) (wanted []section, bundled bool, err e
 	if len(wanted) > maxLines {
 		return nil, false, fmt.Errorf("%d media sections are too many", len(wanted))
 	}
+	c.identify(d, wanted)
 	added := 0
 	for _, s := range wanted {
 		if s.kind != 0 && c.transceiver(s.mid) == nil {

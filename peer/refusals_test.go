@@ -154,6 +154,33 @@ func TestNotBundled(t *testing.T) {
 	heardAlone(t, caller, called)
 }
 
+// A telephone that speaks WebRTC need not name its lines. They are the same ones in the
+// offers that follow.
+func TestLinesWithoutNames(t *testing.T) {
+	nameless := func(d string) string {
+		return regexp.MustCompile("a=(mid|group):.*\r\n").ReplaceAllString(d, "")
+	}
+	caller, called, answer := answeredWith(t, nameless)
+	if err := caller.SetAnswer(t.Context(), nameless(answer)); err != nil {
+		t.Fatal(err)
+	}
+	heardAlone(t, caller, called)
+	for _, way := range [][2]*peer.Peer{{caller, called}, {called, caller}} {
+		offer, err := way[0].Offer(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := way[1].Answer(t.Context(), nameless(offer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := way[0].SetAnswer(t.Context(), nameless(answer)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heardAlone(t, caller, called)
+}
+
 // Neither end of a connection whose fingerprint is wrong takes it for one that was made.
 func TestWrongFingerprint(t *testing.T) {
 	caller, called, answer := answered(t, nil)
