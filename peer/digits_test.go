@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,23 +15,25 @@ import (
 )
 
 // Keys that this end presses are telephone events for the far end (RFC 4733), on
-// the clock of the codec: each has one timestamp, the marker at its beginning and
-// three ends.
+// the clock of the codec if it has those: each has one timestamp, the marker at its
+// beginning and three ends.
 func TestSendDigits(t *testing.T) {
 	for _, tt := range []struct {
 		codec webrtc.RTPCodecCapability
 		pt    webrtc.PayloadType
 		event webrtc.PayloadType
+		rate  uint32
 	}{
-		{opusCapability, 111, 97},
-		{pcmuCapability, 0, 101},
+		{opusCapability, 111, 97, 48000},
+		{opusCapability, 111, 101, 8000},
+		{pcmuCapability, 0, 101, 8000},
 	} {
-		t.Run(tt.codec.MimeType, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %d", tt.codec.MimeType, tt.rate), func(t *testing.T) {
 			const keys = "0123456789*#ABCD"
 			const length, gap = 60 * time.Millisecond, 40 * time.Millisecond
 			e := listen(t, nil)
 			event := webrtc.RTPCodecParameters{
-				RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/telephone-event", ClockRate: tt.codec.ClockRate, SDPFmtpLine: "0-16"},
+				RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/telephone-event", ClockRate: tt.rate, SDPFmtpLine: "0-16"},
 				PayloadType:        tt.event,
 			}
 			b := newBrowserOf(t, []webrtc.RTPCodecParameters{{RTPCodecCapability: tt.codec, PayloadType: tt.pt}, event}, sendrecv)
@@ -80,7 +83,7 @@ func TestSendDigits(t *testing.T) {
 			}
 			// A machine that is busy makes a gap longer, but not all of them.
 			punctual := 0
-			units := func(d time.Duration) uint32 { return uint32(d * time.Duration(tt.codec.ClockRate) / time.Second) }
+			units := func(d time.Duration) uint32 { return uint32(d * time.Duration(tt.rate) / time.Second) }
 			for i, k := range all {
 				digit, ok := dtmf.DigitOf(k.code)
 				if !ok || digit != dtmf.Digit(keys[i]) || !k.marker || k.ends != 3 || uint32(k.longest) != units(length) {

@@ -253,7 +253,8 @@ func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 	return codecs
 }
 
-// toSend returns the first codec, and the format of its telephone events.
+// toSend returns the first codec, and the telephone events to send beside it: in its clock
+// rate, as RFC 4733 wants, or else those of 8000 Hz, which is all that many far ends have.
 func toSend(codecs []codec.Params) (send, event codec.Params) {
 	for _, p := range codecs {
 		if !isEvent(p) {
@@ -261,9 +262,11 @@ func toSend(codecs []codec.Params) (send, event codec.Params) {
 			break
 		}
 	}
-	for _, p := range codecs {
-		if isEvent(p) && p.ClockRate == send.ClockRate {
-			return send, p
+	for _, rate := range []int{send.ClockRate, 8000} {
+		for _, p := range codecs {
+			if isEvent(p) && p.ClockRate == rate {
+				return send, p
+			}
 		}
 	}
 	return send, codec.Params{}
