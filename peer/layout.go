@@ -188,8 +188,8 @@ func (c *connection) arranged(text string) (string, error) {
 	return string(b), err
 }
 
-// bundle turns down what an offer does not send on the way of its other lines: pion has
-// one way. An offer that bundles nothing keeps its first line (RFC 8829, section 5.3.1),
+// bundle turns down what a description does not send on the way of its other lines: pion
+// has one way. One that bundles nothing keeps its first line (RFC 8829, section 5.3.1),
 // in a bundle for pion's sake, and is reported as not bundled.
 func bundle(d *sdp.SessionDescription, all []section) (bundled bool) {
 	var mids []string

@@ -159,6 +159,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	c.fill(d, wanted)
+	bundle(d, wanted)
 	c.heard(wanted)
 	text, err := opened(d, wanted)
 	if err == nil {

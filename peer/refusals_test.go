@@ -154,6 +154,23 @@ func TestNotBundled(t *testing.T) {
 	heardAlone(t, caller, called)
 }
 
+// An answer that bundles nothing, as of a media proxy, has the first line; pictures would
+// go to where that is, and be seen by nobody. The offer that follows turns them down.
+func TestAnswerNotBundled(t *testing.T) {
+	caller, called, answer := answeredWith(t, func(offer string) string { return offer })
+	if err := caller.SetAnswer(t.Context(), strings.Replace(answer, line(answer, "a=group:")+"\r\n", "", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if caller.Video() != nil {
+		t.Error("there is video")
+	}
+	offer, _ := renegotiate(t, caller, called, nil)
+	if got := sections(offer); !slices.Equal(got, []string{"audio 9", "video 0", "application 9"}) {
+		t.Errorf("the offer that follows has %q", got)
+	}
+	heardAlone(t, caller, called)
+}
+
 // A telephone that speaks WebRTC need not name its lines. They are the same ones in the
 // offers that follow.
 func TestLinesWithoutNames(t *testing.T) {
