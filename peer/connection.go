@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -299,7 +300,8 @@ func (p *Peer) ReadCandidate(ctx context.Context) (Candidate, error) {
 }
 
 // AddCandidate takes an address of the far end, also before it can be used and
-// more than once. An empty one says that there are no more. The error wraps
+// more than once, as browsers write it or as the line of SDP that it is elsewhere
+// ("a=candidate:…"). An empty one says that there are no more. The error wraps
 // [ErrCandidate], and the call is not harmed.
 func (p *Peer) AddCandidate(candidate Candidate) error {
 	c := p.c
@@ -308,6 +310,7 @@ func (p *Peer) AddCandidate(candidate Candidate) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
+	candidate.Candidate = strings.TrimPrefix(candidate.Candidate, "a=") // libdatachannel writes it, and browsers take it
 	if err := c.pc.AddICECandidate(candidate); err != nil {
 		return errors.Join(ErrCandidate, err)
 	}

@@ -195,7 +195,7 @@ func readCandidate(text string) (useful, wellFormed bool) {
 	if len(text) > maxCandidate || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return false, false
 	}
-	text = strings.TrimPrefix(text, "candidate:")
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "a="), "candidate:")
 	if text == "" {
 		return true, true
 	}

@@ -40,6 +40,7 @@ func TestReadCandidate(t *testing.T) {
 		{"", true, true},
 		{"candidate:", true, true},
 		{"candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1", true, true},
+		{"a=candidate:" + strings.Repeat("1", 32) + " 1 UDP 2122260223 192.0.2.1 61764 typ host", true, true},
 		{"1387637174 1 UDP 2122260223 2001:db8::1 61764 typ srflx raddr :: rport 0", true, true},
 		{"candidate:1 1 udp 1 192.0.2.1 61764 typ relay", true, true},
 		{"candidate:1 1 udp 1 fe80::1%eth0 61764 typ host", false, true},
