@@ -2,7 +2,9 @@ package server
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/parley-media/parley"
@@ -157,13 +159,17 @@ func (c *session) report(now time.Time) report {
 func (c *session) addPath(all report) {
 	for id, s := range c.peer.Connection().GetStats() {
 		b, err := json.Marshal(s)
-		var kind struct{ Type string }
-		if err != nil || json.Unmarshal(b, &kind) != nil {
+		var told map[string]json.RawMessage
+		if err != nil || json.Unmarshal(b, &told) != nil {
 			continue
 		}
-		switch kind.Type {
-		case "candidate-pair", "local-candidate", "remote-candidate", "data-channel":
-			all[id] = json.RawMessage(b)
+		switch string(told["type"]) {
+		case `"candidate-pair"`, `"local-candidate"`, `"remote-candidate"`, `"data-channel"`:
+			// A time that has not come is a zero time.Time there, which is the year 1754 here.
+			maps.DeleteFunc(told, func(name string, v json.RawMessage) bool {
+				return strings.HasSuffix(name, "Timestamp") && v[0] == '-'
+			})
+			all[id] = told
 		}
 	}
 }

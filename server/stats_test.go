@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,12 +16,11 @@ import (
 	"github.com/parley-media/parley/server"
 )
 
-// The delays in the statistics of a call are sums that grow with what is heard, so
-// that what they have grown by tells of any time, and the source is that of the far
-// end.
-func TestStatsOfSound(t *testing.T) {
+// heardCall returns the far end of a call whose sound is read, and the Location of the call.
+func heardCall(t *testing.T) (s *server.Server, far *peer.Peer, location string) {
+	t.Helper()
 	pcmu := []codec.Params{{Name: "PCMU", PayloadType: 0, ClockRate: 8000, Channels: 1}}
-	s, _ := start(t, &server.Config{Peer: peer.Config{Codecs: pcmu}})
+	s, _ = start(t, &server.Config{Peer: peer.Config{Codecs: pcmu}})
 	s.Handle("/hear", parley.HandlerFunc(func(_ context.Context, c *parley.Call) error {
 		var f audio.Frame
 		for {
@@ -33,11 +33,10 @@ func TestStatsOfSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	t.Cleanup(func() { e.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	var location string
-	far, err := e.Dial(ctx, func(_ context.Context, offer string) (string, error) {
+	far, err = e.Dial(ctx, func(_ context.Context, offer string) (string, error) {
 		w := ask(s, http.MethodPost, "/hear", object{"type": "offer", "sdp": offer})
 		var answer struct{ SDP string }
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
@@ -49,7 +48,15 @@ func TestStatsOfSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer far.Close()
+	t.Cleanup(func() { far.Close() })
+	return s, far, location
+}
+
+// The delays in the statistics of a call are sums that grow with what is heard, so
+// that what they have grown by tells of any time, and the source is that of the far
+// end.
+func TestStatsOfSound(t *testing.T) {
+	s, far, location := heardCall(t)
 	go func() {
 		f := audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: make([]int16, 160)}
 		for far.Audio().WriteFrame(&f) == nil {
@@ -96,5 +103,30 @@ func TestStatsOfSound(t *testing.T) {
 	}
 	if more := float64(second.TotalSamplesReceived - first.TotalSamplesReceived); more < n/4 || more > 4*n {
 		t.Errorf("%.0f samples have left the buffer, %.0f were heard", n, more)
+	}
+}
+
+// What has not happened on a way to the far end has no time, and not one of long ago.
+func TestStatsOfPath(t *testing.T) {
+	s, _, location := heardCall(t)
+	w := ask(s, http.MethodGet, location+"/stats", nil)
+	wantStatus(t, w, http.StatusOK)
+	var all map[string]map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &all); err != nil {
+		t.Fatal(err)
+	}
+	ways := 0
+	for id, one := range all {
+		if one["type"] == "candidate-pair" {
+			ways++
+		}
+		for name, v := range one {
+			if at, is := v.(float64); is && at < 0 && strings.HasSuffix(name, "Timestamp") {
+				t.Errorf("%s of %s is %.0f", name, id, at)
+			}
+		}
+	}
+	if ways == 0 {
+		t.Error("there is no way to the far end")
 	}
 }
