@@ -22,9 +22,10 @@ import (
 // hang up. They hear and see nothing. Lines that come later are recorded too, as
 // [file.Recorder.AddCall] tells.
 //
-// What is coded stays so, and the codecs choose the format: sound alone is in Ogg
-// if it is Opus, and else in WAV; with pictures it is WebM, MP4 for H.264, and
-// Matroska if the sound is not Opus. Files can be played while they are written.
+// What is coded stays so, and the codecs that a call begins with choose the format:
+// sound alone is in Ogg if it is Opus, and else in WAV, with no place for pictures that
+// come later; with pictures it is WebM, MP4 for H.264, and Matroska if the sound is not
+// Opus. Files can be played while they are written.
 type Handler struct {
 	Folder string                    // made if it is missing; "": the working folder
 	Name   func(*parley.Call) string // of the file, without extension and folder; nil: the time, and random letters
@@ -55,7 +56,8 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	var failed, full error
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := Recording{File: filepath.Join(h.Folder, name+extension(c))}
+	ext, sound, pictures := extension(c), c.Audio() != nil, c.Video() != nil
+	r := Recording{File: filepath.Join(h.Folder, name+ext)}
 	out, err := file.CreateRecorder(r.File, file.RecorderConfig{Error: func(err error) {
 		if _, ended := errors.AsType[*parley.EndError](err); ended {
 			return
@@ -85,6 +87,10 @@ func (h Handler) ServeCall(ctx context.Context, c *parley.Call) error {
 	}
 	r.Duration = out.Duration()
 	r.Err = errors.Join(err, out.Close())
+	var s parley.Stats
+	if c.Stats(&s); ext != ".webm" && ext != ".mkv" && (!pictures && s.Video.Frames > 0 || !sound && s.Audio.Received > 0) {
+		r.Err = errors.Join(r.Err, fmt.Errorf("%s: no place for what came later: %w", r.File, errors.ErrUnsupported))
+	}
 	mu.Lock()
 	if full == nil { // which Close returned too
 		r.Err = errors.Join(r.Err, failed)

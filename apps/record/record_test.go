@@ -189,6 +189,24 @@ func TestRecordsLaterLines(t *testing.T) {
 	})
 }
 
+// A camera that is turned on later has no place in a file of sound alone, which is told.
+func TestLaterPictures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan record.Recording, 1)
+		c, far := calltest.New(t, opus(), codec.Params{})
+		calltest.Serve(t, far, record.Handler{Folder: t.TempDir(), Done: func(r record.Recording) { told <- r }})
+		send(t, c)
+		_, v := calltest.Add(t, c, far, codec.Params{}, calltest.VP8())
+		go calltest.FilmOn(c, v, 1)
+		time.Sleep(time.Second)
+		c.Close()
+		r := <-told
+		if got := length(t, r.File)[file.Opus]; !errors.Is(r.Err, errors.ErrUnsupported) || got < 3*time.Second {
+			t.Errorf("%v of sound, and the error %v", got, r.Err)
+		}
+	})
+}
+
 // A call of which nothing came leaves no file.
 func TestNothingCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
