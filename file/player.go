@@ -31,7 +31,8 @@ type PlayerConfig struct {
 }
 
 // A Player plays a file into any number of calls, at the pace at which it is to be
-// heard and seen. Its methods may be used from any goroutine.
+// heard and seen. Its methods may be used from any goroutine. What is live, such as a
+// camera, is no file: examples/camera has it come over RTP.
 //
 //	player, err := file.OpenPlayer(ctx, "music.webm", file.PlayerConfig{})
 //	if err != nil {
