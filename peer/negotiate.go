@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -23,8 +24,8 @@ const maxTransceivers = 512
 // Answer answers an offer of the far end while the call goes on, as for another
 // video, a change of direction or an ICE restart. Lines that are as they were are
 // not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
-// The error wraps [ErrOffer], [ErrGlare] or that of ctx, and then all is as it was, if
-// the call has not ended. A context that ends later makes the answer come at once.
+// The error wraps [ErrOffer], [ErrGlare], that of ctx, or a [syscall.Errno] of this machine,
+// and then all is as it was, if the call has not ended. A context that ends later makes the answer come at once.
 func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err error) {
 	c := p.c
 	anew := c.renews(offer)
@@ -43,6 +44,9 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 	if err != nil {
 		if c.pc.SignalingState() != webrtc.SignalingStateStable { // there is no way back
 			c.call.EndWith(&parley.EndError{Reason: parley.Failed, Err: err})
+		}
+		if _, ours := errors.AsType[syscall.Errno](err); ours { // as when there are no more descriptors
+			return "", fmt.Errorf("peer: %w", err)
 		}
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)
 	}
