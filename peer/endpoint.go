@@ -87,7 +87,9 @@ type Server struct {
 
 // Timeouts say when a browser that is not heard any more counts as lost, once it was
 // connected. The zero value notices it within five seconds, which is also the time that
-// an ICE restart may take.
+// an ICE restart may take. Chromium takes seven to tell its page ("disconnected"), so that
+// one whose calls are to outlive a change of networks restarts ICE when nothing has come for
+// a while, as that of package server does, or Failed is longer.
 type Timeouts struct {
 	Disconnected time.Duration // without a sign of life until the connection is in doubt; 0: 3 s
 	Failed       time.Duration // from then on until the call ends; 0: 2 s

@@ -1,10 +1,12 @@
 import { Line } from './signal.js';
+import { arrived } from './stats.js';
 import * as words from './words.js';
 
 const gatherMs = 1500;
 const connectMs = 15000;
 const statsMs = 500;
 const restartMs = 2500;
+const quietMs = 2500; // half of what the server waits
 const crossedMs = 300;
 const byeMs = 300;
 
@@ -26,6 +28,9 @@ export class Call extends EventTarget {
   #state = 'new'; // of the connection
   #timers = [];
   #recovery; // the timer of the next attempt
+  #recovering = false;
+  #arrived; // over all paths, and when it last grew
+  #arrivedAt;
   #turn; // settles when no exchange of descriptions is under way
   #audio; // transceivers; undefined if the application does not take that
   #video;
@@ -277,14 +282,29 @@ export class Call extends EventTarget {
 
   #recoverLater() {
     clearTimeout(this.#recovery);
-    this.#recovery = setTimeout(() => this.#recover(), restartMs);
+    this.#recovery = setTimeout(() => { if (this.#state === 'disconnected') this.#recover(); }, restartMs);
+  }
+
+  // watch looks for another path when nothing comes any more, as after a change of networks:
+  // browsers may take longer to be "disconnected" than the server waits.
+  #watch(report) {
+    const now = performance.now();
+    const before = this.#arrived;
+    this.#arrived = arrived(report);
+    if (this.#state !== 'connected' || this.#arrived === undefined || this.#arrived !== before) {
+      this.#arrivedAt = now;
+    } else if (now - this.#arrivedAt >= quietMs) {
+      this.#arrivedAt = now;
+      this.#recover();
+    }
   }
 
   // recover tries again until the path is back, the browser gives up, or the call has
   // ended at the server.
   async #recover() {
-    if (this.#ended || this.#state !== 'disconnected') return;
+    if (this.#ended || this.#recovering) return;
     this.#note('Looking for another path to the server.');
+    this.#recovering = true;
     try {
       await this.restart();
     } catch (err) {
@@ -295,6 +315,8 @@ export class Call extends EventTarget {
       }
       this.#note(`${words.explain(err).message}.`);
       this.#recoverLater();
+    } finally {
+      this.#recovering = false;
     }
   }
 
@@ -311,7 +333,9 @@ export class Call extends EventTarget {
   async #poll() {
     try {
       const report = await this.#pc.getStats();
-      if (!this.#ended) this.#emit('stats', report);
+      if (this.#ended) return;
+      this.#emit('stats', report);
+      this.#watch(report);
     } catch { /* the connection was closed in between */ }
   }
 

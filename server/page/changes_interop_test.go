@@ -286,3 +286,22 @@ func TestCallThatEndsBeforeItConnects(t *testing.T) {
 		t.Errorf("the page says %q", got)
 	}
 }
+
+// A browser that has changed networks says so later than the server waits for it, so that
+// the page looks for another path by itself when nothing comes any more.
+func TestQuietPath(t *testing.T) {
+	v := silent(t)
+	v.Eval(changing)
+	v.call()
+	v.Eval(`(async () => {
+		const { prototype } = RTCPeerConnection;
+		const real = prototype.getStats;
+		let last;
+		window.heard = () => { prototype.getStats = real; };
+		prototype.getStats = function () { return last ??= real.call(this); };
+	})()`)
+	v.until("another path", `changes === 1`)
+	v.Eval(`heard()`)
+	v.until("no trouble", `document.body.dataset.connection === 'connected' && document.body.dataset.signaling === 'stable' && document.querySelector('#log').innerText.trim().endsWith('Looking for another path to the server.')`)
+	v.hangUp()
+}

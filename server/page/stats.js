@@ -45,6 +45,17 @@ export class Stats {
   }
 }
 
+// arrived counts all that has come, checks of the paths too, or returns undefined where the
+// browser does not count these: without media there may be nothing else.
+export function arrived(report) {
+  let sum;
+  report.forEach((s) => {
+    if (s.type !== 'candidate-pair' || s.requestsReceived === undefined) return;
+    sum = (sum ?? 0) + s.requestsReceived + (s.responsesReceived ?? 0) + (s.bytesReceived ?? 0);
+  });
+  return sum;
+}
+
 // Totals are the counters of all lines of one kind.
 class Totals {
   received = 0;
