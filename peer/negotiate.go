@@ -24,8 +24,9 @@ const maxTransceivers = 512
 // Answer answers an offer of the far end while the call goes on, as for another
 // video, a change of direction or an ICE restart. Lines that are as they were are
 // not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
-// The error wraps [ErrOffer], [ErrGlare], that of ctx, or a [syscall.Errno] of this machine,
-// and then all is as it was, if the call has not ended. A context that ends later makes the answer come at once.
+// The error wraps [ErrOffer], [ErrGlare], that of ctx, or a [syscall.Errno] of this
+// machine, and then all is as it was, if the call has not ended. A context that ends
+// later makes the answer come at once.
 func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err error) {
 	c := p.c
 	anew := c.renews(offer)
