@@ -26,6 +26,7 @@ type section struct {
 	feedback  parley.VideoFeedback
 	named     bool // the description has the SSRC of what the far end sends
 	off       bool // turned down, by either end
+	apart     bool // by this one, since it is not bundled
 }
 
 // parse returns a description and its sections.

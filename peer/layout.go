@@ -21,6 +21,8 @@ type slot struct {
 	mid  string
 	kind webrtc.RTPCodecType // 0: channels
 	off  bool                // turned down, so that another line may take its place
+
+	untold bool // which the far end does not know yet
 }
 
 // agreed notes what both ends have described, by an offer of this end or of the other.
@@ -28,7 +30,7 @@ func (c *connection) agreed(all []section, ours bool) {
 	c.layout, c.offered = c.layout[:0], nil
 	channels := false
 	for _, s := range all {
-		c.layout = append(c.layout, slot{s.mid, s.kind, s.off})
+		c.layout = append(c.layout, slot{s.mid, s.kind, s.off, ours && s.apart && s.kind != 0})
 		channels = channels || s.kind == 0 && !s.off
 	}
 	if ours || channels {
@@ -205,7 +207,8 @@ func bundle(d *sdp.SessionDescription, all []section) (bundled bool) {
 			mids = []string{s.mid}
 			d.Attributes = append(d.Attributes, sdp.Attribute{Key: "group", Value: "BUNDLE " + s.mid})
 		}
-		s.off = s.off || !slices.Contains(mids, s.mid)
+		s.apart = !s.off && !slices.Contains(mids, s.mid)
+		s.off = s.off || s.apart
 	}
 	return bundled
 }

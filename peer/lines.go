@@ -199,6 +199,11 @@ func (c *connection) pending() bool {
 			return true
 		}
 	}
+	for _, s := range c.layout {
+		if s.untold {
+			return true
+		}
+	}
 	if !c.talks || c.declined {
 		return false
 	}

@@ -155,7 +155,8 @@ func TestNotBundled(t *testing.T) {
 }
 
 // An answer that bundles nothing, as of a media proxy, has the first line; pictures would
-// go to where that is, and be seen by nobody. The offer that follows turns them down.
+// go to where that is, and be seen by nobody. An offer is asked for that turns them down,
+// as the far end may wait for them.
 func TestAnswerNotBundled(t *testing.T) {
 	caller, called, answer := answeredWith(t, func(offer string) string { return offer })
 	if err := caller.SetAnswer(t.Context(), strings.Replace(answer, line(answer, "a=group:")+"\r\n", "", 1)); err != nil {
@@ -164,7 +165,9 @@ func TestAnswerNotBundled(t *testing.T) {
 	if caller.Video() != nil {
 		t.Error("there is video")
 	}
+	asked(t, caller, true)
 	offer, _ := renegotiate(t, caller, called, nil)
+	asked(t, caller, false)
 	if got := sections(offer); !slices.Equal(got, []string{"audio 9", "video 0", "application 9"}) {
 		t.Errorf("the offer that follows has %q", got)
 	}
