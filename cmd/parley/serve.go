@@ -13,6 +13,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,7 @@ type serveCommand struct {
 	Token       *string       `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
 	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
 
-	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application but that of --recordings: the first call to this file, others beside it with a number in the name; or each call to a file in this folder."`
+	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application but that of --recordings: the first call to this file, others beside it with a number in the name; or each call to a file in this folder. Pictures are asked for in a codec that the file can have: H.264 for MP4, VP8 or VP9 for WebM."`
 	Play       string `name:"play" placeholder:"FILE" help:"What the application Play plays."`
 	Recordings string `name:"recordings" placeholder:"FOLDER" help:"Where the application Record keeps its files, which those who made them can download."`
 	Metrics    bool   `name:"metrics" default:"true" negatable:"" help:"Serve /metrics for Prometheus beside the page, to those who have the token if there is one."`
@@ -217,6 +218,9 @@ func (c *serveCommand) config(out *output) (*server.Config, error) {
 		if config.Peer.PublicIP, err = netip.ParseAddr(c.PublicIP); err != nil {
 			return nil, useError{fmt.Errorf("--public-ip %q is not an IP address", c.PublicIP)}
 		}
+	}
+	if c.RecordTo != "" {
+		config.Peer.Codecs = recordable(filepath.Ext(c.RecordTo))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {

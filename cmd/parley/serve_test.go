@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ import (
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
 	"github.com/parley-media/parley/peer"
+	"github.com/parley-media/parley/server"
 )
 
 // parsed returns serve as the command line has it.
@@ -251,6 +253,68 @@ func sayNothing(t *testing.T, call *peer.Peer) {
 	}
 	if err := call.Audio().Drain(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// Pictures are asked for in a codec that the file can have, whatever a browser likes best.
+func TestRecordToAsksForItsCodecs(t *testing.T) {
+	params := func(names ...string) (all []codec.Params) {
+		for _, name := range names {
+			for _, p := range peer.DefaultCodecs() {
+				if p.Name == name {
+					all = append(all, p)
+					break
+				}
+			}
+		}
+		return all
+	}
+	for _, tt := range []struct{ ext, likes, other, want string }{
+		{".mp4", "VP8", "H264", "H264"},
+		{".webm", "H264", "VP8", "VP8"},
+		{".mkv", "H264", "VP8", "H264"},
+		{".mkv", "VP8", "H264", "VP8"},
+	} {
+		c := parsed(t, "--port", "0", "--record-to", filepath.Join(t.TempDir(), "call"+tt.ext))
+		out := newOutput(false, io.Discard, io.Discard)
+		config, err := c.config(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := server.New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Shutdown(t.Context())
+		if err := mount(s, c, out); err != nil {
+			t.Fatal(err)
+		}
+		endpoint, err := peer.Listen(&peer.Config{Codecs: params("opus", tt.likes, tt.other)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer endpoint.Close()
+		call, offer, err := endpoint.Offer(t.Context(), &peer.CallConfig{Videos: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer call.Close()
+		body, err := json.Marshal(map[string]string{"type": "offer", "sdp": offer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/offer", bytes.NewReader(body)))
+		var answer struct{ SDP string }
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		if err := call.SetAnswer(t.Context(), answer.SDP); err != nil {
+			t.Fatal(err)
+		}
+		if v := call.Video(); v == nil || v.Codec().Name != tt.want {
+			t.Errorf("pictures for %s are not %s", tt.ext, tt.want)
+		}
 	}
 }
 

@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/file"
+	"github.com/parley-media/parley/peer"
 	"github.com/parley-media/parley/server"
 )
 
@@ -38,6 +41,20 @@ func newRecordings(to string) (*recordings, error) {
 		return nil, useError{fmt.Errorf("--record-to %s: a file needs the extension of its format, as in call.mkv, and a folder a slash", to)}
 	}
 	return &recordings{base: strings.TrimSuffix(to, ext), ext: ext}, tried(to)
+}
+
+// recordable returns what calls may send for a file of that extension: nothing is coded
+// again, and a browser that has another codec of pictures too goes over to it.
+func recordable(ext string) []codec.Params {
+	return slices.DeleteFunc(peer.DefaultCodecs(), func(p codec.Params) bool {
+		switch ext {
+		case ".mp4", ".h264", ".264":
+			return p.Name == "VP8" || p.Name == "VP9"
+		case ".webm", ".ivf":
+			return p.Name == "H264"
+		}
+		return false
+	})
 }
 
 // tried returns why no call could be recorded beside that file, before one needs it.
