@@ -50,6 +50,8 @@ func (a *Audio) heed(_ time.Time, e rtcpctl.Event) {
 
 func (a *Audio) goodbye() { a.receiver.Pause() }
 
+func (a *Audio) broken(time.Time, rtcpctl.Trip) {}
+
 func (a *Audio) rename(now time.Time, ssrc uint32, sequence uint16) {
 	a.sender.SetSSRC(now, ssrc, sequence, rand.Uint32())
 }

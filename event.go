@@ -16,7 +16,7 @@ const (
 	SourceChanged EventKind = "source"          // another SSRC is heard than before
 	RemoteChanged EventKind = "remote"          // packets go to another address than before: Addr
 	Collision     EventKind = "collision"       // the far end uses our SSRC; SSRC is our new one
-	CircuitBroken EventKind = "circuit-breaker" // the network does not carry what is sent (RFC 8083); Detail says why
+	CircuitBroken EventKind = "circuit-breaker" // the network does not carry what is sent (RFC 8083); Detail says why. See [Video.WriteFrame]
 
 	// KeyframeRequested: the far end needs a key frame of our video. However often
 	// it asks, there is one such event in 300 ms at most. See also

@@ -97,6 +97,7 @@ type medium interface {
 	resume()
 
 	heed(now time.Time, e rtcpctl.Event)
+	broken(now time.Time, t rtcpctl.Trip)               // the circuit breaker has tripped
 	goodbye()                                           // of the source that is heard
 	rename(now time.Time, ssrc uint32, sequence uint16) // the source of what is sent
 
@@ -423,5 +424,6 @@ func (l *line) breakerLocked() {
 	l.trip = trip
 	if trip != rtcpctl.NotTripped {
 		l.emitLocked(Event{Kind: CircuitBroken, Time: at, Detail: trip.String()})
+		l.of.broken(at, trip)
 	}
 }

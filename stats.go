@@ -61,6 +61,7 @@ type AudioStats struct {
 type VideoStats struct {
 	LineStats
 	FramesSent, KeyFramesSent int64
+	FramesSkipped             int64 // that the network does not carry: see [Video.WriteFrame]
 	Queued                    int   // frames
 	KeyframesWanted           int64 // requests of the far end
 	Bandwidth                 int64 // what the far end says it can take (REMB), in bits per second; 0: it does not
@@ -125,7 +126,7 @@ func (v *Video) statsLocked(s *VideoStats) {
 	v.receiver.Stats(&s.VideoReceiverStats)
 	sent := v.sentStats()
 	s.PacketsSent, s.OctetsSent = sent.Packets, sent.Octets
-	s.FramesSent, s.KeyFramesSent = sent.Frames, sent.KeyFrames
+	s.FramesSent, s.KeyFramesSent, s.FramesSkipped = sent.Frames, sent.KeyFrames, sent.Skipped
 	s.Queued = v.sender.Queued()
 	s.KeyframesWanted, s.Bandwidth = v.requests, v.bandwidth
 	s.Arrived, s.Missing = v.arrived, v.missing

@@ -65,6 +65,7 @@ type Video struct {
 	flushes   int  // a writer that waits gives up when it changes
 	wanted    bool // the far end wants a key frame, and the writer was not told
 
+	thin      thin
 	requests  int64 // for key frames, of the far end
 	bandwidth int64
 	told      int64 // of that, by an event
@@ -174,6 +175,9 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 // some and the two are not more than half a second apart. It blocks while the
 // queue is full: 16 frames or 8 MiB. While the direction does not let this end
 // send, frames go by unsent; before the call is connected they leave and are lost.
+// Where the network loses so much that the sound of the call goes with it
+// ([CircuitBroken]), frames go by unsent too: for 10 s, and twice as long each time, up
+// to 80 s, if that comes again soon.
 //
 // A key frame that names another codec than [Video.Codec] makes that the codec of what
 // is sent from then on, if it was agreed on too, as browsers mostly do with several.

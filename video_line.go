@@ -30,7 +30,9 @@ func (v *Video) heed(now time.Time, e rtcpctl.Event) {
 	switch e.Kind {
 	case rtcpctl.KeyFrameWanted:
 		v.requests++
-		v.sender.KeyFrames().Ask()
+		if v.thin.until.IsZero() { // it would get none
+			v.sender.KeyFrames().Ask()
+		}
 	case rtcpctl.BandwidthEstimated:
 		v.estimatedLocked(now, e.Bitrate)
 	case rtcpctl.TransportReported:
@@ -77,6 +79,7 @@ func (v *Video) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 
 func (v *Video) idle(now time.Time) {
 	v.pullLocked(now)
+	v.thinLocked(now)
 	if v.sender.KeyFrames().Take(now) {
 		v.wanted = true
 		v.emitLocked(Event{Kind: KeyframeRequested, SSRC: v.heard})
@@ -87,7 +90,7 @@ func (v *Video) idle(now time.Time) {
 }
 
 func (v *Video) next() time.Time {
-	return earliest(v.receiver.Next(), v.sender.KeyFrames().Next(v.call.opened))
+	return earliest(v.thin.until, earliest(v.receiver.Next(), v.sender.KeyFrames().Next(v.call.opened)))
 }
 
 func (v *Video) readers() time.Time { return v.deadlinesLocked() }

@@ -141,6 +141,7 @@ func (v *Video) useLocked(now time.Time, sender *stream.VideoSender) {
 	if rate := sender.Codec().ClockRate; rate != v.sender.Codec().ClockRate {
 		v.rtcp.SetClockRate(now, rate, sender.Timestamp(now))
 	}
+	sender.Skip(!v.thin.until.IsZero())
 	v.sender, v.out = sender, sender
 }
 
@@ -236,6 +237,7 @@ func (v *Video) sentStats() stream.VideoSenderStats {
 	s.Octets += v.past.Octets
 	s.Frames += v.past.Frames
 	s.KeyFrames += v.past.KeyFrames
+	s.Skipped += v.past.Skipped
 	return s
 }
 

@@ -29,8 +29,9 @@ const (
 // What a member sends is on the lines that [parley.Call.Incoming] gives when it comes:
 // when they are others, or there are more, it should leave and come again.
 //
-// Members come and go, and one who is slow or stuck harms nobody. Its methods may be
-// used from any goroutine.
+// Members come and go, and one who is slow or stuck harms nobody. One whose network does
+// not carry the pictures goes without them for a while, see [parley.Video.WriteFrame], since
+// there is nothing smaller to pass on. The methods may be used from any goroutine.
 type Room struct {
 	began  time.Time
 	open   context.Context

@@ -49,7 +49,8 @@ func (s *Show) Close() error {
 // Watch sends the show to the first lines of a call, live, in pictures that begin at a key
 // frame, until the show, the call or ctx ends. Sound is coded for each who watches, pictures are
 // passed on as they are, while the call takes their codec. A call that is slow loses
-// frames and harms nobody. The error is why a line has failed.
+// frames and harms nobody, and one whose network does not carry the pictures goes without
+// them for a while, see [parley.Video.WriteFrame]. The error is why a line has failed.
 //
 // A call may watch one show after another.
 func (s *Show) Watch(ctx context.Context, c *parley.Call) error {

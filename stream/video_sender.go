@@ -71,6 +71,7 @@ type VideoSenderStats struct {
 	Octets    int64 // of their payloads
 	Frames    int64
 	KeyFrames int64
+	Skipped   int64 // frames, see Skip
 	Limited   int64 // requests for key frames that were answered together with others
 }
 
@@ -101,6 +102,8 @@ type VideoSender struct {
 
 	under  bool // the first frame of the queue is under way
 	held   bool
+	skip   bool
+	skips  bool      // also after skip, until a key frame comes
 	unsent bool      // the frame under way goes by, since it began on hold
 	sent   int       // packets of it
 	all    int       // about as many it will be
@@ -335,6 +338,9 @@ func (s *VideoSender) AppendPacket(dst []byte, now time.Time) ([]byte, bool) {
 // hold begins is sent to its end, and one that is when the hold ends is not sent.
 func (s *VideoSender) Hold(on bool) { s.held = on }
 
+// Skip begins or ends a time in which frames go by as on hold. It ends at a key frame.
+func (s *VideoSender) Skip(on bool) { s.skip = on }
+
 // begin begins to send the first frame of the queue.
 func (s *VideoSender) begin(now time.Time, q *queuedFrame) bool {
 	if err := s.packetizer.Begin(q.data); err != nil { // Write has found that it can be sent
@@ -342,7 +348,10 @@ func (s *VideoSender) begin(now time.Time, q *queuedFrame) bool {
 		return false
 	}
 	due := s.due()
-	s.under, s.unsent, s.sent, s.start = true, s.held, 0, now
+	if s.skips = s.skip || s.skips && !q.key; s.skips && !s.held {
+		s.stats.Skipped++
+	}
+	s.under, s.unsent, s.sent, s.start = true, s.held || s.skips, 0, now
 	s.all = 1 + len(q.data)/s.config.MaxPayload
 	s.spread = 0
 	if !s.config.Immediate && !s.before.IsZero() {
