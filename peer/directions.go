@@ -180,9 +180,18 @@ func both(d, e parley.Direction) parley.Direction {
 	return parley.DirectionOf(d.Sends() && e.Sends(), d.Receives() && e.Receives())
 }
 
-// directed returns an answer with the directions that were agreed on, and without
-// the lines that were turned down (RFC 3264, sections 6 and 6.1), or the bundle that
-// the offer did not have.
+// leaveOut takes formats out of a media section, by their payload types.
+func leaveOut(m *sdp.MediaDescription, out func(pt string) bool) {
+	m.MediaName.Formats = slices.DeleteFunc(slices.Clone(m.MediaName.Formats), out)
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+		pt, _, _ := strings.Cut(a.Value, " ")
+		return (a.Key == "rtpmap" || a.Key == "fmtp" || a.Key == "rtcp-fb") && out(pt)
+	})
+}
+
+// directed returns an answer with the directions that were agreed on, and without the
+// lines that were turned down (RFC 3264, sections 6 and 6.1), or the formats and the
+// bundle that the offer did not have.
 func directed(answer string, offered []section, bundled bool) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(answer); err != nil {
@@ -198,6 +207,7 @@ func directed(answer string, offered []section, bundled bool) (string, error) {
 			}
 		case m.MediaName.Port.Value != 0:
 			direct(m, offered[i].direction)
+			leaveOut(m, func(pt string) bool { return !slices.Contains(offered[i].formats, pt) }) // pion has those of the first offer
 			oneClock(m)
 		}
 	}

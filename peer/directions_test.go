@@ -226,6 +226,31 @@ func TestAnswerIsEnough(t *testing.T) {
 	}
 }
 
+// A page that prefers other codecs from now on offers those only, and gets an answer
+// with no others, and with the telephone events that go with them.
+func TestCodecsChange(t *testing.T) {
+	e := listen(t, nil)
+	chromium := recorded(t, "chromium")
+	all := line(chromium, "m=audio")
+	p, _, err := e.Answer(t.Context(), chromium, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, tt := range []struct{ offered, want string }{{"9 110 126", "9 126"}, {"8 0 126", "0 8 126"}, {"111 110 126", "111 110"}} {
+		answer, err := p.Answer(t.Context(), strings.Replace(chromium, all, "m=audio 38481 UDP/TLS/RTP/SAVPF "+tt.offered, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := line(answer, "m=audio"); !strings.HasSuffix(got, " UDP/TLS/RTP/SAVPF "+tt.want) {
+			t.Errorf("%s are answered with %s", tt.offered, got)
+		}
+		if got, want := strings.Count(answer, "a=rtpmap:"), len(strings.Fields(tt.want)); got != want {
+			t.Errorf("%d formats are named, of %d", got, want)
+		}
+	}
+}
+
 // FuzzReanswer has a far end offer any text while a call goes on.
 func FuzzReanswer(f *testing.F) {
 	e := listen(f, &peer.Config{Interface: func(name string) bool { return strings.HasPrefix(name, "lo") }})

@@ -37,12 +37,7 @@ func oneClock(m *sdp.MediaDescription) {
 	if !slices.ContainsFunc(formats, func(pt string) bool { return event(pt) && rate(pt) == want }) {
 		return
 	}
-	other := func(pt string) bool { return event(pt) && rate(pt) != want }
-	m.MediaName.Formats = slices.DeleteFunc(slices.Clone(formats), other)
-	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
-		pt, _, _ := strings.Cut(a.Value, " ")
-		return (a.Key == "rtpmap" || a.Key == "fmtp" || a.Key == "rtcp-fb") && other(pt)
-	})
+	leaveOut(m, func(pt string) bool { return event(pt) && rate(pt) != want })
 }
 
 const eventName = "telephone-event"
