@@ -251,6 +251,29 @@ func TestCodecsChange(t *testing.T) {
 	}
 }
 
+// A page may change to a codec that it has not offered before.
+func TestCodecIsNew(t *testing.T) {
+	e := listen(t, nil)
+	chromium := recorded(t, "chromium")
+	with := func(format string) string {
+		return strings.Replace(chromium, line(chromium, "m=audio"), "m=audio 38481 UDP/TLS/RTP/SAVPF "+format, 1)
+	}
+	p, _, err := e.Answer(t.Context(), with("0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, format := range []string{"8", "111", "0"} {
+		answer, err := p.Answer(t.Context(), with(format))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := line(answer, "m=audio"); !strings.HasSuffix(got, " UDP/TLS/RTP/SAVPF "+format) {
+			t.Errorf("%s is answered with %s", format, got)
+		}
+	}
+}
+
 // FuzzReanswer has a far end offer any text while a call goes on.
 func FuzzReanswer(f *testing.F) {
 	e := listen(f, &peer.Config{Interface: func(name string) bool { return strings.HasPrefix(name, "lo") }})

@@ -136,6 +136,9 @@ func (c *connection) follow(wanted []section) (err error) {
 			continue
 		}
 		codecs := negotiated(t, s.formats)
+		if len(codecs) == 0 && t.SetCodecPreferences(nil) == nil { // which were those of its first offer
+			codecs = negotiated(t, s.formats)
+		}
 		if len(codecs) == 0 {
 			wanted[i].off = true
 			continue
