@@ -24,9 +24,12 @@
 // has to turn them, as the browsers of phones do when it is not agreed on. A relay
 // (TURN) that does not answer makes Close take up to 8 s, after the call has ended. A
 // far end has up to 64 channels open at a time, and further ones are closed; the
-// messages that it sends have up to 256 KiB. Channels that are negotiated are reliable
+// messages that it sends have up to 256 KiB. It can open no more of them after one whose
+// label and protocol have more than about 8000 bytes together, or after a message on a
+// negotiated one that is not open here yet. Channels that are negotiated are reliable
 // and in order, whatever their [parley.ChannelConfig] says. This end opens up to 32767
-// channels in the life of a connection.
+// channels in the life of a connection, and each of its offers has channels, which some
+// gateways refuse.
 package peer
 
 import (
