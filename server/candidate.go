@@ -36,7 +36,7 @@ type trickled struct {
 }
 
 // parsePatch reads the body of a PATCH: null, a candidate, a list of them, or an
-// object with "candidates", an offer or an answer in it.
+// object with one as "candidate", with "candidates", an offer or an answer in it.
 func parsePatch(body []byte) (p patch, no *refusal) {
 	var object struct {
 		description
@@ -55,7 +55,13 @@ func parsePatch(body []byte) (p patch, no *refusal) {
 	}
 	p.description = object.description
 	list := object.Candidates
-	if object.Candidate != nil {
+	if bytes.HasPrefix(object.Candidate, []byte("{")) { // what browsers give in one, as simple-peer sends it
+		inner := new(trickled)
+		if no := parseJSON(object.Candidate, inner); no != nil {
+			return p, no
+		}
+		list = append(list, inner)
+	} else if object.Candidate != nil {
 		list = append(list, &object.trickled)
 	}
 	switch {
