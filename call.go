@@ -67,6 +67,11 @@ type Config struct {
 	Lines     Lines        // nil: this end cannot ask for more
 	Deadlines Deadlines
 
+	// Connection says that the legs are those of a connection, which tells by itself when
+	// the far end has gone. That its sources say goodbye (RTCP BYE) ends nothing then, as
+	// in browsers: it may send from others later.
+	Connection bool
+
 	// Logger is told of events. While its handler takes its time for one, the newest 64
 	// wait, and nothing else does but the end of Close, which the handler must not call
 	// therefore. nil: no log.
@@ -101,6 +106,7 @@ type Call struct {
 	waiting   int            // goroutines in cond.Wait for anything but media
 	scheduled time.Time      // when the task runs next; zero: not scheduled
 	running   bool           // it runs, and will see in the end when it has to run next
+	connects  bool           // see Connection of Config
 	changes   int32          // how often lines have come, gone or turned
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
@@ -119,6 +125,7 @@ func New(c Config) (*Call, error) {
 		deadlines: c.Deadlines,
 		channels:  c.Channels,
 		adder:     c.Lines,
+		connects:  c.Connection,
 		opened:    time.Now(),
 		done:      make(chan struct{}),
 		released:  make(chan struct{}),
@@ -374,10 +381,13 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 }
 
 // byeLocked returns the last goodbye that the far end has said on any line, or
-// nil if it has not left yet. A line on which it never said anything does not
+// nil if it has not left yet, or would not say so by that. A line on which it never said anything does not
 // count, and neither does one that was turned down. On hold a goodbye is that of a
 // stream (RFC 3550, section 6.6, has sources leave), and says nothing of the call.
 func (c *Call) byeLocked() (last *goodbye) {
+	if c.connects {
+		return nil
+	}
 	for _, l := range c.lines {
 		switch {
 		case l.off:

@@ -121,6 +121,44 @@ func ramp(v int16) *audio.Frame {
 // levels are values that mu-law keeps as they are.
 var levels = []int16{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120}
 
+// In a connection goodbyes end nothing: the far end may send from another source later.
+func TestGoodbyeInConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		x.connects = true
+		toX := &wire{delay: 10 * ms}
+		toX.to.Store(x)
+		z, err := New(Config{Audio: &AudioConfig{Leg: toX, Send: pcmu, Receive: []codec.Params{pcmu}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.Connected()
+		for _, far := range []*Call{y, z} {
+			for range 50 {
+				if err := far.Audio().WriteFrame(ramp(64)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var f audio.Frame
+			var s Stats
+			for begin := time.Now(); time.Since(begin) < 2*time.Second; {
+				if err := x.Audio().ReadFrame(&f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if x.Stats(&s); s.Audio.Heard != far.Audio().SSRC() {
+				t.Errorf("%x is heard, not %x", s.Audio.Heard, far.Audio().SSRC())
+			}
+			far.Close()
+		}
+		time.Sleep(10 * time.Second)
+		if err := x.Err(); err != nil {
+			t.Error(err)
+		}
+		toX.flying.Wait()
+	})
+}
+
 func TestTwoCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y, _, _ := pair(t, AudioConfig{Playout: stream.Fixed}, AudioConfig{Playout: stream.Fixed}, Deadlines{})

@@ -79,7 +79,7 @@ func newConnection(api *webrtc.API, pc *webrtc.PeerConnection, in *intake, c *Ca
 // open makes the call, which owns the connection from then on. The sockets of local
 // addresses may be such that never block.
 func (c *connection) open(logger *slog.Logger, unblocking bool) (err error) {
-	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Logger: logger, Channels: c, Lines: c})
+	c.call, err = parley.New(parley.Config{Deadlines: c.config.Deadlines, Connection: true, Logger: logger, Channels: c, Lines: c})
 	if err != nil {
 		return err
 	}
