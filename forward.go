@@ -25,7 +25,9 @@ import (
 // forwarded after a hold go on behind what was sent before. The marker is kept, and
 // set where numbers go on like that. Header extensions and the list of contributing
 // sources stay behind, since their meaning was agreed on with one end only. The
-// length of packets is that of the source.
+// length of packets is that of the source. Of what comes at once after a stall, of the
+// network or of this machine, only the last MaxDelay of the source is sent on: the rest
+// would wait at the far end from then on.
 //
 // Frames that are written to the destination meanwhile, as an announcement by
 // [Audio.Say], are heard in the place of what the source sends.
@@ -54,7 +56,7 @@ type Forwarder struct {
 type ForwardStats struct {
 	Forwarded  int64 // packets sent as they came
 	Octets     int64 // of their payloads
-	Withheld   int64 // packets not sent: on hold, during a digit or what was written to the destination, in a codec that was just given up, not understood by the far end, or so late that no number is left for them; and frames for which this build has no encoder
+	Withheld   int64 // packets not sent: on hold, during a digit or what was written to the destination, in a codec that was just given up, not understood by the far end, or so late that no number is left for them, or nobody would wait; and frames for which this build has no encoder
 	Transcoded int64 // frames that were decoded and encoded again
 }
 
@@ -264,6 +266,10 @@ func (f *Forwarder) send(p *stream.Packet) (n int, err error) {
 		return 0, nil
 	}
 	now := time.Now()
+	if now.Sub(p.Arrival) > f.src.maxDelay && !p.Codec.Same(a.sending.Event) { // this machine stood still
+		a.call.mu.Unlock()
+		return 0, nil
+	}
 	b, err := a.sender.AppendForward(buf[:0], now, p)
 	if len(b) > 0 {
 		a.sentLocked(now, b)

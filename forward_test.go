@@ -346,6 +346,32 @@ func TestForwardHold(t *testing.T) {
 	})
 }
 
+// What has waited in a socket while this machine stood still is not sent on, but for its
+// end; keys are.
+func TestForwardAfterStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, _, sent, f, _ := forwards(t, AudioConfig{}, AudioConfig{Event: keys})
+		s := source{to: src.Audio(), ssrc: 1, units: 160}
+		s.send(0, 1)
+		time.Sleep(2 * time.Second)
+		for n := 2; n < 102; n++ {
+			if s.payloadType = 0; n == 3 {
+				s.payloadType = 101
+			}
+			late := time.Duration(101-n) * 20 * ms
+			src.Audio().DeliverRTP(time.Now().Add(-late), netip.AddrPort{}, s.packet(n))
+		}
+		all := sent.take()
+		if len(all) != 2+1+26 || all[2].PayloadType != 101 || all[len(all)-1].SequenceNumber-all[0].SequenceNumber != 101 {
+			t.Errorf("%d packets were sent", len(all))
+		}
+		var stats ForwardStats
+		if f.Stats(&stats); stats.Withheld != 73 || stats.Forwarded != 29 {
+			t.Errorf("%+v", stats)
+		}
+	})
+}
+
 // What is said to the destination meanwhile is heard in one piece.
 func TestForwardAnnouncement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

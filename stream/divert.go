@@ -19,7 +19,9 @@ type Diversion interface {
 // the others are decoded, so that a source may go over from one to the other in
 // mid-call. Telephone events and comfort noise go where the speech before them went;
 // events are reported in any case. When speech is taken again, what is left of the
-// decoded one is dropped: the two do not overlap. Before the first packet of speech,
+// decoded one is dropped: the two do not overlap. Of what comes at once after a stall, the
+// packets that are later than MaxDelay are left out, or they would wait at the far end
+// from then on. Before the first packet of speech,
 // taken tells whether it is expected to be. A nil to undoes all this.
 func (r *AudioReceiver) Divert(to Diversion, taken bool) {
 	if r.diversion, r.diverted = to, taken; r.Diverts() {
@@ -48,7 +50,12 @@ func (r *AudioReceiver) diverts(d *decoding) bool {
 
 // divert gives a packet to who takes it.
 func (r *AudioReceiver) divert(p *jitter.Packet, d *decoding) Verdict {
+	lastTime, lastArrival := r.line.lastTime, r.line.lastArrival
 	r.place(p, d)
+	if arrival := p.Arrival.Sub(r.line.origin); d.kind != event &&
+		arrival-p.Time-r.line.fastest.zero() > r.config.MaxDelay && arrival-lastArrival < (p.Time-lastTime)/2 {
+		return TooLate
+	}
 	if d.kind == event {
 		r.digits.heard = true
 		d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload) //nolint:errcheck // who takes it judges it
