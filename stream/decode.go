@@ -51,11 +51,8 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 		r.pendAt += over
 	}
 	c.lateRun = 0
-	if p.Copy {
-		r.stats.Recovered++
-	}
 	r.join(r.current)
-	r.delay(due - arrival)
+	r.hears(p, due-arrival)
 }
 
 // playPause takes a packet that says that there is a pause.
@@ -129,8 +126,11 @@ func (r *AudioReceiver) goOver(d *decoding, p *jitter.Packet) {
 	r.current = d
 }
 
-// delay counts the delay from arrival to playout of the packet decoded last.
-func (r *AudioReceiver) delay(d time.Duration) {
+// hears counts p, which was decoded last, and its delay from arrival to playout.
+func (r *AudioReceiver) hears(p *jitter.Packet, d time.Duration) {
+	if p.Copy {
+		r.stats.Recovered++
+	}
 	r.stats.Emitted += r.span
 	r.stats.Waited += time.Duration(float64(d) * r.span.Seconds())
 	r.stats.Aimed += time.Duration(float64(r.estimate.Target()) * r.span.Seconds())

@@ -63,7 +63,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		if !r.decode(next) {
 			continue
 		}
-		r.delay(now.Sub(next.Arrival))
+		r.hears(next, now.Sub(next.Arrival))
 		over := r.position - next.Time
 		if follows && over.Abs() > sampleTime(format) {
 			continue // until more of it has come together

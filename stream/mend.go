@@ -76,7 +76,7 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 			return false
 		}
 		r.pendAt = at
-		r.delay(r.clock.next + ahead - arrival)
+		r.hears(next, r.clock.next+ahead-arrival)
 	}
 	m := &r.mender
 	m.memory = d.voice.concealer.Bridge(slices.Grow(m.memory[:0], n), n/format.Channels, r.pending)

@@ -45,6 +45,28 @@ func TestRedundancyReceived(t *testing.T) {
 	}
 }
 
+// A copy is counted as recovered too where more is lost than has copies, and what comes
+// before it is bridged.
+func TestRedundancyBehindBridges(t *testing.T) {
+	red := codec.Params{Name: "red", PayloadType: 102, ClockRate: 8000}
+	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16, red}, Playout: Fixed, MinDelay: 80 * ms})
+	for n := range 12 {
+		p, before := f.packet(n, 160), f.packet(n-1, 160)
+		coded, err := payload.AppendRED(nil, payload.REDBlock{PayloadType: 96, Offset: 160, Payload: before.Payload},
+			payload.REDBlock{PayloadType: 96, Payload: p.Payload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.PayloadType, p.Payload = 102, coded; n != 4 && n != 5 {
+			f.push(time.Duration(n)*20*ms, p)
+		}
+	}
+	f.wantHeard(300*ms, "1 2 3 4 concealed 6 7 8 9 10 11 12")
+	if s := f.stats(); s.Recovered != 1 || s.Lost != 2 || s.Concealed != 20*ms {
+		t.Errorf("%+v", s)
+	}
+}
+
 // The level of RFC 6464, section 3: a bit for speech, seven for -dBov.
 func TestLevelReceived(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: Fixed, LevelExtension: 3})

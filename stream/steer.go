@@ -204,7 +204,7 @@ func (r *AudioReceiver) lookAhead(format audio.Format, n int) bool {
 		if !r.decodeAfter(next) {
 			return false
 		}
-		r.delay(delay)
+		r.hears(next, delay)
 	}
 	return true
 }
