@@ -44,6 +44,10 @@ const (
 	// the midst of a longer one is like neither.
 	bridged = 100 * time.Millisecond
 
+	// telling is how much of what comes after a gap tells its pitch: shorter packets are
+	// taken together, if they are there.
+	telling = 20 * time.Millisecond
+
 	// merge is the extension that goes before media to which playout jumps.
 	merge = 5 * time.Millisecond
 )
@@ -78,6 +82,7 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 		r.pendAt = at
 		r.hears(next, r.clock.next+ahead-arrival)
 	}
+	r.decodeOn(format, format.Samples(telling))
 	m := &r.mender
 	m.memory = d.voice.concealer.Bridge(slices.Grow(m.memory[:0], n), n/format.Channels, r.pending)
 	m.made, m.joining = m.memory, true

@@ -34,10 +34,10 @@ func chord(n, channels int) []int16 {
 	return pcm
 }
 
-// played sends pcm in packets of 20 ms, each to be pulled 200 ms after it was sent, but
-// for those that are lost. It returns what was heard from the time of the first packet
-// on, and the kinds of the frames.
-func played(t *testing.T, pcm []int16, channels int, lost func(n int) bool) (heard []int16, kinds []audio.Kind, s ReceiverStats) {
+// played sends pcm in packets of the given length, each to be pulled 200 ms after it was
+// sent, but for those that are lost. It returns what was heard from the time of the first
+// packet on, and the kinds of the frames.
+func played(t *testing.T, pcm []int16, channels int, packet time.Duration, lost func(n int) bool) (heard []int16, kinds []audio.Kind, s ReceiverStats) {
 	t.Helper()
 	r, err := NewAudioReceiver(ReceiverConfig{
 		Playout: Fixed, MinDelay: 200 * ms,
@@ -47,16 +47,18 @@ func played(t *testing.T, pcm []int16, channels int, lost func(n int) bool) (hea
 		t.Fatal(err)
 	}
 	var f audio.Frame
-	begin, size := time.Now(), 160*channels
-	for n := range len(pcm)/size + 10 {
+	each := 8 * int(packet/ms)
+	begin, size := time.Now(), each*channels
+	for n := range len(pcm)/size + int(200*ms/packet) {
+		now := begin.Add(time.Duration(n) * packet)
 		if n < len(pcm)/size && !lost(n) {
-			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: 1, SequenceNumber: uint16(n), Timestamp: uint32(160 * n)}}
+			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: 1, SequenceNumber: uint16(n), Timestamp: uint32(each * n)}}
 			for _, v := range pcm[n*size:][:size] {
 				p.Payload = binary.BigEndian.AppendUint16(p.Payload, uint16(v))
 			}
-			r.Push(begin.Add(time.Duration(n)*20*ms), &p)
+			r.Push(now, &p)
 		}
-		for next := r.Next(); !next.IsZero() && !next.After(begin.Add(time.Duration(n)*20*ms)); next = r.Next() {
+		for next := r.Next(); !next.IsZero() && !next.After(now); next = r.Next() {
 			if !r.Pull(next, &f) {
 				t.Fatal("no frame at its time")
 			}
@@ -91,7 +93,7 @@ func TestGapsAreFilled(t *testing.T) {
 		for channels := 1; channels <= 2; channels++ {
 			pcm := chord(50*160, channels)
 			lost := func(n int) bool { return n >= tt.from && n < tt.to }
-			heard, kinds, s := played(t, pcm, channels, lost)
+			heard, kinds, s := played(t, pcm, channels, 20*ms, lost)
 			if len(heard) != len(pcm) || s.Concealed != time.Duration(tt.to-tt.from)*20*ms {
 				t.Fatalf("%s, %d channels: %d samples of %d, %v concealed", tt.name, channels, len(heard), len(pcm), s.Concealed)
 			}
@@ -107,6 +109,27 @@ func TestGapsAreFilled(t *testing.T) {
 				if m.SegSNR < tt.snr || m.SegSNR > tt.max || m.Clicks > 0 {
 					t.Errorf("%s, channel %d of %d: %+v", tt.name, c+1, channels, m)
 				}
+			}
+		}
+	}
+}
+
+// Packets that are shorter than a frame are bridged to as long ones are, and to lose some
+// of them moves nothing of what follows.
+func TestGapsOfShortPackets(t *testing.T) {
+	pcm := chord(50*160, 1)
+	for _, ptime := range []time.Duration{5 * ms, 10 * ms} {
+		for from := range 4 { // of the packets of a frame
+			first, size := int(600*ms/ptime)+from, 8*int(ptime/ms)
+			heard, _, s := played(t, pcm, 1, ptime, func(n int) bool { return n >= first && n < first+int(40*ms/ptime) })
+			if len(heard) != len(pcm) || s.Stretched != 0 || s.Compressed != 0 || s.Concealed != 40*ms || s.Delay.Round(ms) != 200*ms {
+				t.Errorf("%v: %d samples of %d, %+v", ptime, len(heard), len(pcm), s)
+				continue
+			}
+			m := metric.Compare(pcm, heard, 8000, []metric.Gap{{Heard: size * first, Sent: size * first, N: 320}})
+			t.Logf("%v, from packet %d of a frame: %+v", ptime, from+1, m)
+			if m.SegSNR < 25 || m.Clicks > 0 {
+				t.Errorf("%v: %+v", ptime, m)
 			}
 		}
 	}

@@ -87,11 +87,14 @@ func (r *AudioReceiver) spare() time.Duration {
 	if next <= r.position {
 		return 0
 	}
-	spare := next - r.position
-	if spare >= r.config.PTime {
-		spare %= r.config.PTime
+	spare, step := next-r.position, r.config.PTime
+	if r.span > 0 { // of the packets of a frame, the first counts
+		step = min(step, r.span)
 	}
-	if spare > r.config.PTime-sampleTime(r.current.format) {
+	if spare >= step {
+		spare %= step
+	}
+	if spare > step-sampleTime(r.current.format) {
 		return 0
 	}
 	return spare
@@ -189,6 +192,12 @@ func (r *AudioReceiver) lookAhead(format audio.Format, n int) bool {
 	} else if r.pendAt-r.position > sampleTime(format) {
 		return false
 	}
+	return r.decodeOn(format, n)
+}
+
+// decodeOn decodes packets behind what is pending, as far as they follow without a gap,
+// until n samples are, and reports whether there are that many.
+func (r *AudioReceiver) decodeOn(format audio.Format, n int) bool {
 	for len(r.pending) < n {
 		p := r.buffer.First()
 		if p == nil || p.Seq != r.playSeq+1 || p.Restart || r.broken {
