@@ -65,7 +65,7 @@ func (r *AudioReceiver) mend(p *jitter.Packet, ahead time.Duration, format audio
 		return true
 	}
 	n := format.Samples(ahead)
-	if d.voice == nil || ahead > bridged || n == 0 {
+	if d.voice == nil || ahead > bridged || n == 0 || r.pausing() {
 		return false
 	}
 	last := min(n, format.Samples(r.span)) // the packet before p, of which it may have a copy

@@ -262,6 +262,12 @@ func TestCodecThatMends(t *testing.T) {
 			recovered: 1, values: map[int]int16{3: 4, 4: 104, 5: 104, 10: 61, 11: 12},
 		},
 		{
+			name: "thirteen, with a copy", lost: func(n int) bool { return n >= 4 && n < 17 }, copies: true,
+			// Behind what sounds like a pause by then.
+			calls: strings.Repeat("conceal 160, ", 6) + "copy 160, 18, 19", kinds: []audio.Kind{made, made, made, made},
+			recovered: 1, values: map[int]int16{3: 4, 4: 104, 17: 18},
+		},
+		{
 			name: "nothing comes", lost: func(n int) bool { return false }, late: 90 * ms,
 			calls: "5, 6, conceal 160, conceal 160, 7, 8", kinds: []audio.Kind{media, media, made, made},
 			values: map[int]int16{4: 5, 5: 6, 6: 106, 7: 106},

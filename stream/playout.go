@@ -222,7 +222,6 @@ func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *au
 			pcm = pcm[:max(format.Channels, min(len(pcm), format.Samples(silent)))]
 		}
 	}
-	lost = lost && !r.noise.on && c.missing < r.config.PauseAfter
 	if lost {
 		if r.mend(p, ahead, format) {
 			return 0
@@ -234,13 +233,18 @@ func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *au
 	n := len(pcm)
 	d := format.Duration(n)
 	r.position += d
-	if lost {
+	if lost && !r.pausing() {
 		r.extend(pcm, format)
 		r.conceals(d, made)
 	} else {
 		r.pauses(pcm, d, format, made)
 	}
 	return n
+}
+
+// pausing reports whether what is missing sounds like a pause by now.
+func (r *AudioReceiver) pausing() bool {
+	return r.noise.on || r.clock.missing >= r.config.PauseAfter
 }
 
 // play gives out what is pending.
