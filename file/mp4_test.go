@@ -325,3 +325,31 @@ func TestMP4OfNothing(t *testing.T) {
 		t.Errorf("%d fragments", n)
 	}
 }
+
+// Players that find no duration take that of the first fragments for it, and seek no
+// further.
+func TestMP4Duration(t *testing.T) {
+	tracks := []file.Track{{Codec: file.H264}, opusTrack}
+	packets := together(video(100, h264), sound(1, 200, preSkip))
+	last := packets[len(packets)-1]
+	last.Time += time.Hour
+	mvex := find(t, boxes(t, mp4(t, tracks, append(packets, last)), 0), "moov", "mvex")
+	mehd := find(t, boxes(t, mvex.data, 0), "mehd").data
+	end := last.Time + 20*time.Millisecond
+	if got := binary.BigEndian.Uint64(mehd[4:]); mehd[0] != 1 || got != uint64(end.Round(time.Millisecond).Milliseconds()) {
+		t.Errorf("the file lasts %d ms, want %v", got, end)
+	}
+
+	var pipe bytes.Buffer
+	w, err := file.NewMP4Writer(&pipe, tracks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, packets)
+	finish(t, w)
+	for _, b := range boxes(t, find(t, boxes(t, pipe.Bytes(), 0), "moov", "mvex").data, 0) {
+		if b.kind != "trex" {
+			t.Errorf("a box %s in what cannot be completed", b.kind)
+		}
+	}
+}

@@ -1,6 +1,12 @@
 package file
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
+
+// movieRate is the clock of what is no track's.
+const movieRate = 1000
 
 // openBox appends the header of a box (ISO/IEC 14496-12 section 4.2) whose size
 // is not known, and returns where it begins.
@@ -50,7 +56,7 @@ func (w *MP4Writer) appendMoov(b []byte) []byte {
 	b = box(b, "ftyp", []byte("iso6\x00\x00\x00\x00iso6mp41"))
 	b, moov := openBox(b, "moov")
 	b, mvhd := openBox(b, "mvhd")
-	b = be32(b, 0, 0, 0, 1000, 0, 1<<16, 1<<24, 0, 0) // times, scale, duration, rate, volume
+	b = be32(b, 0, 0, 0, movieRate, 0, 1<<16, 1<<24, 0, 0) // times, scale, duration, rate, volume
 	b = be32(b, unity[:]...)
 	b = be32(b, 0, 0, 0, 0, 0, 0, len(w.open.tracks)+1)
 	b = closeBox(b, mvhd)
@@ -58,11 +64,26 @@ func (w *MP4Writer) appendMoov(b []byte) []byte {
 		b = w.appendTrak(b, i)
 	}
 	b, mvex := openBox(b, "mvex")
+	if w.out.at != nil {
+		w.length = w.out.written + int64(len(b))
+		b = box(b, "free", make([]byte, 12)) // room for appendLength
+	}
 	for i := range w.open.tracks {
 		b = box(b, "trex", be32(nil, 0, i+1, 1, 0, 0, 0))
 	}
 	b = closeBox(b, mvex)
 	return closeBox(b, moov)
+}
+
+// appendLength appends the box that tells how long the file lasts (ISO/IEC 14496-12
+// section 8.8.2).
+func (w *MP4Writer) appendLength(b []byte) []byte {
+	length := time.Duration(0)
+	for i := range w.fragment {
+		end := w.fragment[i].end - int64(w.open.tracks[i].PreSkip)
+		length = max(length, samplesToTime(end, w.rate(i)))
+	}
+	return box(b, "mehd", be32(nil, 1<<24), be64(nil, timeToSamples(length, movieRate)))
 }
 
 func (w *MP4Writer) appendTrak(b []byte, i int) []byte {

@@ -25,7 +25,9 @@ const (
 )
 
 // An MP4Writer writes a fragmented MP4 file (ISO/IEC 14496-12 section 8.8) of
-// tracks in H264, Opus and AAC. The output need not seek.
+// tracks in H264, Opus and AAC. The output need not seek; if it is an [io.WriterAt] and
+// an [io.Seeker] that can, as a file is, its duration comes into the header at the end.
+// There is no index: a player that seeks may have to read what lies before.
 //
 // Each fragment of up to a second is written at once when it is complete, and
 // needs none that come after it, so a recording whose process is killed lacks no
@@ -44,6 +46,7 @@ type MP4Writer struct {
 	sequence int
 	reorders bool    // pictures are not shown in the order of decoding
 	headed   bool    // the boxes before the first fragment are written
+	length   int64   // where the duration is
 	times    []int64 // scratch
 }
 
@@ -79,7 +82,9 @@ func NewMP4Writer(w io.Writer, tracks []Track) (*MP4Writer, error) {
 	for i := range m.fragment {
 		m.fragment[i].top = -1
 	}
-	m.out.w, m.out.format = w, "mp4"
+	if err := m.out.start(w, "mp4"); err != nil {
+		return nil, err
+	}
 	m.open.over = m.open.ready()
 	return m, nil
 }
@@ -348,6 +353,9 @@ func (w *MP4Writer) Close() error {
 			w.end(-1, 0)
 		}
 		w.head() // of no fragments
+		if w.sequence > 0 && w.out.at != nil {
+			w.out.patch(w.appendLength(nil), w.length)
+		}
 	}
 	w.out.flush()
 	w.out.closed = true
