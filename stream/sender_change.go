@@ -99,9 +99,11 @@ func (s *AudioSender) Hold(now time.Time, on bool) {
 func (s *AudioSender) Held() bool { return s.held }
 
 // SetLoss tells the encoder which part of the packets the far end reports lost,
-// 0 to 1, if it can make use of that (Opus spends bits on redundancy by it).
+// 0 to 1, if it can make use of that (Opus spends bits on redundancy by it). With each
+// call it falls by a quarter at most: a report of none, which comes between losses that
+// are rare or in bursts, does not mean that there are no more.
 func (s *AudioSender) SetLoss(fraction float64) {
-	s.loss = min(max(fraction, 0), 1)
+	s.loss = min(max(fraction, 0, s.loss*3/4), 1)
 	if a, ok := s.encoder.(codec.LossAdapter); ok {
 		a.SetLoss(s.loss)
 	}

@@ -222,5 +222,11 @@ func TestLossReachesTheEncoder(t *testing.T) {
 	if got := n.s.encoder.(*frames).loss; got != 0.1 {
 		t.Errorf("loss %v after a change", got)
 	}
+	for _, tt := range []struct{ reported, told float64 }{{0, 0.075}, {0.2, 0.2}, {0.01, 0.15}, {0.14, 0.14}} {
+		n.s.SetLoss(tt.reported)
+		if got := n.s.encoder.(*frames).loss; math.Abs(got-tt.told) > 1e-9 {
+			t.Errorf("loss %v, not %v, after a report of %v", got, tt.told, tt.reported)
+		}
+	}
 	newNear(t, SenderConfig{}).s.SetLoss(2) // an encoder that has no use for it
 }
