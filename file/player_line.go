@@ -59,6 +59,7 @@ type playLine struct {
 	coded   codedWriter // nil: it takes frames only
 	decoder codec.Decoder
 	decoded []int16
+	gain    float64 // of what is decoded
 	frame   audio.Frame
 	packet  stream.Packet
 	image   video.Writer
@@ -82,7 +83,9 @@ func newSoundLine(w audio.Writer, t Track) (*playLine, error) {
 		if h, err := parseOpusHead(t.Config); err == nil && h.Streams != 1 {
 			return nil, fmt.Errorf("%w: a decoder for %s of %d streams", codec.ErrUnknown, t.Codec, h.Streams)
 		}
-		if c, ok := w.(codedWriter); ok && c.Codec().Same(opusParams) {
+		l.gain = t.Gain()
+		whole := l.gain == 1 || !encodesOpus() // too loud is better than nothing
+		if c, ok := w.(codedWriter); ok && whole && c.Codec().Same(opusParams) {
 			l.coded, l.packet.Timeline = c, rand.Uint64() // not that of who played there before
 			return l, nil
 		}
@@ -299,6 +302,9 @@ func (l *playLine) write(moved int, at time.Duration) error {
 	l.frame.Samples = l.decoded[min(begin, len(l.decoded)):min(begin+n, len(l.decoded))]
 	if len(l.frame.Samples) == 0 {
 		return nil
+	}
+	if l.gain != 1 {
+		amplify(l.frame.Samples, l.gain)
 	}
 	return l.sound.WriteFrame(&l.frame)
 }

@@ -3,6 +3,8 @@ package file_test
 import (
 	"context"
 	"errors"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -867,4 +869,48 @@ func TestPlayerInAnyOrder(t *testing.T) {
 	}
 	users.Wait()
 	p.Close()
+}
+
+// loudness is a writer that adds up how far samples are from silence.
+type loudness float64
+
+func (l *loudness) WriteFrame(f *audio.Frame) error {
+	for _, s := range f.Samples {
+		*l += loudness(math.Abs(float64(s)))
+	}
+	return nil
+}
+
+func TestPlayGain(t *testing.T) {
+	var heard [3]loudness
+	for i, gain := range []int{0, -12 * 256, -256} {
+		config := append([]byte("OpusHead\x01\x01\x38\x01\x80\xBB\x00\x00"), byte(gain), byte(gain>>8), 0)
+		name := filepath.Join(t.TempDir(), "in.ogg")
+		w, err := file.Create(name, file.Track{Codec: file.Opus, Channels: 1, PreSkip: 312, Config: config})
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets := sound(0, 50, 6500*time.Microsecond)
+		noise := rand.NewChaCha8([32]byte{})
+		for i := range packets {
+			packets[i].Data = make([]byte, 60)
+			noise.Read(packets[i].Data)
+			packets[i].Data[0] = 0xF8
+		}
+		write(t, w, packets)
+		finish(t, w)
+		synctest.Test(t, func(t *testing.T) {
+			p := player(t, name, file.PlayerConfig{})
+			if err := p.AddAudio(&heard[i]); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			p.Close()
+		})
+	}
+	if a, b := heard[1]/heard[0], heard[2]/heard[0]; math.Abs(float64(a)-0.251) > 0.01 || math.Abs(float64(b)-0.891) > 0.01 {
+		t.Errorf("with gains of -12 and -1 dB it is %.3f and %.3f as loud", a, b)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -224,9 +225,14 @@ func (s *source) format() audio.Format {
 	return audio.Format{Rate: s.sound.Rate, Channels: s.sound.Channels}
 }
 
-// coded reports whether the packets of the sound can be sent as they are, as p.
+// coded reports whether the packets of the sound can be sent as they are, as p. Those
+// with a gain are encoded anew, where that can be.
 func (s *source) coded(p codec.Params) bool {
-	return s.wav == nil && s.sound.Codec == file.Opus && strings.EqualFold(p.Name, "opus")
+	if s.wav != nil || s.sound.Codec != file.Opus || !strings.EqualFold(p.Name, "opus") {
+		return false
+	}
+	impl, err := codec.Lookup(p)
+	return s.sound.Gain() == 1 || err != nil || impl.NewEncoder == nil
 }
 
 // decoder returns what makes samples of the packets of the sound.
@@ -245,7 +251,26 @@ func (s *source) decoder() (codec.Decoder, error) {
 	if impl.NewDecoder == nil {
 		return nil, fmt.Errorf("%w: no decoder for %s", codec.ErrUnknown, p)
 	}
-	return impl.NewDecoder(p)
+	d, err := impl.NewDecoder(p)
+	if gain := s.sound.Gain(); gain != 1 && err == nil {
+		return amplifier{d, gain}, nil
+	}
+	return d, err
+}
+
+// amplifier applies the gain of a file.
+type amplifier struct {
+	codec.Decoder
+	gain float64
+}
+
+func (a amplifier) Decode(dst []int16, b []byte) ([]int16, error) {
+	n := len(dst)
+	dst, err := a.Decoder.Decode(dst, b)
+	for i, s := range dst[min(n, len(dst)):] {
+		dst[n+i] = int16(max(min(math.Round(float64(s)*a.gain), math.MaxInt16), math.MinInt16))
+	}
+	return dst, err
 }
 
 // littleEndian decodes the samples of files.
