@@ -39,7 +39,6 @@ type IVFReader struct {
 	tracks [1]Track
 	num    uint64 // a tick of the clock is num/den seconds
 	den    uint64
-	frames uint32
 }
 
 // NewIVFReader reads the header of the file in r. The error wraps [ErrMalformed]
@@ -70,17 +69,12 @@ func NewIVFReader(r io.Reader) (*IVFReader, error) {
 	if i.den == 0 || i.num == 0 {
 		return nil, i.src.malformed("a time base of %d/%d s", i.num, i.den)
 	}
-	i.frames = le.Uint32(h[24:])
 	i.tracks[0] = Track{Codec: codec, Width: int(le.Uint16(h[12:])), Height: int(le.Uint16(h[14:]))}
 	return i, nil
 }
 
 // Tracks returns the one track.
 func (r *IVFReader) Tracks() []Track { return r.tracks[:] }
-
-// Frames returns how many frames the header counts, which is 0 if the writer was
-// killed.
-func (r *IVFReader) Frames() int { return int(r.frames) }
 
 // ReadPacket fills p with the next frame. See [PacketReader].
 func (r *IVFReader) ReadPacket(p *Packet) error {
@@ -127,12 +121,14 @@ func scale(n, num, den uint64) (time.Duration, bool) {
 // An IVFWriter writes one track of VP8, VP9 or AV1 to an IVF file.
 //
 // Its clock runs at 90 kHz. Half a second of video at most waits in memory, and
-// a file that ends anywhere is readable; the number of frames comes into the
-// header at the end, if the output can seek.
+// a file that ends anywhere is readable; how long it lasts comes into the header
+// at the end, if the output can seek. That is in ticks of the clock, for which
+// players take it, and not the number of frames that it was where these were one.
 type IVFWriter struct {
 	out    output
 	tracks []Track
-	frames uint32
+	last   int64 // time of the last frame, in ticks
+	end    int64 // of the file
 	begun  bool
 }
 
@@ -158,7 +154,7 @@ func (w *IVFWriter) appendHeader(b []byte) []byte {
 	b = le.AppendUint16(b, uint16(t.Height))
 	b = le.AppendUint32(b, ivfRate)
 	b = le.AppendUint32(b, 1)
-	b = le.AppendUint32(b, w.frames)
+	b = le.AppendUint32(b, uint32(min(w.end, math.MaxUint32)))
 	return le.AppendUint32(b, 0)
 }
 
@@ -189,12 +185,15 @@ func (w *IVFWriter) WritePacket(p *Packet) error {
 		}
 		w.begin()
 	}
+	at := timeToSamples(p.Time, ivfRate)
 	w.out.buf = binary.LittleEndian.AppendUint32(w.out.buf, uint32(len(p.Data)))
-	w.out.buf = binary.LittleEndian.AppendUint64(w.out.buf, uint64(timeToSamples(p.Time, ivfRate)))
+	w.out.buf = binary.LittleEndian.AppendUint64(w.out.buf, uint64(at))
 	w.out.buf = append(w.out.buf, p.Data...)
-	if w.frames < math.MaxUint32 {
-		w.frames++
+	d := timeToSamples(p.Duration, ivfRate)
+	if d == 0 {
+		d = max(at-w.last, 1) // as long as the one before
 	}
+	w.last, w.end = at, max(w.end, at+d)
 	return w.out.settle(p.Time)
 }
 
@@ -207,7 +206,7 @@ func (w *IVFWriter) Close() error {
 		w.begin()
 	}
 	w.out.flush()
-	if w.frames > 0 {
+	if w.end > 0 {
 		w.out.patch(w.appendHeader(nil), 0)
 	}
 	w.out.closed = true

@@ -33,8 +33,8 @@ func TestReadIVF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Tracks()[0]; got.Codec != file.VP8 || got.Width != 320 || got.Height != 240 || r.Frames() != 9 {
-		t.Errorf("the track is %+v, of %d frames", got, r.Frames())
+	if got := r.Tracks()[0]; got.Codec != file.VP8 || got.Width != 320 || got.Height != 240 {
+		t.Errorf("the track is %+v", got)
 	}
 	got, err := readPackets(r)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestWriteIVF(t *testing.T) {
 	write(t, w, []file.Packet{{Key: true, Data: vp8(true, 1)}, {Time: 33 * ms, Data: vp8(false, 2)}})
 	finish(t, w)
 	want := slices.Concat([]byte("xy"), ivfHeader("VP80", 90000, 1), ivfFrame(0, vp8(true, 1)), ivfFrame(2970, vp8(false, 2)))
-	want[2+24] = 2
+	le.PutUint32(want[2+24:], 2*2970) // how long it lasts
 	if !bytes.Equal(m.b, want) {
 		t.Errorf("the file is\n%q, want\n%q", m.b, want)
 	}
