@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -96,9 +99,6 @@ func (s *Server) authorize(r *http.Request) *refusal {
 // should change nothing, foreign tells whether they come from such a page.
 func guard(next http.Handler, allowed []string) (guarded http.Handler, foreign func(*http.Request) bool, err error) {
 	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(http.StatusForbidden, "the request comes from a page of another site").write(w)
-	}))
 	anyone := slices.Contains(allowed, "*")
 	protected := next
 	foreign = func(*http.Request) bool { return false }
@@ -108,12 +108,19 @@ func guard(next http.Handler, allowed []string) (guarded http.Handler, foreign f
 				return nil, nil, fmt.Errorf("server: origin %q: %w", o, err)
 			}
 		}
-		protected = protection.Handler(next)
 		foreign = func(r *http.Request) bool {
 			unsafe := *r
 			unsafe.Method = http.MethodPost
-			return protection.Check(&unsafe) != nil
+			return protection.Check(&unsafe) != nil || rebound(r) && !slices.Contains(allowed, r.Header.Get("Origin"))
 		}
+		protected = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+			if !safe && foreign(r) {
+				refuse(http.StatusForbidden, "the request comes from a page of another site").write(w)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, origin := w.Header(), r.Header.Get("Origin")
@@ -131,4 +138,21 @@ func guard(next http.Handler, allowed []string) (guarded http.Handler, foreign f
 		}
 		protected.ServeHTTP(w, r)
 	}), foreign, nil
+}
+
+// rebound reports whether a request to the loopback interface may be of a page of another
+// site whose name has come to lead there (DNS rebinding), so that Origin and Host agree.
+// A page over TLS has shown a certificate for its name, to a proxy if not here.
+func rebound(r *http.Request) bool {
+	to, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !to.IP.IsLoopback() {
+		return false
+	}
+	page, err := url.Parse(r.Header.Get("Origin"))
+	if err != nil || page.Scheme != "http" {
+		return false
+	}
+	name := page.Hostname()
+	_, err = netip.ParseAddr(name)
+	return err != nil && name != "localhost" && !strings.HasSuffix(name, ".localhost")
 }

@@ -38,7 +38,8 @@
 // # Behind a proxy
 //
 // A proxy passes Host on as the client sent it, since what comes from pages of another
-// site is refused (403), and Upgrade, for WebSockets. One that takes a prefix off the
+// site is refused (403), and Upgrade, for WebSockets. The address of one on this machine
+// without TLS has to be among Origins of [Config]. A proxy that takes a prefix off the
 // path puts it back into Location, as nginx does with "proxy_redirect / /prefix/;", or
 // what clients ask there does not arrive, such as the DELETE of an encoder; "location"
 // of a WebSocket is without it. What [net/http.StripPrefix] takes off is put back here.
@@ -100,7 +101,9 @@ type Config struct {
 	Authorize func(*http.Request) error
 
 	// Origins are the other sites whose pages may make calls, as
-	// "https://example.com"; "*" is any. nil: none.
+	// "https://example.com"; "*" is any. nil: none. On the loopback interface, a page
+	// over plain HTTP with a name that is not localhost counts as one of them, since any
+	// name may have been made to lead there (DNS rebinding).
 	Origins []string
 
 	// ICEServers are what helps a client to reach this server: WHIP and WHEP tell

@@ -402,3 +402,47 @@ func TestAuthorize(t *testing.T) {
 	wantStatus(t, ask(s, "DELETE", location, nil, "Authorization", good), http.StatusOK)
 	wantStatus(t, ask(s, "DELETE", call, nil, "Authorization", good), http.StatusNoContent)
 }
+
+// Whoever owns a name can make it lead to the loopback interface, so that a page of that
+// site has the same Host as its Origin here.
+func TestRebinding(t *testing.T) {
+	s, _ := start(t, &server.Config{Origins: []string{"http://studio.example"}})
+	web := httptest.NewServer(s)
+	defer web.Close()
+	port := web.URL[strings.LastIndex(web.URL, ":"):]
+	for _, tt := range []struct {
+		origin string
+		allow  bool
+	}{
+		{"http://evil.example" + port, false},
+		{"http://127.evil.example" + port, false},
+		{"http://evil-localhost" + port, false},
+		{"http://studio.example", true},
+		{"https://proxied.example", true},
+		{"http://127.0.0.1" + port, true},
+		{"http://[::1]" + port, true},
+		{"http://localhost" + port, true},
+		{"http://app.localhost" + port, true},
+		{"", true}, // no browser
+	} {
+		for _, way := range []string{"POST /wait", "DELETE /wait/x", "GET /wait/ws"} {
+			method, path, _ := strings.Cut(way, " ")
+			r, err := http.NewRequestWithContext(t.Context(), method, web.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.origin != "" {
+				_, r.Host, _ = strings.Cut(tt.origin, "://")
+				r.Header.Set("Origin", tt.origin)
+			}
+			answer, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if allowed := answer.StatusCode != http.StatusForbidden; allowed != tt.allow {
+				t.Errorf("%s from %q: status %d", way, tt.origin, answer.StatusCode)
+			}
+		}
+	}
+}
