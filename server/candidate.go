@@ -14,7 +14,7 @@ import (
 
 const (
 	maxOffered   = 500 // candidates in an offer, where each section may repeat them
-	maxHeard     = 100 // candidates that the far end may tell after an offer
+	maxHeard     = 100 // candidates in one of its sections, and those that the far end may tell after it
 	maxCandidate = 512 // bytes of one
 )
 

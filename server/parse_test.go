@@ -151,6 +151,26 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
+// Each candidate makes this end send packets to somebody who may know nothing of it.
+func TestTooManyCandidates(t *testing.T) {
+	const session, media, candidate = "v=0\r\n", "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n"
+	section := func(n int) string { return media + strings.Repeat(candidate, n) }
+	for _, tt := range []struct {
+		name, offer string
+		ok          bool
+	}{
+		{"as many as may be", session + section(100), true},
+		{"one more", session + section(101), false},
+		{"one more, with half of the line ends", strings.ReplaceAll(session+section(101), "\r\n", "\r"), false},
+		{"said again in each section", session + strings.Repeat(section(100), 5), true},
+		{"in too many sections", session + strings.Repeat(section(100), 6), false},
+	} {
+		if no := tooMany(tt.offer); (no == nil) != tt.ok {
+			t.Errorf("%s: %+v", tt.name, no)
+		}
+	}
+}
+
 func TestExcerpt(t *testing.T) {
 	const answer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 1\r\na=ice-options:trickle\r\na=fingerprint:sha-256 00\r\n" +
 		"m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=ice-ufrag:none\r\n" +

@@ -227,10 +227,25 @@ func (c *session) mayAsk() *refusal {
 	return no
 }
 
-// tooMany refuses an offer that makes this end knock at many doors.
+// tooMany refuses an offer that makes this end knock at many doors: at those of the
+// section that stands for its bundle, again and again until one opens (RFC 8445, section
+// 6.1.2.5, has 100 as well).
 func tooMany(offer string) *refusal {
-	if strings.Count(offer, "a=candidate:") > maxOffered {
-		return refuse(http.StatusBadRequest, "more than %d candidates", maxOffered)
+	all, here := 0, 0
+	for line := range strings.FieldsFuncSeq(offer, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		switch {
+		case strings.HasPrefix(line, "m="):
+			here = 0
+		case strings.HasPrefix(line, "a=candidate:"):
+			all++
+			here++
+		}
+		if here > maxHeard {
+			return refuse(http.StatusBadRequest, "more than %d candidates in one section", maxHeard)
+		}
+		if all > maxOffered {
+			return refuse(http.StatusBadRequest, "more than %d candidates", maxOffered)
+		}
 	}
 	return nil
 }
