@@ -9,7 +9,6 @@ import (
 // An opusHead is what matters of the header packet (RFC 7845 section 5.1).
 type opusHead struct {
 	Channels, PreSkip int
-	Gain              int // of what is decoded, in 1/256 dB
 	Streams           int // in each packet (RFC 7845 section 5.1.1)
 }
 
@@ -29,7 +28,6 @@ func parseOpusHead(b []byte) (opusHead, error) {
 		return opusHead{}, fmt.Errorf("%w: OpusHead of version %d", ErrMalformed, b[8])
 	}
 	h := opusHead{Channels: int(b[9]), PreSkip: int(binary.LittleEndian.Uint16(b[10:])), Streams: 1}
-	h.Gain = int(int16(binary.LittleEndian.Uint16(b[16:])))
 	family := b[18]
 	switch {
 	case h.Channels == 0 || h.Channels > 8:
@@ -51,13 +49,6 @@ func (t *Track) Gain() float64 {
 		return 1
 	}
 	return math.Pow(10, float64(int16(binary.LittleEndian.Uint16(t.Config[16:])))/(20*256))
-}
-
-// amplify applies a gain.
-func amplify(samples []int16, gain float64) {
-	for i, s := range samples {
-		samples[i] = int16(max(min(math.Round(float64(s)*gain), math.MaxInt16), math.MinInt16))
-	}
 }
 
 // opusSamples returns the number of samples at 48 kHz in a packet (RFC 6716

@@ -304,7 +304,7 @@ func (l *playLine) write(moved int, at time.Duration) error {
 		return nil
 	}
 	if l.gain != 1 {
-		amplify(l.frame.Samples, l.gain)
+		audio.Amplify(l.frame.Samples, l.gain)
 	}
 	return l.sound.WriteFrame(&l.frame)
 }

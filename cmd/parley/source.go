@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -267,9 +266,7 @@ type amplifier struct {
 func (a amplifier) Decode(dst []int16, b []byte) ([]int16, error) {
 	n := len(dst)
 	dst, err := a.Decoder.Decode(dst, b)
-	for i, s := range dst[min(n, len(dst)):] {
-		dst[n+i] = int16(max(min(math.Round(float64(s)*a.gain), math.MaxInt16), math.MinInt16))
-	}
+	audio.Amplify(dst[n:], a.gain)
 	return dst, err
 }
 
