@@ -74,9 +74,8 @@ func (f codecFlags) params(like audio.Format) (codec.Params, error) {
 	switch p.Name {
 	case "OPUS":
 		p.Name, p.ClockRate, p.Channels = "opus", 48000, 2
-		if like.Channels == 2 {
-			p.FMTP = opus.FMTP{Stereo: true, SpropStereo: true}.String()
-		}
+		stereo := like.Channels == 2
+		p.FMTP = opus.FMTP{Stereo: stereo, SpropStereo: stereo, UseInbandFEC: true}.String()
 	case "L16":
 		p.ClockRate, p.Channels = 44100, 1
 		if static, ok := codec.Static(uint8(f.PayloadType)); ok && static.Name == p.Name {

@@ -437,6 +437,17 @@ func TestStereoOfTheDescription(t *testing.T) {
 	}
 }
 
+// Opus is sent with copies against losses once the far end reports some, and asked for
+// with them.
+func TestOpusAgainstLosses(t *testing.T) {
+	for channels := 1; channels <= 2; channels++ {
+		p, err := codecFlags{Codec: "opus", PayloadType: -1}.params(audio.Format{Rate: 48000, Channels: channels})
+		if f := opus.ParseFMTP(p.FMTP); err != nil || !f.UseInbandFEC || f.Stereo != (channels == 2) {
+			t.Errorf("%d channels: %v, %v", channels, p.FMTP, err)
+		}
+	}
+}
+
 // Where a codec has the payload type of telephone events, these have another one,
 // which is told.
 func TestEventsGiveWay(t *testing.T) {
