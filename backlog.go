@@ -41,9 +41,14 @@ func (b *backlog) add(e logEntry) {
 }
 
 func (b *backlog) write() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.waiting) > 0 {
+	for {
+		b.mu.Lock()
+		if len(b.waiting) == 0 {
+			close(b.written)
+			b.waiting, b.written = nil, nil
+			b.mu.Unlock()
+			return
+		}
 		e, n := b.waiting[0], b.leftOut
 		b.waiting, b.leftOut = slices.Delete(b.waiting, 0, 1), 0
 		b.mu.Unlock()
@@ -51,10 +56,7 @@ func (b *backlog) write() {
 			slog.New(e.handler).Warn("the log is slow, records were left out", "records", n)
 		}
 		e.handler.Handle(context.Background(), e.record) //nolint:errcheck // as slog.Logger does
-		b.mu.Lock()
 	}
-	close(b.written)
-	b.waiting, b.written = nil, nil
 }
 
 // logged blocks until the handler of the log has taken everything.
