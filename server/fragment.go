@@ -175,7 +175,7 @@ func oneWay(offer, way string) (string, error) {
 		}
 		kept := m.Attributes[:0]
 		for _, a := range m.Attributes {
-			if a.Key != "sendrecv" && a.Key != way {
+			if key := attribute(a); key != "sendrecv" && key != way {
 				kept = append(kept, a)
 			}
 		}
@@ -203,13 +203,17 @@ func turnedDown(offer, answer string) (kind string) {
 	return ""
 }
 
+// attribute returns the name of an attribute: what ends in CR alone is read without it
+// once it has been written.
+func attribute(a sdp.Attribute) string { return strings.TrimRight(a.Key, "\r") }
+
 // direction returns the direction among attributes, or the one that holds if
 // there is none (RFC 8866, section 6.7).
 func direction(attributes []sdp.Attribute, otherwise string) string {
 	for _, a := range attributes {
-		switch a.Key {
+		switch key := attribute(a); key {
 		case "sendrecv", "sendonly", "recvonly", "inactive":
-			return a.Key
+			return key
 		}
 	}
 	return otherwise
