@@ -106,7 +106,7 @@ type Call struct {
 	waiting   int            // goroutines in cond.Wait for anything but media
 	scheduled time.Time      // when the task runs next; zero: not scheduled
 	running   bool           // it runs, and will see in the end when it has to run next
-	connects  bool           // see Connection of Config
+	persists  bool           // past goodbyes: see Connection of Config
 	changes   int32          // how often lines have come, gone or turned
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
@@ -125,7 +125,7 @@ func New(c Config) (*Call, error) {
 		deadlines: c.Deadlines,
 		channels:  c.Channels,
 		adder:     c.Lines,
-		connects:  c.Connection,
+		persists:  c.Connection,
 		opened:    time.Now(),
 		done:      make(chan struct{}),
 		released:  make(chan struct{}),

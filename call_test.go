@@ -125,7 +125,7 @@ var levels = []int16{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112,
 func TestGoodbyeInConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
-		x.connects = true
+		x.persists = true
 		toX := &wire{delay: 10 * ms}
 		toX.to.Store(x)
 		z, err := New(Config{Audio: &AudioConfig{Leg: toX, Send: pcmu, Receive: []codec.Params{pcmu}}})

@@ -54,7 +54,7 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 // does not count, and neither does one that was turned down. On hold a goodbye is that of
 // a stream (RFC 3550, section 6.6, has sources leave), and says nothing of the call.
 func (c *Call) byeLocked() (last *goodbye) {
-	if c.connects {
+	if c.persists {
 		return nil
 	}
 	for _, l := range c.lines {
