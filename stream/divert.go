@@ -21,8 +21,8 @@ type Diversion interface {
 // events are reported in any case. When speech is taken again, what is left of the
 // decoded one is dropped: the two do not overlap. Of what comes at once after a stall, the
 // packets that are later than MaxDelay are left out, or they would wait at the far end
-// from then on. Before the first packet of speech,
-// taken tells whether it is expected to be. A nil to undoes all this.
+// from then on. Before the first packet of speech, taken tells whether it is expected to
+// be. A nil to undoes all this.
 func (r *AudioReceiver) Divert(to Diversion, taken bool) {
 	if r.diversion, r.diverted = to, taken; r.Diverts() {
 		r.stopPlayout()
@@ -50,15 +50,17 @@ func (r *AudioReceiver) diverts(d *decoding) bool {
 
 // divert gives a packet to who takes it.
 func (r *AudioReceiver) divert(p *jitter.Packet, d *decoding) Verdict {
-	lastTime, lastArrival := r.line.lastTime, r.line.lastArrival
+	l := &r.line
+	lastTime, lastArrival := l.lastTime, l.lastArrival
 	r.place(p, d)
-	if arrival := p.Arrival.Sub(r.line.origin); d.kind != event &&
-		arrival-p.Time-r.line.fastest.zero() > r.config.MaxDelay && arrival-lastArrival < (p.Time-lastTime)/2 {
-		return TooLate
-	}
-	if d.kind == event {
+	arrival := p.Arrival.Sub(l.origin)
+	atOnce := arrival-lastArrival < (p.Time-lastTime)/2
+	switch late := arrival - p.Time - l.fastest.zero(); {
+	case d.kind == event:
 		r.digits.heard = true
 		d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload) //nolint:errcheck // who takes it judges it
+	case atOnce && late > r.config.MaxDelay:
+		return TooLate
 	}
 	packet, ok := r.coded(p, d)
 	if !ok {
