@@ -177,7 +177,7 @@ func (v *Video) readFrame(ctx context.Context, f *video.Frame) error {
 // send, frames go by unsent; before the call is connected they leave and are lost.
 // Where the network loses so much that the sound of the call goes with it
 // ([CircuitBroken]), frames go by unsent too: for 10 s, and twice as long each time, up
-// to 80 s, if that comes again soon.
+// to 80 s, if that comes again soon, but once only if the sound was no better for it.
 //
 // A key frame that names another codec than [Video.Codec] makes that the codec of what
 // is sent from then on, if it was agreed on too, as browsers mostly do with several.

@@ -102,8 +102,8 @@ type VideoSender struct {
 
 	under  bool // the first frame of the queue is under way
 	held   bool
-	skip   bool
-	skips  bool      // also after skip, until a key frame comes
+	skip   bool      // as Skip has it
+	skips  bool      // frames go by: on skip, and after it until a key frame comes
 	unsent bool      // the frame under way goes by, since it began on hold
 	sent   int       // packets of it
 	all    int       // about as many it will be
