@@ -17,11 +17,15 @@ func transportFeedback(t testing.TB, ssrc, media uint32) []byte {
 	small := func(d int64) *rtcp.RecvDelta {
 		return &rtcp.RecvDelta{Type: rtcp.TypeTCCPacketReceivedSmallDelta, Delta: d * 250}
 	}
+	large := func(d int64) *rtcp.RecvDelta {
+		return &rtcp.RecvDelta{Type: rtcp.TypeTCCPacketReceivedLargeDelta, Delta: d * 250}
+	}
 	p := rtcp.TransportLayerCC{
 		SenderSSRC: ssrc, MediaSSRC: media,
 		BaseSequenceNumber: 65530, PacketStatusCount: 20, ReferenceTime: 1<<24 - 2, FbPktCount: 7,
 		PacketChunks: []rtcp.PacketStatusChunk{
-			&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketReceivedSmallDelta, RunLength: 5},
+			&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketReceivedSmallDelta, RunLength: 4},
+			&rtcp.RunLengthChunk{PacketStatusSymbol: rtcp.TypeTCCPacketReceivedLargeDelta, RunLength: 1},
 			&rtcp.StatusVectorChunk{
 				SymbolSize: rtcp.TypeTCCSymbolSizeTwoBit,
 				SymbolList: []uint16{rtcp.TypeTCCPacketReceivedLargeDelta, 0, 0, 0, 0, 0, 0},
@@ -32,8 +36,7 @@ func transportFeedback(t testing.TB, ssrc, media uint32) []byte {
 			},
 		},
 		RecvDeltas: []*rtcp.RecvDelta{
-			small(4), small(0), small(255), small(1), small(2),
-			{Type: rtcp.TypeTCCPacketReceivedLargeDelta, Delta: -40 * 250},
+			small(4), small(0), small(255), small(1), large(2), large(-40),
 			small(8),
 		},
 	}
@@ -81,18 +84,24 @@ func TestTransportFeedback(t *testing.T) {
 	binary.BigEndian.PutUint16(reserved[20:], 0x6000|20)
 	endless := slices.Clone(good)
 	binary.BigEndian.PutUint16(endless[14:], 65535)
+	cut := func(chunk uint16) []byte { // 7 packets of which the deltas are missing, but for one
+		b := []byte{0x80 | formatTransport, 205, 0, 5, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 1}
+		return append(binary.BigEndian.AppendUint16(b, chunk), 9, 0)
+	}
 	for name, test := range map[string]struct {
 		b         []byte
 		events    int
 		malformed int64
 	}{
-		"good":         {good, 1, 0},
-		"of others":    {transportFeedback(t, 2, 3), 0, 0},
-		"in our name":  {transportFeedback(t, 1, 1), 1, 0},
-		"from us":      {transportFeedback(t, 1, 3), 0, 0},
-		"reserved":     {reserved, 0, 1},
-		"endless":      {endless, 0, 1},
-		"without more": {[]byte{0x80 | formatTransport, 205, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1}, 0, 1},
+		"good":             {good, 1, 0},
+		"of others":        {transportFeedback(t, 2, 3), 0, 0},
+		"in our name":      {transportFeedback(t, 1, 1), 1, 0},
+		"from us":          {transportFeedback(t, 1, 3), 0, 0},
+		"reserved":         {reserved, 0, 1},
+		"endless":          {endless, 0, 1},
+		"a run cut off":    {cut(0x2007), 0, 1},
+		"a vector cut off": {cut(0xd555), 0, 1},
+		"without more":     {[]byte{0x80 | formatTransport, 205, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1}, 0, 1},
 	} {
 		s := NewSession(Config{SSRC: 1, ClockRate: 90000})
 		events := 0

@@ -138,6 +138,45 @@ func TestMediaTimeout(t *testing.T) {
 	}
 }
 
+// As many reports in a row have to say that nothing arrives as come in five round trips,
+// if these are longer than what is between reports; a pause ends the row.
+func TestMediaTimeoutOfLongPaths(t *testing.T) {
+	for _, c := range []struct {
+		rtt, pause time.Duration
+		after      int // as many reports
+		want       int
+	}{
+		{0, 0, 0, 5},
+		{4 * time.Second, 0, 0, 20},
+		{0, time.Minute, 4, 4 + 5},
+	} {
+		s := newSession(Config{SSRC: 1, ClockRate: 8000})
+		now := epoch
+		tell := func() {
+			now = now.Add(time.Second)
+			s.Sent(now, 0, 160)
+			s.Receive(now, AppendRR(nil, 2, []ReportBlock{{SSRC: 1, Highest: 100}}), nil)
+			s.remote.RTT = c.rtt
+		}
+		for range 40 { // by then it is known how often reports come
+			s.breaker.stalled = 0
+			tell()
+		}
+		s.breaker.stalled = 0
+		n := 0
+		for trip := NotTripped; trip == NotTripped && n < 100; trip, _ = s.Tripped() {
+			if n == c.after {
+				now = now.Add(c.pause)
+			}
+			n++
+			tell()
+		}
+		if n != c.want {
+			t.Errorf("round trip %v, a pause of %v: %d reports, want %d", c.rtt, c.pause, n, c.want)
+		}
+	}
+}
+
 // Voice of 64 kb/s that loses 30 % stops, but not before CB_INTERVAL reports; up
 // to 10 % it goes on, whatever the round trip.
 func TestCongestion(t *testing.T) {
@@ -158,6 +197,11 @@ func TestCongestion(t *testing.T) {
 				t.Errorf("%d %%, %v: %v at %v", percent, rtt, trip, at)
 			}
 		}
+	}
+	late := loss(30)
+	spoilt := func(i int, now time.Time) bool { return late(i, now) && after(10*time.Minute)(now) }
+	if trip, at := (voicePath{rtt: 80 * msec, lost: spoilt}).call(t, 11*time.Minute); trip != Congestion {
+		t.Errorf("30 %% after 10 minutes of none: %v at %v", trip, at)
 	}
 	if trip, at := (voicePath{rtt: 80 * msec, lost: loss(9), packets: 2000}).call(t, time.Minute); trip != Congestion {
 		t.Errorf("20 Mb/s at 9 %%: %v at %v", trip, at)
@@ -192,7 +236,8 @@ func TestCongested(t *testing.T) {
 		want   bool
 	}{
 		{"too much", []sample{second(half, 50), second(half, 50)}, 2, true},
-		{"less than ten times", []sample{second(half, 1), second(half, 1)}, 2, false},
+		{"more than ten times", []sample{second(half, 5), second(half, 5)}, 2, true},
+		{"less than ten times", []sample{second(half, 3), second(half, 3)}, 2, false},
 		{"voice", []sample{second(tenth, 100)}, 1, false},
 		{"more than voice", []sample{second(tenth, 300)}, 1, true},
 		{"nothing lost", []sample{second(0, 9000)}, 1, false},

@@ -35,9 +35,15 @@ func TestHistory(t *testing.T) {
 	again(now.Add(60*msec), 3, true)
 	again(now, 34, false) // never sent
 	again(now, 5000, false)
+	if _, ok := h.Again(now.Add(159*msec), 0, 3); ok {
+		t.Error("twice within 100 ms, of an unknown round trip")
+	}
+	if _, ok := h.Again(now.Add(160*msec), 0, 3); !ok {
+		t.Error("never again, of an unknown round trip")
+	}
 	again(ms(20*33+1000), 17, true)
 	again(ms(20*33+1001), 17, false) // too old
-	if st := h.Stats(); st != (HistoryStats{Resent: 4, ResentBytes: 4 * 172, Gone: 3, TooSoon: 1}) {
+	if st := h.Stats(); st != (HistoryStats{Resent: 5, ResentBytes: 5 * 172, Gone: 3, TooSoon: 2}) {
 		t.Errorf("%+v", st)
 	}
 	h.Reset()
@@ -130,8 +136,8 @@ func TestNACKFlood(t *testing.T) {
 			burst += len(p)
 		}
 	}
-	if most := 50 * 172 / 4 * 11 / 10; burst == 0 || burst > most {
-		t.Errorf("%d bytes in one burst, at most %d", burst, most)
+	if most := 50 * 172 / 4 * 11 / 10; burst < most*3/4 || burst > most {
+		t.Errorf("%d bytes in one burst, of %d", burst, most)
 	}
 }
 

@@ -168,6 +168,23 @@ func TestFeedbackShare(t *testing.T) {
 	}
 }
 
+// What does not fit in a datagram is left out, and what was in the buffer stays.
+func TestFeedbackFits(t *testing.T) {
+	s := newSession(Config{SSRC: 1, CNAME: "a@b", ClockRate: 8000})
+	var lost []uint16
+	for i := range uint16(3000) {
+		lost = append(lost, 20*i)
+	}
+	const before = 300
+	b, ok := s.AppendFeedback(make([]byte, before), epoch, Feedback{Media: 2, Lost: lost, KeyFrame: true})
+	if n := len(b) - before; !ok || n > MaxCompound || n <= MaxCompound-8 {
+		t.Fatalf("%d bytes of at most %d, %v", n, MaxCompound, ok)
+	}
+	if _, err := rtcp.Unmarshal(b[before:]); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoFeedbackInCrowds(t *testing.T) {
 	s := newSession(Config{SSRC: 1})
 	for i := range uint32(4) {
