@@ -67,7 +67,7 @@ func TestCalculatedInterval(t *testing.T) {
 		{2, 0, false, 5 * time.Second},
 		{40, 0, false, seconds(100 * 40 / 300.)},
 		{40, 10, false, seconds(100 * 30 / 300.)}, // a quarter sends: shares are kept apart
-		{40, 9, true, seconds(100 * 10 / 100.)},   // ten with ourselves
+		{80, 9, true, seconds(100 * 10 / 100.)},   // ten with ourselves
 		{40, 11, false, seconds(100 * 40 / 400.)}, // more: one share for all
 		{40, 39, true, seconds(100 * 40 / 400.)},
 		{1000, 1, false, seconds(100 * 999 / 300.)},
@@ -244,11 +244,20 @@ func TestSetBandwidth(t *testing.T) {
 	if fast := s.interval(false, defaultMinimum); (fast - slow/10).Abs() > time.Millisecond {
 		t.Errorf("interval %v, was %v", fast, slow)
 	}
+	// In the middle of the wait both of its parts become shorter.
+	s = crowd()
+	now := s.timer.sentLast.Add(before / 2)
+	s.SetBandwidth(now, 640000)
+	for _, part := range []time.Duration{s.Next().Sub(now), now.Sub(s.timer.previous)} {
+		if (part - before/20).Abs() > time.Millisecond {
+			t.Errorf("half of %v has become %v", before, part)
+		}
+	}
 	s = crowd()
 	last = s.timer.sentLast
 	before = s.Next().Sub(last)
 	s.SetBandwidth(last, 6400)
-	now, _ := report(t, s)
+	now, _ = report(t, s)
 	if got := now.Sub(last); got < 2*before {
 		t.Errorf("report after %v, with more bandwidth %v", got, before)
 	}
