@@ -210,12 +210,12 @@ func TestMemberTableIsBounded(t *testing.T) {
 		t.Errorf("%d members, %d overflow", st.Members, st.Overflow)
 	}
 	s.Receive(epoch, AppendBYE(AppendRR(nil, 10, nil), 10, ""), nil)
-	s.Receive(epoch, AppendSDES(AppendRR(nil, 9, nil), 9, "new"), nil)
+	s.Receive(epoch, AppendSDES(AppendRR(nil, 5000, nil), 5000, "new"), nil)
 	s.Stats(&st)
-	if s.Name(9) != "new" || st.Members != MaxMembers+1 || len(s.members) != MaxMembers {
-		t.Errorf("%q, %d members", s.Name(9), st.Members)
+	if s.Name(5000) != "new" || st.Members != MaxMembers+1 || len(s.members) != MaxMembers {
+		t.Errorf("%q, %d members", s.Name(5000), st.Members)
 	}
-	s.Receive(epoch, AppendRR(nil, 5000, []ReportBlock{{SSRC: 1, Lost: 3}}), nil)
+	s.Receive(epoch, AppendRR(nil, 6000, []ReportBlock{{SSRC: 1, Lost: 3}}), nil)
 	s.Stats(&st)
 	if st.Remote.Block.Lost != 3 {
 		t.Error("a report of one who is not in the table is lost")
