@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -49,6 +50,17 @@ func version() string {
 	return "(devel)"
 }
 
+// given returns an error if a flag was given nothing, as by a variable of the shell that
+// is not set: what it asks for, such as SRTP or a recording, would be left out silently.
+func given(command *kong.Context) error {
+	for _, p := range command.Path {
+		if f := p.Flag; f != nil && f.Enum == "" && (f.Target.Kind() == reflect.String || f.Target.Kind() == reflect.Slice) && f.Target.Len() == 0 {
+			return fmt.Errorf("--%s is empty", f.Name)
+		}
+	}
+	return nil
+}
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -71,6 +83,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	command, err := parser.Parse(args)
 	if exited { // after --help
 		return status
+	}
+	if err == nil {
+		err = given(command)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "parley: %v\nRun \"parley --help\" for usage.\n", err)
