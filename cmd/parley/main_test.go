@@ -151,6 +151,8 @@ func TestWrongUse(t *testing.T) {
 		{"bench quality: --html into a file", []string{"bench", "quality", "--html", filepath.Join(wav, "x.html")}, statusFailed, "x.html"},
 
 		{"serve: --http without port", []string{"serve", "--http", "127.0.0.1"}, statusUse, "--http 127.0.0.1"},
+		{"serve: --http with a large port", []string{"serve", "--http", "127.0.0.1:70000"}, statusUse, "--http 127.0.0.1:70000"},
+		{"serve: --origin without a scheme", []string{"serve", "--http", "127.0.0.1:0", "--origin", "example.com"}, statusUse, "--origin"},
 		{"serve: --udp 70000", []string{"serve", "--udp", "70000"}, statusUse, "--udp 70000"},
 		{"serve: --tls-cert alone", []string{"serve", "--tls-cert", "x"}, statusUse, "--tls-key"},
 		{"serve: --public-ip x", []string{"serve", "--public-ip", "x"}, statusUse, "--public-ip"},

@@ -48,7 +48,7 @@ type serveCommand struct {
 	MaxDuration time.Duration `name:"max-duration" default:"0s" placeholder:"TIME" help:"How long a call may last; 0 means as long as it likes."`
 	MaxOffers   int           `name:"max-offers" default:"0" placeholder:"N" help:"Calls that one address may ask for in a minute; 0 means any number."`
 	Token       *string       `name:"token" env:"PARLEY_TOKEN" placeholder:"TOKEN" help:"Let only those make calls who show this token (Authorization: Bearer)."`
-	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls."`
+	Origin      []string      `name:"origin" placeholder:"URL" help:"Other sites whose pages may make calls, as https://example.com; * is any."`
 
 	RecordTo   string `name:"record-to" placeholder:"FILE" help:"Record what callers send, and serve no other application but that of --recordings: the first call to this file, others beside it with a number in the name; or each call to a file in this folder. Pictures are asked for in a codec that the file can have: H.264 for MP4, VP8 or VP9 for WebM."`
 	Play       string `name:"play" placeholder:"FILE" help:"What the application Play plays."`
@@ -206,6 +206,11 @@ func (c *serveCommand) config(out *output) (*server.Config, error) {
 	if err := c.address(); err != nil {
 		return nil, err
 	}
+	for _, origin := range c.Origin {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil && origin != "*" {
+			return nil, useError{fmt.Errorf("--origin: %w", err)}
+		}
+	}
 	config := &server.Config{
 		Peer:            peer.Config{Port: c.UDP},
 		MaxCalls:        c.MaxCalls,
@@ -334,6 +339,9 @@ func (c *serveCommand) address() error {
 	}
 	if c.Port >= 0 {
 		port = strconv.Itoa(c.Port)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return useError{fmt.Errorf("--http %s: %w", c.HTTP, err)}
 	}
 	c.HTTP = net.JoinHostPort(cmp.Or(c.Host, host), port)
 	return nil
