@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,6 +156,13 @@ func (c *session) report(now time.Time) report {
 	return all
 }
 
+// unmeasured are members of a candidate pair that the connection underneath leaves at 0,
+// whatever happens.
+var unmeasured = []string{
+	"availableIncomingBitrate", "availableOutgoingBitrate", "bytesDiscardedOnSend", "circuitBreakerTriggerCount",
+	"consentRequestsSent", "packetsDiscardedOnSend", "retransmissionsReceived", "retransmissionsSent",
+}
+
 // addPath adds what the connection underneath tells of the ways that it has tried.
 func (c *session) addPath(all report) {
 	for id, s := range c.peer.Connection().GetStats() {
@@ -167,8 +175,11 @@ func (c *session) addPath(all report) {
 		case `"candidate-pair"`, `"local-candidate"`, `"remote-candidate"`, `"data-channel"`:
 			// A time that has not come is a zero time.Time there, which is the year 1754 here.
 			maps.DeleteFunc(told, func(name string, v json.RawMessage) bool {
-				return strings.HasSuffix(name, "Timestamp") && v[0] == '-'
+				return slices.Contains(unmeasured, name) || strings.HasSuffix(name, "Timestamp") && v[0] == '-'
 			})
+			if ip, ok := told["ip"]; ok { // its name in earlier drafts
+				told["address"] = ip
+			}
 			all[id] = told
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -117,8 +118,17 @@ func TestStatsOfPath(t *testing.T) {
 	}
 	ways := 0
 	for id, one := range all {
-		if one["type"] == "candidate-pair" {
+		switch one["type"] {
+		case "candidate-pair":
 			ways++
+			// What nobody measures is not 0 but unknown.
+			if v, ok := one["availableOutgoingBitrate"]; ok {
+				t.Errorf("availableOutgoingBitrate of %s is %v", id, v)
+			}
+		case "local-candidate", "remote-candidate":
+			if _, err := netip.ParseAddr(fmt.Sprint(one["address"])); err != nil {
+				t.Errorf("address of %s: %v", id, err)
+			}
 		}
 		for name, v := range one {
 			if at, is := v.(float64); is && at < 0 && strings.HasSuffix(name, "Timestamp") {
