@@ -116,6 +116,7 @@ func (r *AudioReceiver) Pull(now time.Time, f *audio.Frame) bool {
 		c.next += ticks * r.config.PTime
 		r.position += ticks * r.config.PTime
 		r.given += ticks * r.config.PTime
+		r.stats.Skipped += ticks * r.config.PTime
 		c.missed, c.back = r.position, c.next
 		r.mender.made = nil
 		r.dropPending()

@@ -106,7 +106,7 @@ type ReceiverStats struct {
 	Noise        time.Duration // comfort noise given out
 	Stretched    time.Duration // by which media was made longer
 	Compressed   time.Duration // by which media was made shorter
-	Skipped      time.Duration // media left out, to come back to the present
+	Skipped      time.Duration // left out, to come back to the present: of the media, or what was due and nobody took in time
 	Concealments int64         // how often Concealed began
 	Interrupted  int64         // how often there was no media for 150 ms or more that was no pause
 

@@ -485,6 +485,9 @@ func TestSlowReaderComesBackToThePresent(t *testing.T) {
 	if got := describe(&frame); got != "101" {
 		t.Errorf("heard packet %s first after the pause, want 101", got)
 	}
+	if s := f.stats(); s.Skipped != 99*20*ms {
+		t.Errorf("%v counted as left out, of 2 s without a reader", s.Skipped)
+	}
 }
 
 func TestPatience(t *testing.T) {
