@@ -555,6 +555,21 @@ func TestServeCanceled(t *testing.T) {
 	})
 }
 
+func TestServeCanceledBefore(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("closing time"))
+	for range 20 { // who sees it first is left to chance
+		synctest.Test(t, func(t *testing.T) {
+			x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+			err := Serve(ctx, x, HandlerFunc(func(ctx context.Context, _ *Call) error { return ctx.Err() }))
+			if err == nil || err.Error() != "call ended: canceled: closing time" {
+				t.Errorf("Serve returned %v", err)
+			}
+			y.Close()
+		})
+	}
+}
+
 func TestServeStuckHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y, _, toY := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{FirstMedia: time.Second})

@@ -69,6 +69,9 @@ func Serve(ctx context.Context, c *Call, h Handler) error {
 
 	select {
 	case end := <-returned:
+		if end.Reason == Failed && errors.Is(end.Err, ctx.Err()) { // the handler was the first to see it
+			end = canceled(ctx)
+		}
 		if end.Reason == Finished {
 			// What the handler returns on an ended call is a consequence of
 			// that end; its own return is the reason only on a live one.
@@ -80,7 +83,7 @@ func Serve(ctx context.Context, c *Call, h Handler) error {
 		<-c.released
 		return c.Err()
 	case <-ctx.Done():
-		c.EndWith(&EndError{Reason: Canceled, Err: context.Cause(ctx)})
+		c.EndWith(canceled(ctx))
 	case <-c.done:
 	}
 	cancel()
@@ -97,6 +100,10 @@ func Serve(ctx context.Context, c *Call, h Handler) error {
 	c.logger.Error("handler ignores the end of its call", "stack", string(stuck.Stack))
 	c.logged()
 	return stuck
+}
+
+func canceled(ctx context.Context) *EndError {
+	return &EndError{Reason: Canceled, Err: context.Cause(ctx)}
 }
 
 // protect runs h and says how it ended.
