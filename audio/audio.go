@@ -35,7 +35,11 @@ func (f Format) Check() error {
 // Samples returns how many interleaved samples (all channels together) last d,
 // rounded to the nearest whole sample of each channel.
 func (f Format) Samples(d time.Duration) int {
-	return int((d*time.Duration(f.Rate)+time.Second/2)/time.Second) * f.Channels
+	seconds, rest := d/time.Second, d%time.Second // whose products with a rate do not overflow
+	if rest < 0 {
+		seconds, rest = seconds-1, rest+time.Second
+	}
+	return (int(seconds)*f.Rate + int((rest*time.Duration(f.Rate)+time.Second/2)/time.Second)) * f.Channels
 }
 
 // Duration returns how long n interleaved samples (all channels together) last.

@@ -191,7 +191,7 @@ func (w *WAVWriter) WriteSilence(d time.Duration) error {
 	if err := w.usable(); err != nil {
 		return err
 	}
-	// Format.Samples overflows after some hours at high rates.
+	// Format.Samples overflows after some hours where an int has 32 bits.
 	seconds := max(d, 0) / time.Second
 	left := int64(seconds)*int64(w.format.Rate*w.format.Channels) + int64(w.format.Samples(max(d, 0)%time.Second))
 	left *= 2

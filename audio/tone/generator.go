@@ -71,7 +71,7 @@ func NewGenerator(format audio.Format, s Signal) (*Generator, error) {
 		var out segment
 		if in.Duration > 0 {
 			end += in.Duration
-			n := samplesIn(perChannel, end)
+			n := perChannel.Samples(end)
 			out.samples = n - endSamples
 			endSamples = n
 			if out.samples == 0 {
@@ -92,11 +92,6 @@ func NewGenerator(format audio.Format, s Signal) (*Generator, error) {
 		g.ramp[i] = 0.5 - 0.5*math.Cos(math.Pi*(float64(i)+0.5)/float64(len(g.ramp)))
 	}
 	return g, nil
-}
-
-// samplesIn is Format.Samples for long times, too.
-func samplesIn(f audio.Format, d time.Duration) int {
-	return int(d/time.Second)*f.Rate + f.Samples(d%time.Second)
 }
 
 // Format returns the shape of the frames that g makes.
