@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -67,12 +68,12 @@ type Channels interface {
 // at once, faster than anybody can accept them.
 const maxAccepted = 64
 
-// OpenChannel opens a channel to the far end; c may be nil. It does not wait
-// until the far end has it. The error is [errors.ErrUnsupported] if the call has
+// OpenChannel opens a channel to the far end; a nil config is the zero one. It does not
+// wait until the far end has it. The error wraps [errors.ErrUnsupported] if the call has
 // no channels, as with telephones.
 func (c *Call) OpenChannel(ctx context.Context, config *ChannelConfig) (Channel, error) {
 	if c.channels == nil {
-		return nil, errors.ErrUnsupported
+		return nil, fmt.Errorf("parley: this call has no channels: %w", errors.ErrUnsupported)
 	}
 	if err := c.Err(); err != nil {
 		return nil, err

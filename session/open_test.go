@@ -111,6 +111,7 @@ func TestOpenErrorFreesThePorts(t *testing.T) {
 		"payload type twice": {Codecs: []codec.Params{pcmu, pcmu}},
 		"ptime below 0":      {PTime: -20 * time.Millisecond},
 		"ptime too long":     {PTime: time.Hour},
+		"no payload type":    {DTMF: 128},
 	} {
 		if s, err := Open(t.Context(), &Config{Local: address, Audio: &c}); err == nil {
 			s.Close()

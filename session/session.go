@@ -272,6 +272,9 @@ func (c *AudioConfig) parley() (*parley.AudioConfig, error) {
 	if !isMedia(send) {
 		return nil, fmt.Errorf("session: %s is not a codec that a call can send first", send)
 	}
+	if c.DTMF > 127 {
+		return nil, fmt.Errorf("session: payload type %d of telephone events is not in 0..127", c.DTMF)
+	}
 	codecs = append(codecs, c.events(codecs)...)
 	if _, ok := find(codecs, "CN", 8000); !ok && free(codecs, 13) {
 		cn, _ := codec.Static(13)
@@ -338,7 +341,7 @@ func freeType(codecs []codec.Params) (payloadType uint8, ok bool) {
 // events returns the formats of telephone events that are to be added to codecs: one
 // for each clock rate, as RFC 4733 wants, and that of 8000 Hz.
 func (c *AudioConfig) events(codecs []codec.Params) (added []codec.Params) {
-	if slices.ContainsFunc(codecs, isEvent) || c.DTMF < 0 || c.DTMF > 127 {
+	if slices.ContainsFunc(codecs, isEvent) || c.DTMF < 0 {
 		return nil
 	}
 	for _, p := range append(slices.Clip(codecs), codec.Params{ClockRate: 8000}) {
