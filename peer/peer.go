@@ -21,7 +21,7 @@ import (
 type CallConfig struct {
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
-	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
+	MinDelay, MaxDelay time.Duration  // of the playout; 0: a PTime (of Fixed 60 ms), 500 ms
 	Deadlines          parley.Deadlines
 	Logger             *slog.Logger // of all that is about this call; nil: that of Config
 

@@ -110,7 +110,7 @@ type AudioConfig struct {
 
 	PTime              time.Duration  // of packets sent and frames read; 0: 20 ms
 	Playout            stream.Playout // zero value: Adaptive
-	MinDelay, MaxDelay time.Duration  // of the playout; 0: 20 ms, 500 ms
+	MinDelay, MaxDelay time.Duration  // of the playout; 0: a PTime (of Fixed 60 ms), 500 ms
 	Preference         float64        // of Adaptive: from near 0, least delay, to 1, least loss; 0: 0.5
 	Immediate          bool           // send when written, not on the media clock
 	Direction          parley.Direction

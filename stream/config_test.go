@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/parley-media/parley/codec"
@@ -31,6 +32,9 @@ func TestReceiverRefuses(t *testing.T) {
 		if _, err := NewVideoReceiver(c); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v, want ErrConfig", name, err)
 		}
+	}
+	if _, err := NewAudioReceiver(ReceiverConfig{Codecs: []codec.Params{pcmu}, PTime: -ms}); err == nil || !strings.Contains(err.Error(), "ptime -1ms") {
+		t.Error(err) // the least delay, which is a ptime, is not what is wrong
 	}
 	// A depth that is asked for is more than the limit.
 	if _, err := NewAudioReceiver(ReceiverConfig{Codecs: []codec.Params{pcmu}, MinDelay: 900 * ms}); err != nil {

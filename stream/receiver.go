@@ -207,7 +207,7 @@ func (r *AudioReceiver) Reset(c ReceiverConfig) error {
 	c.MinDelay = cmp.Or(c.MinDelay, 60*time.Millisecond)
 	c.MaxDelay = cmp.Or(c.MaxDelay, 500*time.Millisecond)
 	c.PauseAfter = cmp.Or(c.PauseAfter, 120*time.Millisecond)
-	if err := c.check(); err != nil {
+	if err := cmp.Or(checkPTime(c.PTime), c.check()); err != nil {
 		return err
 	}
 	*r = AudioReceiver{config: c, span: c.PTime, patience: c.MaxDelay}
@@ -224,7 +224,7 @@ func (c *ReceiverConfig) check() error {
 	case !(c.Preference >= 0 && c.Preference <= 1): // nor what is no number
 		return fmt.Errorf("%w: a preference of %v is outside 0..1", ErrConfig, c.Preference)
 	}
-	return checkPTime(c.PTime)
+	return nil
 }
 
 func checkPTime(d time.Duration) error {
