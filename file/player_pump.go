@@ -41,7 +41,7 @@ func (p *Player) pump() {
 		}
 		if seeking {
 			if err := p.source.open(); err != nil {
-				p.finish(moved, err)
+				p.finish(moved, end, err)
 				continue
 			}
 		}
@@ -65,15 +65,15 @@ func (p *Player) pump() {
 		case errors.Is(err, io.EOF) && p.again(moved, any, end):
 			shift, any = end, false
 			if err := p.source.open(); err != nil {
-				p.finish(moved, err)
+				p.finish(moved, end, err)
 			}
 		case errors.Is(err, io.EOF):
 			if p.await(moved, end, 0) {
-				p.finish(moved, nil)
+				p.finish(moved, end, nil)
 			}
 		default:
 			if p.await(moved, end, 0) {
-				p.finish(moved, err)
+				p.finish(moved, end, err)
 			}
 		}
 	}
@@ -169,13 +169,14 @@ func (p *Player) push(moved int, packet *Packet, at time.Duration) {
 	}
 }
 
-// finish ends what is played, for a reason or because all of it was.
-func (p *Player) finish(moved int, err error) {
+// finish ends what is played, for a reason or because all of it was, at a play time that
+// may have passed by now.
+func (p *Player) finish(moved int, end time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.moved == moved && !p.ended {
 		p.ended, p.err = true, err
-		p.elapsed, p.rests, p.paused = p.nowLocked(), !p.paused, true
+		p.elapsed, p.rests, p.paused = min(p.nowLocked(), end), !p.paused, true
 		p.announceLocked()
 	}
 }

@@ -113,3 +113,12 @@ func TestPlaySeekAtTheEndOfARound(t *testing.T) {
 		t.Errorf("the file does not begin anew: %v", p.segments)
 	}
 }
+
+// Who looks after the end sees where that was, also if it was noticed late.
+func TestPositionAtTheEnd(t *testing.T) {
+	p := &Player{origin: time.Now().Add(-time.Second), segments: []playSegment{{}}, wake: newAlarm(), changed: make(chan struct{})}
+	p.finish(0, 100*time.Millisecond, nil)
+	if at := p.Position(); at != 100*time.Millisecond {
+		t.Errorf("the position is %v, of 100 ms", at)
+	}
+}
