@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -179,6 +181,38 @@ func TestPacketsComeBack(t *testing.T) {
 				same(t, got, c.in, c.within)
 				checkTracks(t, r.Tracks(), c.tracks)
 			}
+		})
+	}
+}
+
+// A file that is only appended to, as what a shell opens for ">>", is written like a pipe:
+// nothing in it can be changed later.
+func TestAppendToFile(t *testing.T) {
+	for _, c := range containers() {
+		t.Run(c.name, func(t *testing.T) {
+			f, err := os.OpenFile(filepath.Join(t.TempDir(), "file"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			w, err := c.create(f, c.tracks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, w, c.in)
+			finish(t, w)
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			r, err := c.open(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readPackets(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got, c.in, c.within)
 		})
 	}
 }

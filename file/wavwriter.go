@@ -104,7 +104,10 @@ func seekable(w io.Writer) (io.WriterAt, io.Seeker, bool) {
 	if !ok {
 		return nil, nil, false
 	}
-	_, err := s.Seek(0, io.SeekCurrent) // fails on a pipe or a terminal
+	if _, err := s.Seek(0, io.SeekCurrent); err != nil { // a pipe or a terminal
+		return nil, nil, false
+	}
+	_, err := at.WriteAt(nil, 0) // fails on a file that is only appended to
 	return at, s, err == nil
 }
 

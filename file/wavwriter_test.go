@@ -103,7 +103,7 @@ func TestWriteWAVHeader(t *testing.T) {
 }
 
 func TestWriteWAVToPipe(t *testing.T) {
-	// A file that can write at an offset, but not seek, is a pipe too.
+	// What can write at an offset but not seek, or seek but not write there, is a pipe too.
 	pr, pw, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -114,8 +114,13 @@ func TestWriteWAVToPipe(t *testing.T) {
 		defer close(done)
 		got, _ = io.ReadAll(pr)
 	}()
+	appended, err := os.OpenFile(filepath.Join(t.TempDir(), "a.wav"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer appended.Close()
 	var b bytes.Buffer
-	for _, out := range []io.Writer{&b, pw} {
+	for _, out := range []io.Writer{&b, pw, appended} {
 		w, err := file.NewWAVWriter(out, mono8k)
 		if err != nil {
 			t.Fatal(err)
@@ -131,8 +136,9 @@ func TestWriteWAVToPipe(t *testing.T) {
 	<-done
 	want := patch(riff(chunk("JUNK", make([]byte, 28)...), fmtChunk(1, 1, 8000, 16), chunk("data", 1, 0, 2, 0, 3, 0)), "data", math.MaxUint32)
 	want = patch(want, "RIFF", math.MaxUint32)
-	if !bytes.Equal(b.Bytes(), want) || !bytes.Equal(got, want) {
-		t.Errorf("wrote\n%x and\n%x, want\n%x", b.Bytes(), got, want)
+	behind, err := os.ReadFile(appended.Name())
+	if err != nil || !bytes.Equal(b.Bytes(), want) || !bytes.Equal(got, want) || !bytes.Equal(behind, want) {
+		t.Errorf("wrote\n%x,\n%x and\n%x, want\n%x; %v", b.Bytes(), got, behind, want, err)
 	}
 	r, err := file.NewWAVReader(&b)
 	if err != nil {
@@ -185,17 +191,6 @@ func TestCreateWAVErrors(t *testing.T) {
 	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a wrong format left a file: %v", err)
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := file.NewWAVWriter(f, mono8k); err == nil {
-		t.Error("a file that can only be appended to is accepted")
-	}
-	if i, err := f.Stat(); err != nil || i.Size() != 0 {
-		t.Errorf("and %d bytes are in it, %v", i.Size(), err)
-	}
 }
 
 func TestWAVWriterClose(t *testing.T) {
@@ -242,7 +237,7 @@ func (m *memory) WriteAt(p []byte, at int64) (int, error) {
 		m.b = append(m.b, make([]byte, end-len(m.b))...)
 	}
 	copy(m.b[at:], p[:n])
-	if m.after != nil {
+	if m.after != nil && n > 0 {
 		m.after(m.b)
 	}
 	if n < len(p) {
