@@ -21,7 +21,7 @@ type recvCommand struct {
 	Listen           string   `placeholder:"HOST:PORT" help:"Where to receive RTP, of the video if there is no audio; RTCP comes to the next port. Without a HOST it is all addresses of IPv4, and [::] is all there are."`
 	VideoListen      string   `placeholder:"HOST:PORT" help:"Where to receive RTP of the video. The default is the port after RTCP of the audio."`
 	SDP              string   `name:"sdp" placeholder:"FILE" help:"Take codecs from a session description, and the address without --listen."`
-	Codec            []string `help:"Codec: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2; h264, vp8 or vp9; or one of each, as in opus,vp8. The default is audio in any of the formats with a static payload type." placeholder:"NAME"`
+	Codec            []string `help:"Codec: pcmu, pcma, g722, opus or l16, for l16 with rate and channels as in l16/16000/2, or else 44100 and one; h264, vp8 or vp9; or one of each, as in opus,vp8. The default is audio in any of the formats with a static payload type." placeholder:"NAME"`
 	PayloadType      int      `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 97." default:"-1" placeholder:"N"`
 	VideoPayloadType int      `help:"RTP payload type of the video. The default is 96, or the next one that the audio does not have." default:"-1" placeholder:"N"`
 	networkFlags

@@ -24,7 +24,7 @@ type sendCommand struct {
 	File             string `arg:"" help:"File to send: WAV, Ogg, WebM, Matroska, IVF, a byte stream of H.264, or what the ffmpeg program reads, such as MP4, MP3 and FLAC. A pipe, or - for standard input, has to be WAV." placeholder:"FILE"`
 	To               string `required:"" placeholder:"HOST:PORT" help:"Where to send RTP, of the video if the file has no audio; RTCP goes to the next port."`
 	VideoTo          string `placeholder:"HOST:PORT" help:"Where to send RTP of the video. The default is the port after RTCP of the audio."`
-	Codec            string `help:"Codec of the audio: pcmu, pcma, g722, opus or l16; for l16 rate and channels may follow, as in l16/16000/2. The default is opus for files that have it, which then goes as it is unless its header has a gain, and pcmu for others. Video always goes as it is." placeholder:"NAME"`
+	Codec            string `help:"Codec of the audio: pcmu, pcma, g722, opus or l16; for l16 rate and channels may follow, as in l16/16000/2, or else are those of the file. The default is opus for files that have it, which then goes as it is unless its header has a gain, and pcmu for others. Video always goes as it is." placeholder:"NAME"`
 	PayloadType      int    `help:"RTP payload type of the audio, 0 to 127. The default is the static one of RFC 3551, or 97." default:"-1" placeholder:"N"`
 	VideoPayloadType int    `help:"RTP payload type of the video. The default is 96, or the next one that the audio does not have." default:"-1" placeholder:"N"`
 	NoAudio          bool   `help:"Send the video alone."`
