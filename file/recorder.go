@@ -146,7 +146,7 @@ func (r *Recorder) AddAudio(t RecorderTrack) (*AudioRecording, error) {
 		a.rate = t.Rate
 		var err error
 		if a.adapter, err = audio.NewAdapter(audio.Format{Rate: t.Rate, Channels: t.Channels}); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.name, err)
+			return nil, fmt.Errorf("%s: %w: %w", r.name, ErrTrack, err)
 		}
 	}
 	if err := r.addLocked(a, &a.recording, t); err != nil {

@@ -688,6 +688,7 @@ func TestRecorderRefuses(t *testing.T) {
 		{"a.wav", []file.Track{pcm, pcm, pcm}, file.ErrTrack},
 		{"a.wav", []file.Track{{Codec: file.PCM, Channels: 2}, pcm}, file.ErrTrack},
 		{"a.wav", []file.Track{{Codec: file.PCM, Channels: 3}}, audio.ErrFormat},
+		{"a.mkv", []file.Track{{Codec: file.PCM, Rate: -1}}, file.ErrTrack},
 	} {
 		r, _ := recorder(t, c.name, file.RecorderConfig{})
 		for i, track := range c.tracks {
