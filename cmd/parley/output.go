@@ -274,7 +274,8 @@ func (o *output) bar(done, total time.Duration, note string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.clearProgress()
-	fmt.Fprint(o.stderr, line)
+	// Without wrapping at the margin (DECAWM), since only what is in one row is overwritten.
+	fmt.Fprintf(o.stderr, "\x1b[?7l%s\x1b[?7h", line)
 	o.progress = len(line)
 }
 
