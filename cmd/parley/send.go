@@ -43,7 +43,7 @@ type sendCommand struct {
 // reportEvery is the time between progress reports.
 const reportEvery = time.Second
 
-func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
+func (c *sendCommand) Run(ctx context.Context, out *output) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -69,6 +69,11 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	if err != nil {
 		return err
 	}
+	return c.send(ctx, out, src, config)
+}
+
+// send opens a session, sends the file, and tells how that ended.
+func (c *sendCommand) send(ctx context.Context, out *output, src *source, config *session.Config) (err error) {
 	done, err := c.apply(config)
 	if err != nil {
 		return err
@@ -95,6 +100,20 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 		return c.finish(out, s.Call, config, "interrupted")
 	}
 	out.emit(c.started(src, config))
+	err = c.transmit(ctx, out, s, src, config)
+	switch end, ok := errors.AsType[*parley.EndError](err); {
+	case err == nil:
+		return c.finish(out, s.Call, config, "sent")
+	case ok && end.Reason != parley.Canceled:
+		return c.finish(out, s.Call, config, string(end.Reason))
+	case ok || ctx.Err() != nil:
+		return c.finish(out, s.Call, config, "interrupted")
+	}
+	return err
+}
+
+// transmit returns when the far end was sent all of the file and of the digits.
+func (c *sendCommand) transmit(ctx context.Context, out *output, s *session.Session, src *source, config *session.Config) error {
 	stop := context.AfterFunc(ctx, func() { s.EndWith(&parley.EndError{Reason: parley.Canceled}) }) // unblocks a write
 	defer stop()
 	if src.pipe != nil {
@@ -105,7 +124,7 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	}
 	digits := make(chan error, 1)
 	go func() { digits <- c.dial(ctx, s.Call, out) }()
-	err = c.play(ctx, out, s.Call, src, config)
+	err := c.play(ctx, out, s.Call, src, config)
 	if err != nil && src.pipe != nil && s.Err() != nil {
 		err = s.Err()
 	}
@@ -118,19 +137,7 @@ func (c *sendCommand) Run(ctx context.Context, out *output) (err error) {
 	if err == nil && config.Video != nil {
 		err = s.Video().Drain(ctx)
 	}
-	if end, ok := errors.AsType[*parley.EndError](err); ok {
-		if end.Reason == parley.Canceled {
-			return c.finish(out, s.Call, config, "interrupted")
-		}
-		return c.finish(out, s.Call, config, string(end.Reason))
-	}
-	if err != nil && ctx.Err() == nil {
-		return err
-	}
-	if err != nil {
-		return c.finish(out, s.Call, config, "interrupted")
-	}
-	return c.finish(out, s.Call, config, "sent")
+	return err
 }
 
 // check finds mistakes in the flags that need no file.
