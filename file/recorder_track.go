@@ -388,13 +388,19 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 		v.skipped++
 		return nil
 	}
-	arrival := v.rec.presentLocked(now)
+	v.packet.Time, v.packet.Key = v.timeLocked(v.rec.presentLocked(now), f), f.Key
+	v.packet.Data = append(v.packet.Data[:0], f.Data...)
+	return v.writeLocked()
+}
+
+// timeLocked returns the time in the file of a frame that is written at arrival. No two
+// have the same time as files with milliseconds have it, and only one that is shown before
+// another that was decoded before has an earlier one.
+func (v *VideoRecording) timeLocked(arrival time.Duration, f *video.Frame) time.Duration {
 	at := arrival
 	if untimed := v.begun && f.Time == 0 && v.last == 0; !untimed {
 		at = v.placeLocked(arrival, f.Time)
 	}
-	// No two frames have the same time, and only one that is shown before another
-	// that was decoded before has an earlier one.
 	back := v.top - f.Time
 	if f.Key || back < 0 || back > maxReorder {
 		v.top = f.Time
@@ -414,9 +420,7 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	}
 	v.tick, v.end = tick, max(v.end, tick)
 	v.last, v.begun = f.Time, true
-	v.packet.Time, v.packet.Key = at, f.Key
-	v.packet.Data = append(v.packet.Data[:0], f.Data...)
-	return v.writeLocked()
+	return at
 }
 
 // adoptLocked makes the track, of which nothing is written yet, one of another codec, if
