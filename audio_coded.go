@@ -13,13 +13,17 @@ import (
 // ReadPacket copies the next coded packet into p, reusing the memory of
 // p.Payload. Packets come as they are received: validated, but neither ordered
 // nor delayed. From the first ReadPacket on, ReadFrame fails with [ErrCoded];
-// packets that nobody reads are dropped, oldest first. It ends as ReadFrame does.
+// packets that nobody reads are dropped, oldest first. It ends as ReadFrame does, and
+// fails with [ErrHandled] while frames go to a function, which would hear nothing more.
 func (a *Audio) ReadPacket(p *stream.Packet) error { return a.readPacket(context.Background(), p) }
 
 func (a *Audio) readPacket(ctx context.Context, p *stream.Packet) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if a.handler != nil && a.overLocked() == nil {
+		return ErrHandled
+	}
 	a.takeCoded()
 	if !a.apart {
 		a.apart = true

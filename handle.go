@@ -9,7 +9,8 @@ import (
 	"github.com/parley-media/parley/codec"
 )
 
-// ErrHandled is returned by [Audio.ReadFrame] while frames go to a function.
+// ErrHandled is returned by [Audio.ReadFrame] and [Audio.ReadPacket] while frames go to a
+// function.
 var ErrHandled = errors.New("parley: the frames go to a function")
 
 // HandleFrames has fn called with each frame, when [Audio.ReadFrame] would return it,

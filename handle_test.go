@@ -43,6 +43,11 @@ func TestHandleFrames(t *testing.T) {
 		if err := y.Audio().ReadFrame(&audio.Frame{}); !errors.Is(err, ErrHandled) {
 			t.Errorf("ReadFrame: %v", err)
 		}
+		y.Audio().SetReadDeadline(begin) // to get an error in any case
+		if err := y.Audio().ReadPacket(&stream.Packet{}); !errors.Is(err, ErrHandled) {
+			t.Fatalf("ReadPacket: %v", err)
+		}
+		y.Audio().SetReadDeadline(time.Time{})
 		go func() {
 			for range 100 {
 				if err := x.Audio().WriteFrame(ramp(988)); err != nil {
