@@ -14,6 +14,9 @@ func (a *Audio) pushed(now time.Time, v stream.Verdict) {
 	if r := a.receiver.Reception(); r != nil && r.SSRC() == a.packet.SSRC && uint16(r.Seq()) == a.packet.SequenceNumber {
 		a.fates.packet(r.SSRC(), r.Seq(), v)
 	}
+	if f := a.forwarder.Load(); f != nil && v == stream.TooLate && a.receiver.Diverts() {
+		f.stats.Withheld++
+	}
 	a.digitsLocked(now)
 	if a.waiting.packet > 0 && a.coded.Len() > 0 {
 		a.call.cond.Broadcast()

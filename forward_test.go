@@ -372,6 +372,27 @@ func TestForwardAfterStandstill(t *testing.T) {
 	})
 }
 
+// What the network has held up is not sent on either, but for its end, and is counted.
+func TestForwardAfterStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, _, sent, f, _ := forwards(t, AudioConfig{}, AudioConfig{})
+		s := source{to: src.Audio(), ssrc: 1, units: 160}
+		for n := range 50 {
+			s.send(n)
+			time.Sleep(20 * ms)
+		}
+		time.Sleep(2 * time.Second)
+		for n := 50; n < 150; n++ {
+			s.send(n)
+		}
+		var stats ForwardStats
+		f.Stats(&stats)
+		if n := int64(len(sent.take())); stats.Forwarded != n || stats.Withheld != 150-n || n > 80 {
+			t.Errorf("%d packets were sent: %+v", n, stats)
+		}
+	})
+}
+
 // What is said to the destination meanwhile is heard in one piece.
 func TestForwardAnnouncement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
