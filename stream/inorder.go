@@ -86,6 +86,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 	f.Format, f.Time, f.Captured, f.Kind = format, r.given, r.captured(r.pendAt), audio.Media
 	copy(f.Samples, r.pending)
 	r.pending = r.pending[n:]
+	r.goesOn()
 	d := format.Duration(n)
 	r.pendAt += d
 	r.position += d
@@ -125,9 +126,21 @@ func (r *AudioReceiver) gap(f *audio.Frame, format audio.Format, d time.Duration
 	f.Format, f.Time, f.Captured, f.Kind = format, r.given, time.Time{}, audio.Media
 	r.position += d
 	r.clock.gaps += d
+	var made shares
 	if lost {
-		r.finish(f, &shares{concealed: f.Duration()})
+		r.conceals(f.Duration(), &made)
 	} else {
-		r.finish(f, &shares{silent: f.Duration()})
+		r.goesOn()
+		made.silent = f.Duration()
 	}
+	r.finish(f, &made)
+}
+
+// goesOn notes that what was lost in order has ended, with media or a pause.
+func (r *AudioReceiver) goesOn() {
+	c := &r.clock
+	if c.missing >= interruption {
+		r.stats.Interrupted++
+	}
+	c.missing, c.concealing = 0, false
 }

@@ -527,6 +527,21 @@ func TestInOrder(t *testing.T) {
 	}
 }
 
+// Gaps are counted in order as they are on a clock: each one once, and those of 150 ms
+// or more as interruptions.
+func TestInOrderCountsGaps(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: InOrder})
+	for n := range 60 {
+		if n != 10 && n/2 != 10 && n/10 != 4 { // one is lost, two in a row, and ten
+			f.send(time.Duration(n)*20*ms, n)
+		}
+	}
+	f.hear(time.Hour)
+	if s := f.stats(); s.Concealed != 13*20*ms || s.Concealments != 3 || s.Interrupted != 1 {
+		t.Errorf("%v concealed, %d times, %d interruptions", s.Concealed, s.Concealments, s.Interrupted)
+	}
+}
+
 func TestInOrderKeepsPauses(t *testing.T) {
 	f := newFar(t, ReceiverConfig{Playout: InOrder})
 	f.send(0, 0)
