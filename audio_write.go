@@ -32,7 +32,8 @@ func (a *Audio) WriteFrame(f *audio.Frame) error { return a.writeFrame(context.B
 
 // WriteLive is [Audio.WriteFrame] for frames that come as fast as time goes by, such
 // as those that ReadFrame gives or a mixer makes. It never waits for room: while a
-// WriteFrame or Say does, f is left out.
+// WriteFrame does, and while a part of what Say says has not been heard and more is to come,
+// f is left out.
 //
 // After a stall of this machine, or of the one who writes, all that was missed comes
 // at once. WriteFrame sends all of it, so that the far end hears everything, and
@@ -74,8 +75,8 @@ func (a *Audio) writeFrame(ctx context.Context, f *audio.Frame, live bool) (err 
 
 // takeTurn waits until nobody else writes frames, and returns what the sender takes then.
 // The format is zero if f is not to be written: a live frame is left out where the other
-// one waits for room. There is none for it either, and a loop that writes it is what
-// makes room.
+// one waits for room, since there is none for it either, and a loop that writes it is what
+// makes room; and in the midst of what is said.
 func (a *Audio) takeTurn(ctx context.Context, f *audio.Frame, live bool) (format audio.Format, flushes int, err error) {
 	c := a.call
 	c.mu.Lock()
@@ -97,6 +98,10 @@ func (a *Audio) takeTurn(ctx context.Context, f *audio.Frame, live bool) (format
 		default:
 			return format, 0, os.ErrDeadlineExceeded
 		}
+	}
+	if live && a.sayingLocked() {
+		a.sender.LeaveOut(f.Duration())
+		return format, 0, nil
 	}
 	format, flushes, err = a.targetLocked()
 	a.writing = err == nil
@@ -289,6 +294,9 @@ func (a *Audio) drain(ctx context.Context, s *saying) error {
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s != nil {
+		s.read = true
+	}
 	written, _ := a.sender.Progress()
 	var sent bool
 	var end time.Time // of what was sent

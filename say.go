@@ -75,6 +75,7 @@ func (a *Audio) say(ctx context.Context, r audio.Reader, s *saying) error {
 			if err := a.writeFrame(ctx, &piece, false); err != nil {
 				return err
 			}
+			a.said(s)
 			piece.Time += piece.Duration()
 		}
 	}
@@ -90,6 +91,9 @@ type saying struct {
 	ahead   time.Duration // of that, what was still queued
 	cancel  context.CancelFunc
 	flushed bool
+	begun   bool          // something was written
+	queued  int           // in all, when it was, by Progress of the sender
+	read    bool          // there is no more to come
 	ended   bool          // it has been said, flushed or given up
 	played  stream.Played // until then
 	next    *saying
@@ -139,6 +143,29 @@ func (s *saying) over(p stream.Played) {
 	if s != nil && !s.ended {
 		s.ended, s.played = true, s.of(p)
 	}
+}
+
+// said takes notice of how much is queued by now.
+func (a *Audio) said(s *saying) {
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	s.queued, _ = a.sender.Progress()
+	s.begun = true
+}
+
+// sayingLocked reports whether something that is being said is queued, or has left last
+// and still has its time, with more to come: there is no place for live frames between
+// the two.
+func (a *Audio) sayingLocked() bool {
+	for s := a.sayings; s != nil; s = s.next {
+		if !s.begun || s.read || s.ended {
+			continue
+		}
+		if _, left := a.sender.Progress(); left-s.queued < 0 || left == s.queued && time.Now().Before(a.sender.Drained()) {
+			return true
+		}
+	}
+	return false
 }
 
 // of returns the part of s in what was played.

@@ -234,3 +234,35 @@ func TestSayBesideTranscoding(t *testing.T) {
 		}
 	})
 }
+
+// A beside is what is said, beside which frames are written live between any two of its
+// own.
+type beside struct {
+	script
+	live *Audio
+}
+
+func (b *beside) ReadFrame(f *audio.Frame) error {
+	if b.read > 0 {
+		b.live.WriteLive(ramp(8)) //nolint:errcheck // it ends with the call
+	}
+	return b.script.ReadFrame(f)
+}
+
+// What is said without haste is heard in one piece: no live frame gets in between two of
+// its own, however they meet.
+func TestNoLiveFrameInWhatIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		defer x.Close()
+		r := &beside{live: x.Audio()}
+		for range 50 {
+			r.frames = append(r.frames, ramp(104))
+		}
+		go x.Audio().Say(t.Context(), r) //nolint:errcheck // what is heard shows it
+		heard := listens(t, y)
+		if heard[104] < 970*ms || heard[8] > 0 {
+			t.Errorf("heard %v", heard)
+		}
+	})
+}
