@@ -22,11 +22,11 @@ const (
 	// is never quite silent.
 	hush = 2.
 
-	// A sound that never changes need not be background: it is a tone as well, or
-	// the middle of the first word. What is louder than -50 dBov, and not a
-	// quarter as loud as the loudest block or less, is replaced by noise much
-	// fainter than that.
-	faint, distinct, doubtful = 100, 4, 16
+	// What never falls silent need not be background: it is music or a tone as well, or
+	// the middle of the first word. So noise is not louder than -50 dBov and, if that is
+	// more, a part of the loudest block, 30 dB below it: what is sent of real noise now and
+	// then, in a pause of Opus, is not louder either.
+	faint, distinct = 100, 32
 )
 
 // A background knows the noise behind what was played, and makes more of it.
@@ -184,11 +184,7 @@ func product(a, b []float32) float32 {
 // rms returns the level of the noise of a channel.
 func (b *background) rms(c int) float64 {
 	loudest := math.Sqrt(b.loudest)
-	level := math.Sqrt(b.level[c])
-	if level > max(faint, loudest/distinct) {
-		level = max(faint, loudest/doubtful)
-	}
-	return min(max(level, hush), loudest)
+	return min(max(math.Sqrt(b.level[c]), hush), max(faint, loudest/distinct), loudest)
 }
 
 // refresh makes the filter by Levinson's and Durbin's recursion.

@@ -163,6 +163,39 @@ func TestNoSilence(t *testing.T) {
 	}
 }
 
+// TestNoiseAfterMusic: what never falls silent is not taken for the background, also
+// not where it ends.
+func TestNoiseAfterMusic(t *testing.T) {
+	for _, quiet := range []float64{0.1, 0.3, 1} {
+		c := newConcealer(t, 8000, 1)
+		for i := range 100 {
+			pcm := tone(8000, 160*i, 160, 440, 10000)
+			if i%10 < 5 {
+				audio.Amplify(pcm, quiet)
+			}
+			c.Media(pcm)
+		}
+		end := tone(8000, 16000, 800, 440, 10000)
+		clear(end[730:])
+		c.Media(end)
+		if got := rms(c.Noise(nil, 8000)[800:]); got > 240 {
+			t.Errorf("with quieter parts of %v noise of %.1f after it, want 221 at most", quiet, got)
+		}
+	}
+}
+
+// TestNoisyPlace: noise 30 dB below the voice is the background.
+func TestNoisyPlace(t *testing.T) {
+	c := newConcealer(t, 8000, 1)
+	for i := range 100 {
+		c.Media(tone(8000, 160*i, 160, 200, 12000))
+		c.Media(hiss(160, 200, uint64(i)))
+	}
+	if got := rms(c.Noise(nil, 8000)[800:]); math.Abs(20*math.Log10(got/200)) > 2 {
+		t.Errorf("noise of %.1f, want 200", got)
+	}
+}
+
 // TestNoise: a pause without comfort noise.
 func TestNoise(t *testing.T) {
 	c := newConcealer(t, 8000, 1)

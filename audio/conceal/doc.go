@@ -27,7 +27,8 @@
 // or more.
 //
 // The noise has the level and the spectrum of the quietest that was played in
-// the last seconds.
+// the last seconds, but is at most 30 dB below the loudest, or -50 dBov if that is
+// more: the quietest in music is no background.
 //
 // Known limits: pitch is looked for in the mean of the channels. Whatever is not
 // periodic, such as the beginning of a word, is replaced by something that is
