@@ -10,6 +10,7 @@ import (
 type comfortNoise struct {
 	on        bool // since the packet played last, until media returns
 	described bool // by a comfort noise packet, not by the background
+	begins    bool // nothing of what is described was given out yet
 	rate      int
 	generator *payload.NoiseGenerator
 }
@@ -28,6 +29,7 @@ func (n *comfortNoise) set(p []byte, f audio.Format) bool {
 		n.generator, n.rate = g, f.Rate
 	}
 	n.generator.Set(cn)
+	n.begins = n.begins || !n.on || !n.described
 	n.on, n.described = true, true
 	return true
 }

@@ -142,9 +142,14 @@ func (r *AudioReceiver) rest(pcm []int16, format audio.Format) bool {
 	r.mender.joining = true
 	if r.noise.on && r.noise.described {
 		r.noise.fill(pcm, format)
-		if r.current != nil && r.current.format == format {
-			r.current.voice.media(pcm)
+		if d := r.current; d != nil && d.format == format && d.voice != nil {
+			if r.noise.begins && r.played { // amid a tone, it may be
+				d.voice.concealer.Extend(nil, 0)
+				d.voice.concealer.Join(pcm)
+			}
+			d.voice.media(pcm)
 		}
+		r.noise.begins = false
 		return true
 	}
 	if d := r.current; d != nil && d.format == format && d.voice != nil && r.played {

@@ -377,3 +377,40 @@ func TestPausesAreNotDead(t *testing.T) {
 		}
 	}
 }
+
+// Comfort noise that a sender describes begins without a click, also where the sound
+// stopped in the midst of a tone.
+func TestComfortNoiseBeginsSmoothly(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Playout: Fixed, Codecs: []codec.Params{l16, {Name: "CN", PayloadType: 13, ClockRate: 8000}}})
+	var heard []int16
+	for n := range 40 {
+		at := time.Duration(n) * 20 * ms
+		switch p := f.packet(n, 160); {
+		case n < 20:
+			for i := range 160 {
+				v := 8000 * math.Cos(2*math.Pi*200*float64(160*n+i)/8000)
+				binary.BigEndian.PutUint16(p.Payload[2*i:], uint16(int16(v)))
+			}
+			f.push(at, p)
+		case n == 20:
+			p.PayloadType, p.Payload = 13, []byte{60}
+			f.push(at, p)
+		}
+		for next := f.r.Next(); !next.IsZero() && !next.After(f.begin.Add(at)); next = f.r.Next() {
+			var frame audio.Frame
+			f.r.Pull(next, &frame)
+			heard = append(heard, frame.Samples...)
+		}
+	}
+	most := 0
+	for i := 1; i < len(heard); i++ {
+		d := int(heard[i]) - int(heard[i-1])
+		most = max(most, d, -d)
+	}
+	if most > 2000 { // the tone itself has 1257
+		t.Errorf("a step of %d", most)
+	}
+	if level := rms(heard[len(heard)-1600:]); level < 20 || level > 50 {
+		t.Errorf("a level of %.0f in the pause", level)
+	}
+}
