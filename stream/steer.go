@@ -19,6 +19,10 @@ const (
 	hurryPatience    = 2 * time.Second
 	compressPatience = 5 * time.Second
 	worth            = 25
+
+	// leastCut is the longest pitch period. A period may be longer than what there is
+	// too much as yet, and so little more delay is not heard, as a cut is.
+	leastCut = 15 * time.Millisecond
 )
 
 // steer brings the delay of playout towards its target before a frame is made,
@@ -100,9 +104,10 @@ func (r *AudioReceiver) spare() time.Duration {
 	return spare
 }
 
-// skip leaves out media, with a short extension between what was given out and
-// what is next.
+// skip leaves out so much media that what follows is earlier by d, with a short
+// extension between what was given out and what is next.
 func (r *AudioReceiver) skip(d time.Duration) {
+	d += merge
 	r.position += d
 	r.stats.Skipped += d
 	r.clock.merging = merge
@@ -132,7 +137,7 @@ func (r *AudioReceiver) compress(format audio.Format, by time.Duration, fast boo
 	}
 	rest, removed := v.stretcher.Compress(r.pending, format.Samples(by)/format.Channels, fast)
 	if removed == 0 {
-		if c.futile += r.config.PTime; c.futile >= patience {
+		if c.futile += r.config.PTime; c.futile >= patience && by >= leastCut {
 			c.futile = 0
 			r.skip(by)
 		}

@@ -1,12 +1,16 @@
 package stream
 
 import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/pion/rtp"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/codec"
 )
 
 // pulse delivers packet n of a sound that can be stretched anywhere.
@@ -112,5 +116,48 @@ func TestSteeringDoesNotAllocate(t *testing.T) {
 	}
 	if s := f.stats(); s.Stretched == before.Stretched || s.Compressed == before.Compressed {
 		t.Errorf("stretched %v, compressed %v", s.Stretched, s.Compressed)
+	}
+}
+
+// Sound that has no pitch period of 15 ms or less, or one that is longer than what there
+// is too much, is not cut to save a few milliseconds; where it is cut, all that there is
+// too much is gone.
+func TestNoCutForALittle(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		tones     []float64
+		harmonics int
+		early     time.Duration // of each packet, by which the clock of the sender is fast
+		cuts      int
+	}{
+		{"two tones", []float64{770, 1336}, 1, 0, 0},
+		{"music, a fast clock", []float64{261.63, 329.63, 392, 523.25}, 5, 20 * time.Microsecond, 1},
+	} {
+		f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16}})
+		random := rand.New(rand.NewPCG(3, 4))
+		for n := range 3000 {
+			at := time.Duration(n)*(20*ms-tt.early) + time.Duration(random.Int64N(int64(3*ms)))
+			f.hear(at)
+			p := f.packet(n, 160)
+			for i := range 160 {
+				var v float64
+				for _, hz := range tt.tones {
+					for h := 1.; h <= float64(tt.harmonics); h++ {
+						v += 2000 / h * math.Cos(2*math.Pi*hz*h*float64(160*n+i)/8000)
+					}
+				}
+				binary.BigEndian.PutUint16(p.Payload[2*i:], uint16(int16(v)))
+			}
+			f.push(at, p)
+		}
+		s := f.stats()
+		cuts := int(s.Concealed / merge)
+		t.Logf("%s: %d cuts, %v skipped, %v compressed, %v added", tt.name, cuts, s.Skipped, s.Compressed, s.Added)
+		if tt.cuts == 0 && cuts > 0 || tt.cuts > 0 && cuts == 0 {
+			t.Errorf("%s: %d cuts", tt.name, cuts)
+		}
+		if gained := s.Skipped - s.Concealed; gained < time.Duration(cuts)*15*ms {
+			t.Errorf("%s: %v less delay by %d cuts", tt.name, gained, cuts)
+		}
 	}
 }
