@@ -183,7 +183,12 @@ func (r *AudioReceiver) part(pcm []int16, filled int, format audio.Format, f *au
 		return n
 	case c.merging > 0:
 		n := min(len(pcm), format.Samples(c.merging))
-		r.extend(pcm[:n], format)
+		if v := r.current.voice; v != nil && len(r.pending) > 0 { // the decoder is behind that already
+			v.concealer.Extend(pcm[:0:n], n/format.Channels)
+			v.concealer.Join(r.pending)
+		} else {
+			r.extend(pcm[:n], format)
+		}
 		c.merging = 0
 		r.conceals(format.Duration(n), made)
 		return n

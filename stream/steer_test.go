@@ -48,6 +48,38 @@ func TestStretchedTwiceAtMost(t *testing.T) {
 	}
 }
 
+// What is left out of a sound that was decoded already is joined on both sides.
+func TestLeftOutWithoutClick(t *testing.T) {
+	f := newFar(t, ReceiverConfig{MinDelay: 80 * ms})
+	var frame audio.Frame
+	last, step := 0, 0
+	for n := range 100 {
+		at := time.Duration(n) * 20 * ms
+		p := f.packet(n, 320)
+		p.PayloadType = wide.PayloadType
+		for i := range 320 {
+			v := uint16(int16(10000 * math.Sin(2*math.Pi*440*float64(n*320+i)/16000)))
+			p.Payload[2*i], p.Payload[2*i+1] = byte(v>>8), byte(v)
+		}
+		if n == 50 {
+			if !f.r.lookAhead(audio.Format{Rate: 16000, Channels: 1}, 480) {
+				t.Fatal("nothing is pending")
+			}
+			f.r.skip(9 * ms)
+		}
+		for now := f.r.Next(); !now.IsZero() && !now.After(f.begin.Add(at)); now = f.r.Next() {
+			f.r.Pull(now, &frame)
+			for _, v := range frame.Samples {
+				step, last = max(step, abs(int(v)-last)), int(v)
+			}
+		}
+		f.push(at, p)
+	}
+	if s := f.stats(); s.Skipped == 0 || step > 2500 { // the tone itself has 1725
+		t.Errorf("%v left out, with a step of %d", s.Skipped, step)
+	}
+}
+
 // After an outage whose packets come only as fast as they were sent, nothing is
 // left out and no second gap made: it is no use to hurry to where no packet is.
 func TestNoHurryBeforeTheNewest(t *testing.T) {
