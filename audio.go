@@ -54,8 +54,14 @@ type RTCPConfig struct {
 	Interval    time.Duration // shortest average time between reports; 0: 5 s; negative: the reduced minimum of RFC 3550, section 6.2
 	XR          bool          // send extended reports (RFC 3611); they are always understood
 	ReducedSize bool          // send feedback without a report (RFC 5506)
-	NACK        bool          // ask for lost packets, and send again what the far end asks for (RFC 4585)
 	FIR         bool          // ask for key frames by full intra request too (RFC 5104)
+
+	// NACK is to ask for lost packets, and to send again what the far end asks for (RFC
+	// 4585). Sound is asked for if it can be back before its playout: MinDelay should be
+	// the round trip and 40 ms, or 100 ms where losses come in bursts. Requests leave as
+	// often as Bandwidth allows: with that of 0 a few times a second, with 1000000 and
+	// ReducedSize for each loss.
+	NACK bool
 }
 
 // Audio is one line of audio of a [Call]: what the far end sends is read, and what it
