@@ -106,7 +106,7 @@ export class Call extends EventTarget {
   // restart looks for another path to the server, as after a change of networks.
   restart() {
     this.#pc.restartIce();
-    return this.#renegotiate();
+    return this.#renegotiate({ moved: true });
   }
 
   // channel opens one more data channel.
@@ -219,7 +219,7 @@ export class Call extends EventTarget {
 
   // renegotiate tells the server what has changed, one change after the other. An
   // offer that crosses one of the server waits for that.
-  #renegotiate(tries = 5) {
+  #renegotiate({ tries = 5, moved = false } = {}) {
     const changed = this.#turn.then(async () => {
       if (this.#ended) return;
       const pc = this.#pc;
@@ -227,7 +227,7 @@ export class Call extends EventTarget {
       const { sdp, type } = pc.localDescription;
       this.#emit('description', { type, sdp });
       try {
-        await this.#accept(await this.#line.change({ sdp, type }));
+        await this.#accept(await this.#line.change({ sdp, type }, moved));
       } catch (err) {
         if (this.#ended) return;
         if (pc.signalingState === 'have-local-offer') await pc.setLocalDescription({ type: 'rollback' });
@@ -238,7 +238,7 @@ export class Call extends EventTarget {
     return changed.catch(async (err) => {
       if (err.status !== 409 || tries === 1) throw err;
       await new Promise((done) => { setTimeout(done, crossedMs); });
-      return this.#renegotiate(tries - 1);
+      return this.#renegotiate({ tries: tries - 1, moved });
     });
   }
 

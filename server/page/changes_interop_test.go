@@ -188,6 +188,28 @@ func TestPathThatIsInterrupted(t *testing.T) {
 	}
 }
 
+// After a change of networks requests may go over connections of the old one, where nothing
+// comes back, for longer than the server waits. A new connection is asked as well.
+func TestConnectionsOfTheOldNetwork(t *testing.T) {
+	v := silent(t)
+	v.Eval(changing)
+	v.Eval(`(() => {
+		const real = RTCPeerConnection;
+		window.RTCPeerConnection = class extends real { constructor(...args) { super(...args); window.pc = this; } };
+		const later = setTimeout;
+		window.setTimeout = (f, ms) => later(f, ms === 2500 || ms === 700 ? 50 : ms);
+	})()`)
+	v.call()
+	v.Eval(`(() => {
+		window.ask = () => new Promise(() => {});
+		window.before = pc.remoteDescription.sdp;
+		Object.defineProperty(pc, 'connectionState', { get: () => 'disconnected' });
+		pc.dispatchEvent(new Event('connectionstatechange'));
+	})()`)
+	v.until("another path", `changes === 1 && pc.signalingState === 'stable' && pc.remoteDescription.sdp !== before`)
+	v.hangUp()
+}
+
 // The recording of a call is not shown in the next one.
 func TestRecordingOfTheCallBefore(t *testing.T) {
 	h := newHouse(t, "")

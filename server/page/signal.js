@@ -2,6 +2,7 @@ import * as words from './words.js';
 
 const patience = 15000; // ms for an answer of the server
 const againMs = 2000; // after which it is asked again
+const anotherMs = 700; // after which a new connection is asked beside an old one
 let token = ''; // what the server wants to see, if it asks for one
 
 // show gives the token to all requests from now on.
@@ -68,6 +69,7 @@ export class Line {
   #late = []; // addresses that wait for it
   #abort = new AbortController();
   #socket = null; // open, or to be
+  #act = null; // on its messages
 
   get #open() { return this.#socket?.readyState === 1; }
 
@@ -82,14 +84,34 @@ export class Line {
     return description(response);
   }
 
-  // change asks for another answer in the middle of the call.
-  async change(offer) {
+  // change asks for another answer in the middle of the call. If the network may have
+  // changed, connections may be of the one before, where nothing comes back, and the
+  // browser not know: then a new one is asked too, and the first answer counts.
+  async change(offer, moved) {
     if (!this.#url) throw words.fixed();
     try {
-      return await description(await send('PATCH', this.#url, offer, this.#abort.signal));
+      const answer = send('PATCH', this.#url, offer, this.#abort.signal).then(description);
+      return await (moved && this.#socket ? this.#either(answer, offer) : answer);
     } catch (err) {
       throw err.status === 404 ? Object.assign(words.over(), { status: 404 }) : err;
     }
+  }
+
+  // either returns answer, or what comes before it over another socket, which always is a
+  // new connection. A request may get any of the old ones, of which there are up to six.
+  #either(answer, offer) {
+    return new Promise((resolve, reject) => {
+      const later = setTimeout(() => {
+        this.#socket.close();
+        const socket = this.listen(this.#act);
+        socket?.addEventListener('open', () => socket.send(JSON.stringify(offer)));
+        socket?.addEventListener('message', ({ data }) => {
+          const { type, sdp } = JSON.parse(data);
+          if (type === 'answer') resolve({ type, sdp });
+        });
+      }, anotherMs);
+      answer.finally(() => clearTimeout(later)).then(resolve, reject);
+    });
   }
 
   // answer answers an offer of the server.
@@ -110,24 +132,29 @@ export class Line {
   // over a WebSocket; where none gets through, the server is asked for its offers again
   // and again, and later if act throws.
   listen(act) {
-    if (!this.#url || this.#abort.signal.aborted) return;
+    if (!this.#url || this.#abort.signal.aborted) return undefined;
+    this.#act = act;
     const url = this.#below('ws');
     url.protocol = url.protocol.replace('http', 'ws');
     if (token) url.searchParams.set('access_token', token);
     let opened = false;
+    let socket;
     try {
-      this.#socket = new WebSocket(url);
+      socket = new WebSocket(url);
     } catch {
       this.#poll(act);
-      return;
+      return undefined;
     }
-    this.#socket.addEventListener('open', () => { opened = true; });
-    this.#socket.addEventListener('message', ({ data }) => act(JSON.parse(data)).catch(() => {}));
-    this.#socket.addEventListener('close', ({ code }) => {
+    this.#socket = socket;
+    socket.addEventListener('open', () => { opened = true; });
+    socket.addEventListener('message', ({ data }) => act(JSON.parse(data)).catch(() => {}));
+    socket.addEventListener('close', ({ code }) => {
       if (code === 1000 || this.#abort.signal.aborted) return; // the call has ended
+      if (socket !== this.#socket) return; // another has taken its place
       if (opened) setTimeout(() => this.listen(act), againMs);
       else this.#poll(act);
     });
+    return socket;
   }
 
   async #poll(act) {
