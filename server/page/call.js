@@ -193,7 +193,7 @@ export class Call extends EventTarget {
   // is goodbye. It throws what came of that.
   async #act(message) {
     if (message.type === 'bye') {
-      this.#hungUp(message.reason);
+      this.#hungUp(message.reason ?? (this.#state === 'disconnected' ? 'disconnected' : undefined));
       return;
     }
     const done = this.#turn.then(async () => {

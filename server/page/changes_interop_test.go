@@ -210,6 +210,30 @@ func TestConnectionsOfTheOldNetwork(t *testing.T) {
 	v.hangUp()
 }
 
+// A server that has given up a call whose path is interrupted has lost it, also if it
+// does not say so any more.
+func TestCallThatIsGoneAfterAnInterruption(t *testing.T) {
+	v := silent(t)
+	v.Eval(`(() => {
+		window.WebSocket = function none() { throw new Error('as the test wants'); };
+		const peer = RTCPeerConnection;
+		window.RTCPeerConnection = class extends peer { constructor(...args) { super(...args); window.pc = this; } };
+		const gone = new Promise((resolve) => { window.end = () => resolve(new Response('{}', { status: 404 })); });
+		const real = fetch;
+		window.fetch = (url, init) => (init?.method === 'GET' && String(url).endsWith('/offer') ? gone : real(url, init));
+	})()`)
+	v.call()
+	v.Eval(`(() => {
+		Object.defineProperty(pc, 'connectionState', { get: () => 'disconnected' });
+		pc.dispatchEvent(new Event('connectionstatechange'));
+		end();
+	})()`)
+	v.Wait(`body[data-phase="failed"]`, within)
+	if got := v.Text("#error"); !strings.Contains(got, "The connection was lost") {
+		t.Errorf("the page says %q", got)
+	}
+}
+
 // The recording of a call is not shown in the next one.
 func TestRecordingOfTheCallBefore(t *testing.T) {
 	h := newHouse(t, "")
