@@ -20,14 +20,16 @@ type PacketReadCloser interface {
 
 // Open opens the named file for reading. It goes by what the file begins with:
 // IVF, Ogg, WebM and Matroska, and a byte stream of H.264 are read by the readers
-// of this package, and all others by [OpenFFmpeg], for whose process ctx is.
+// of this package, and all others by [OpenFFmpeg], for whose process ctx is. A pipe is
+// [errors.ErrUnsupported], as it cannot be read twice; [NewWebMReader] and the like
+// read one.
 func Open(ctx context.Context, name string) (PacketReadCloser, error) {
 	return openAs(ctx, name, false)
 }
 
 // openAs opens a file as it is, or to play it.
 func openAs(ctx context.Context, name string, play bool) (PacketReadCloser, error) {
-	f, err := os.Open(name)
+	f, err := openTwice(name)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +63,15 @@ func openAs(ctx context.Context, name string, play bool) (PacketReadCloser, erro
 		return ff, nil
 	}
 	return &openFile{r, f}, nil
+}
+
+// openTwice opens a file whose beginning is read first to see what it is. To open a pipe
+// would wait for somebody who writes, which nothing can interrupt.
+func openTwice(name string) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeCharDevice) != 0 {
+		return nil, fmt.Errorf("%s: a pipe or a device, which cannot be read twice: %w", name, errors.ErrUnsupported)
+	}
+	return os.Open(name)
 }
 
 // playable reports whether calls can be sent the sound of a track.

@@ -18,7 +18,7 @@ import (
 // whose samples become packets of PCM. So does sound, by the ffmpeg program where that is
 // found, of other codecs than Opus and of more than two channels.
 func OpenPlayable(ctx context.Context, name string) (PacketReadCloser, error) {
-	f, err := os.Open(name)
+	f, err := openTwice(name)
 	if err != nil {
 		return nil, err
 	}
