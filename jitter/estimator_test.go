@@ -2,6 +2,7 @@ package jitter
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -46,6 +47,34 @@ func TestTarget(t *testing.T) {
 				t.Errorf("target %v, want %v to %v", got, tt.min, tt.max)
 			}
 		})
+	}
+}
+
+// Before half a second is known the target does not go below the start.
+func TestStart(t *testing.T) {
+	for _, c := range []struct {
+		config      EstimatorConfig
+		first, then time.Duration
+	}{
+		{EstimatorConfig{}, 40 * ms, 20 * ms},
+		{EstimatorConfig{Start: 100 * ms}, 100 * ms, 20 * ms},
+		{EstimatorConfig{Min: 60 * ms}, 60 * ms, 60 * ms},
+		{EstimatorConfig{Min: 10 * ms, Max: 30 * ms}, 30 * ms, 10 * ms},
+		{EstimatorConfig{Min: 60 * ms, Max: 30 * ms}, 60 * ms, 60 * ms},
+		{EstimatorConfig{Loss: -3}, 40 * ms, 20 * ms},
+		{EstimatorConfig{Loss: 7}, 40 * ms, 20 * ms},
+		{EstimatorConfig{Loss: math.NaN()}, 40 * ms, 20 * ms},
+	} {
+		e := NewEstimator(c.config)
+		before := e.Target()
+		feed(&e, 0, 20, func(int) time.Duration { return 0 })
+		if soon := e.Target(); before != c.first || soon != c.first {
+			t.Errorf("%+v: target %v, then %v, want %v", c.config, before, soon, c.first)
+		}
+		feed(&e, 20, 20, func(int) time.Duration { return 0 })
+		if got := e.Target(); got != c.then {
+			t.Errorf("%+v: target %v in the end, want %v", c.config, got, c.then)
+		}
 	}
 }
 
