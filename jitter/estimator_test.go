@@ -96,6 +96,21 @@ func TestStandstill(t *testing.T) {
 	}
 }
 
+// One time in which nothing comes is no reason to wait for another; after a third one in
+// ten seconds nothing of the fourth will be missing but its first interval.
+func TestOutagesThatComeBack(t *testing.T) {
+	const length, first, every = 400 * ms, 1000, 250 // packets
+	e := NewEstimator(EstimatorConfig{})
+	feed(&e, 0, first, func(int) time.Duration { return 0 })
+	for i, most := range []time.Duration{20 * ms, far, 305 * ms} {
+		begins := first + i*every
+		feed(&e, begins, every, func(n int) time.Duration { return max(0, length-time.Duration(n-begins)*20*ms) })
+		if got := e.Target(); got != most {
+			t.Errorf("after %d outages of %v: target %v, want %v", 1+i, length, got, most)
+		}
+	}
+}
+
 // A queue that comes and goes is to be prepared against, however long it stays.
 func TestQueueThatComesBack(t *testing.T) {
 	e := NewEstimator(EstimatorConfig{})
