@@ -481,6 +481,16 @@ func TestEventsGiveWay(t *testing.T) {
 	}
 }
 
+// A file that has a beginning alone is not sent, which a script would take for success.
+func TestSendNothing(t *testing.T) {
+	name := toneWAV(t, mono8k, 0)
+	var stdout, stderr strings.Builder
+	status := run([]string{"send", name, "--to", "127.0.0.1:41200"}, &stdout, &stderr)
+	if said := stdout.String() + stderr.String(); status != statusFailed || !strings.Contains(said, name+" has nothing to send") {
+		t.Errorf("status %d, said %q", status, said)
+	}
+}
+
 // A program whose packets all go nowhere says so, and that it has failed. The system lets
 // none leave from an address of this machine alone.
 func TestSendRefused(t *testing.T) {

@@ -338,7 +338,11 @@ func (c *sendCommand) finish(out *output, call *parley.Call, config *session.Con
 		text += fmt.Sprintf("\n  refused   %d packets, by the network", refused)
 	}
 	out.emit(event{Event: "end", Reason: reason, statistics: stats.audio, videoStatistics: stats.video}, text)
-	if reason == "sent" && refused > 0 && refused >= sent {
+	switch {
+	case reason != "sent":
+	case sent+refused == 0:
+		return fmt.Errorf("%s has nothing to send", c.File)
+	case refused > 0 && refused >= sent:
 		return errors.New("the network refused all packets")
 	}
 	return nil
