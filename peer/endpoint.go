@@ -47,6 +47,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
+	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v4"
 	"github.com/pion/webrtc/v4"
 
@@ -263,6 +264,16 @@ func (c *Config) settings() (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
 	if c.PortMin < 0 || c.PortMin > c.PortMax || c.PortMax > 65535 || c.PortMin == 0 && c.PortMax > 0 {
 		return s, fmt.Errorf("ports %d to %d", c.PortMin, c.PortMax)
+	}
+	if c.PublicIP.IsUnspecified() || c.PublicIP.IsMulticast() {
+		return s, fmt.Errorf("public address %v, at which nobody can be reached", c.PublicIP)
+	}
+	for _, server := range c.Servers { // or else each call would fail
+		for _, url := range server.URLs {
+			if _, err := stun.ParseURI(url); err != nil {
+				return s, fmt.Errorf("server %q: %w", url, err)
+			}
+		}
 	}
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
