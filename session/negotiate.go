@@ -77,7 +77,7 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 	case video != nil:
 		a := *local
 		a.Addr, a.Codecs, a.PTime, a.MaxPTime = netip.AddrPort{}, nil, 0, 0
-		a.RTCP, a.Mux, a.Direction, a.Feedback, a.Crypto = netip.AddrPort{}, false, parley.SendRecv, false, nil
+		a.RTCP, a.Mux, a.Direction, a.Feedback, a.Crypto, a.Label = netip.AddrPort{}, false, parley.SendRecv, false, nil, ""
 		answer, agreed = &a, &Agreed{}
 	default:
 		return nil, nil, cmp.Or(audioErr, videoErr, noCommonMedium(offer, local))

@@ -25,7 +25,7 @@ var ErrDescription = errors.New("session: unusable session description")
 // encryption: crypto lines of an RTP/AVP section are passed over (RFC 8643). Of several
 // sections of the same media, as with and without encryption, the first one that can be
 // read counts, and [Answer] turns the others down, even if its codecs or its keys do not
-// suit this end and theirs would.
+// suit this end and theirs would; [ParseStreams] has each.
 type Description struct {
 	Addr   netip.AddrPort // where the media is to be sent; an unspecified address (0.0.0.0) takes none
 	Codecs []codec.Params // in order of preference; telephone-event, CN and red among them
@@ -37,6 +37,7 @@ type Description struct {
 	Direction parley.Direction // seen from the end that the description is of
 	Feedback  bool             // RTP/AVPF or RTP/SAVPF (RFC 4585)
 	Crypto    []Crypto         // one of which keys the stream; none: it is not encrypted
+	Label     string           // by which others name the stream (RFC 4574), as the metadata of SIPREC do; "": none
 
 	Video *VideoDescription // nil: none
 
@@ -104,7 +105,7 @@ func (d *Description) canonical() *Description {
 	}
 	if !d.hasAudio() {
 		c.PTime, c.MaxPTime, c.RTCP, c.Mux = 0, 0, netip.AddrPort{}, false
-		c.Direction, c.Feedback, c.Crypto, c.Index = parley.SendRecv, false, nil, 0
+		c.Direction, c.Feedback, c.Crypto, c.Label, c.Index = parley.SendRecv, false, nil, "", 0
 	}
 	if len(c.Others) == 0 {
 		c.Others = nil

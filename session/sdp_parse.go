@@ -24,27 +24,36 @@ const maxDescription = 64 << 10
 // Unknown lines are passed over. The error, if there is neither, wraps
 // [ErrDescription] and tells why not.
 func ParseDescription(text []byte) (*Description, error) {
-	if len(text) > maxDescription {
-		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrDescription, len(text), maxDescription)
-	}
-	parts, err := split(string(text))
+	head, streams, sections, err := parseSections(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
-	}
-	head, streams := parts[0], parts[1:]
-	var sections []Section
-	for _, m := range streams {
-		fields := strings.Fields(m[0].value)
-		if len(fields) < 4 {
-			return nil, fmt.Errorf("%w: media line %.100q", ErrDescription, m[0].value)
-		}
-		sections = append(sections, Section{fields[0], fields[2], strings.Join(fields[3:], " ")})
+		return nil, err
 	}
 	d, err := combine(head, streams, sections)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
 	}
 	return d, nil
+}
+
+// parseSections takes a description apart: into what is before the first section, the
+// sections, and how each of these would be turned down.
+func parseSections(text []byte) (head block, streams []block, sections []Section, err error) {
+	if len(text) > maxDescription {
+		return nil, nil, nil, fmt.Errorf("%w: %d bytes, more than %d", ErrDescription, len(text), maxDescription)
+	}
+	parts, err := split(string(text))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDescription, err)
+	}
+	head, streams = parts[0], parts[1:]
+	for _, m := range streams {
+		fields := strings.Fields(m[0].value)
+		if len(fields) < 4 {
+			return nil, nil, nil, fmt.Errorf("%w: media line %.100q", ErrDescription, m[0].value)
+		}
+		sections = append(sections, Section{fields[0], fields[2], strings.Join(fields[3:], " ")})
+	}
+	return head, streams, sections, nil
 }
 
 // combine makes a description of the sections that a call can be made from.
@@ -72,7 +81,7 @@ func combine(head block, streams []block, sections []Section) (*Description, err
 		all = append(all, p)
 	}
 	if !d.hasAudio() && d.Video == nil {
-		return nil, cmp.Or(audioErr, videoErr, errors.New("no audio or video section"))
+		return nil, cmp.Or(audioErr, videoErr, errNoSection)
 	}
 	d.arrange(all)
 	d.parseOrigin(head)
@@ -160,6 +169,8 @@ func parseStream(media string, head, m block) (*Description, error) {
 		}
 	}
 	_, d.Mux = m.attribute("rtcp-mux")
+	label, _ := m.attribute("label")
+	d.Label = strings.TrimSpace(label)
 	d.parseDirection(head, m)
 	return d, nil
 }

@@ -30,6 +30,7 @@ type VideoDescription struct {
 
 	Bandwidth int64 // that the end takes at most, in bits per second (b=TIAS, or b=AS); 0: not said
 	Crypto    []Crypto
+	Label     string
 
 	Index int  // how many of Others come before the video stream
 	First bool // it comes before the audio, where both come after as many of Others
@@ -38,7 +39,7 @@ type VideoDescription struct {
 // transport returns what audio and video have in common, as if v were audio.
 func (v *VideoDescription) transport() *Description {
 	return &Description{
-		Addr: v.Addr, Codecs: v.Codecs, RTCP: v.RTCP, Mux: v.Mux, Direction: v.Direction, Feedback: v.AVPF, Crypto: v.Crypto,
+		Addr: v.Addr, Codecs: v.Codecs, RTCP: v.RTCP, Mux: v.Mux, Direction: v.Direction, Feedback: v.AVPF, Crypto: v.Crypto, Label: v.Label,
 	}
 }
 
@@ -49,7 +50,7 @@ func parseVideo(head, m block) (*VideoDescription, error) {
 		return nil, fmt.Errorf("%.100q: %w", "m="+m[0].value, err)
 	}
 	v := &VideoDescription{
-		Addr: d.Addr, Codecs: d.Codecs, RTCP: d.RTCP, Mux: d.Mux, Direction: d.Direction, AVPF: d.Feedback, Crypto: d.Crypto,
+		Addr: d.Addr, Codecs: d.Codecs, RTCP: d.RTCP, Mux: d.Mux, Direction: d.Direction, AVPF: d.Feedback, Crypto: d.Crypto, Label: d.Label,
 	}
 	v.Feedback = m.feedback(d.Codecs)
 	if v.Bandwidth, err = m.bandwidth(); err != nil {

@@ -18,16 +18,11 @@ func (d *Description) Marshal() ([]byte, error) {
 	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDescription, err)
 	}
-	origin := d.Origin
-	if !origin.IsValid() {
-		origin = d.host()
-	}
-	b := fmt.Appendf(nil, "v=0\r\no=- %d %d %s\r\ns=Parley\r\nc=%s\r\nt=0 0\r\n",
-		d.ID, d.Version, network(origin), network(d.host()))
+	b := d.appendHead(nil)
 	for _, p := range d.places() {
 		switch p.kind {
 		case placeAudio:
-			b = d.appendAudio(b)
+			b = d.appendAudio(b, d.host())
 		case placeVideo:
 			b = d.Video.appendTo(b, d.host())
 		default:
@@ -77,8 +72,23 @@ func (s Section) appendTo(b []byte) []byte {
 	return fmt.Appendf(b, "m=%s 0 %s %s\r\n", s.Media, s.Proto, s.Formats)
 }
 
-func (d *Description) appendAudio(b []byte) []byte {
-	b = d.appendFormats(d.appendMedia(b, "audio"))
+// appendHead appends what is before the first section.
+func (d *Description) appendHead(b []byte) []byte {
+	origin := d.Origin
+	if !origin.IsValid() {
+		origin = d.host()
+	}
+	return fmt.Appendf(b, "v=0\r\no=- %d %d %s\r\ns=Parley\r\nc=%s\r\nt=0 0\r\n",
+		d.ID, d.Version, network(origin), network(d.host()))
+}
+
+// appendAudio appends the section. The session has the connection address of host.
+func (d *Description) appendAudio(b []byte, host netip.Addr) []byte {
+	b = d.appendMedia(b, "audio")
+	if a := plain(d.Addr.Addr()); a != host {
+		b = fmt.Appendf(b, "c=%s\r\n", network(a))
+	}
+	b = d.appendFormats(b)
 	b = appendPTime(b, "ptime", d.PTime)
 	b = appendPTime(b, "maxptime", d.MaxPTime)
 	return d.appendTransport(b)
@@ -103,7 +113,7 @@ func (d *Description) appendFormats(b []byte) []byte {
 	return b
 }
 
-// appendTransport appends where RTCP goes, the keys and the direction.
+// appendTransport appends where RTCP goes, the label, the keys and the direction.
 func (d *Description) appendTransport(b []byte) []byte {
 	switch {
 	case !d.RTCP.IsValid():
@@ -114,6 +124,9 @@ func (d *Description) appendTransport(b []byte) []byte {
 	}
 	if d.Mux {
 		b = append(b, "a=rtcp-mux\r\n"...)
+	}
+	if d.Label != "" {
+		b = fmt.Appendf(b, "a=label:%s\r\n", d.Label)
 	}
 	for _, c := range d.Crypto {
 		b = fmt.Appendf(b, "a=crypto:%s\r\n", c.attribute())

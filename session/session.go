@@ -19,7 +19,8 @@
 // video have ports, and keys, of their own. A call has one or both of them: one
 // audio stream and one video stream at most, each between the same two ends. Limits
 // for now: no keys by DTLS, no ICE, and no bundling of both on one port; nor can an
-// agreement add media that the session was opened without.
+// agreement add media that the session was opened without. An offer of more streams, as a
+// recorder of calls gets it (SIPREC), is for one session each: see [ParseStreams].
 package session
 
 import (
