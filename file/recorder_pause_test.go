@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/file"
 )
 
@@ -122,6 +123,88 @@ func TestRecordPauseHasNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// So it is with frames, which have waited for their playout and for a reader; also after a
+// pause so short that a reader could still have all of it. A tap is closed meanwhile.
+func TestRecordPauseHasNothingInFrames(t *testing.T) {
+	const aloud, paused = 20000, 100 // what is said in the pause, and the packet of 20 ms that is the first of it
+	for _, resumed := range []int{paused + 20, paused + 100} {
+		synctest.Test(t, func(t *testing.T) {
+			x, y := callsLosing(t, 0)
+			r, path := recorder(t, "call.wav", file.RecorderConfig{})
+			heard, _, err := r.AddCall(y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent, err := r.AddAudio(file.RecorderTrack{Track: file.Track{Codec: file.PCM, Rate: 8000}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tap := tapped(t, x, sent)
+			for i := range resumed + 100 {
+				v := int16(1000)
+				switch {
+				case i == paused:
+					y.Audio().SetReadDeadline(time.Now())
+					tap.Close()
+				case i == resumed:
+					y.Audio().SetReadDeadline(time.Time{})
+					if err := heard[0].Record(y.Audio()); err != nil {
+						t.Fatal(err)
+					}
+					tap = tapped(t, x, sent)
+				}
+				if i >= paused && i < resumed {
+					v = aloud
+				}
+				if err := x.Audio().WriteFrame(level(v, 0)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * ms)
+			}
+			time.Sleep(time.Second)
+			closed(t, tap)
+			closed(t, r)
+			_, samples := wavOf(t, path)
+			for side, later := range []time.Duration{110 * ms, 20 * ms} { // by the way and the playout
+				silent, secret, last := 0, 0, 0
+				for i := side; i < len(samples); i += 2 {
+					switch s := samples[i]; {
+					case s > aloud/2:
+						secret++
+					case s == 0 && i/2 > paused*80 && i/2 < resumed*160+80*160:
+						silent++
+					case s != 0:
+						last = i / 2
+					}
+				}
+				if secret > 0 {
+					t.Errorf("side %d has %d ms of the pause", side, secret/8)
+				}
+				pause := time.Duration(resumed-paused) * 20 * ms
+				if got := time.Duration(silent) * ms / 8; got < pause-20*ms || got > pause+later {
+					t.Errorf("side %d is silent for %v of a pause of %v", side, got, pause)
+				}
+				if want := resumed*160 + 90*160; last < want {
+					t.Errorf("side %d ends at %d ms, want %d", side, last/8, want/8)
+				}
+			}
+		})
+	}
+}
+
+// tapped records what a call sends from now on.
+func tapped(t *testing.T, c *parley.Call, sent *file.AudioRecording) *parley.Tap {
+	t.Helper()
+	tap, err := c.Audio().Tap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sent.Record(tap); err != nil {
+		t.Fatal(err)
+	}
+	return tap
 }
 
 // Pictures of VP8 are not reordered: whose time goes back a little comes behind

@@ -43,17 +43,32 @@ func (s *recorderSource) interruptLocked() {
 // is interrupted when the track is closed, and left without a deadline. One
 // without it is read once more after that. The source is not closed.
 //
-// A recording is paused by a read deadline of its source, which ends the reading and
-// is told to Error of [RecorderConfig], and goes on when the source has no deadline
-// and is recorded again: what came in the pause is not in the file.
+// A recording of a call is paused by a read deadline of the line, which ends the reading
+// and is told to Error of [RecorderConfig], and goes on when the line has no deadline
+// and is recorded again: what came in the pause is not in the file, which is silent there.
+// A tap, and a subscription of a relay, would keep some of it for their reader: they are
+// closed for a pause, and others are recorded after it.
 func (a *AudioRecording) Record(source audio.Reader) error {
+	paused := a.again(source)
+	since := time.Now()
 	var f audio.Frame
 	return a.rec.record(&a.recording, source, func() error {
 		if err := source.ReadFrame(&f); err != nil {
 			return sourceError{err}
 		}
+		if paused = paused && saidBefore(source.(*parley.Audio), &f, since); paused {
+			return nil
+		}
 		return a.WriteFrame(&f)
 	})
+}
+
+// saidBefore reports whether the frame that a line has given out last is of before t, or
+// some of it: it has waited for its playout, or for a reader.
+func saidBefore(line *parley.Audio, f *audio.Frame, t time.Time) bool {
+	var s parley.AudioStats
+	line.Stats(&s)
+	return time.Now().Add(-s.Added - f.Duration()).Before(t)
 }
 
 // RecordPackets does what [AudioRecording.Record] does, with coded packets.
