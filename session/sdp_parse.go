@@ -101,7 +101,7 @@ type block []line
 func (b block) attribute(name string) (value string, ok bool) {
 	for _, l := range b {
 		if l.kind == 'a' {
-			if n, v, _ := strings.Cut(l.value, ":"); n == name {
+			if n, v, _ := strings.Cut(l.value, ":"); strings.TrimSpace(n) == name {
 				return v, true
 			}
 		}
@@ -137,7 +137,7 @@ func split(text string) ([]block, error) {
 		b := &blocks[len(blocks)-1]
 		*b = append(*b, line{l[0], l[2:]})
 	}
-	if head := blocks[0]; len(head) == 0 || head[0] != (line{'v', "0"}) {
+	if head := blocks[0]; len(head) == 0 || head[0].kind != 'v' || strings.TrimSpace(head[0].value) != "0" {
 		return nil, errors.New("no version (v=0)")
 	}
 	return blocks, nil

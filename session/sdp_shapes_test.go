@@ -189,7 +189,7 @@ func describe(d *Description) string {
 
 func TestShapesOfPrograms(t *testing.T) {
 	for _, tt := range shapes {
-		for _, newline := range []string{"\n", "\r\n"} {
+		for _, newline := range []string{"\n", "\r\n", " \r\n"} { // or with spaces at the ends
 			d, err := ParseDescription([]byte(strings.ReplaceAll(tt.text, "\n", newline)))
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
