@@ -17,13 +17,20 @@ import (
 // streams of what is answered.
 type Streams []*Description
 
-// ParseStreams reads all audio and video sections of a session description. Unknown
-// lines are passed over. The error, if no call can be made from any of them, wraps
-// [ErrDescription] and tells why not.
+// maxStreams is how many media lines a description may have, each of which is told to
+// each stream.
+const maxStreams = 64
+
+// ParseStreams reads all audio and video sections of a session description, of which
+// there may be 64. Unknown lines are passed over. The error, if no call can be made from
+// any of them, wraps [ErrDescription] and tells why not.
 func ParseStreams(text []byte) (Streams, error) {
 	head, blocks, sections, err := parseSections(text)
 	if err != nil {
 		return nil, err
+	}
+	if len(blocks) > maxStreams {
+		return nil, fmt.Errorf("%w: %d media lines, more than %d", ErrDescription, len(blocks), maxStreams)
 	}
 	s := make(Streams, len(blocks))
 	var first error

@@ -101,6 +101,38 @@ func TestRecordingSession(t *testing.T) {
 	if _, err := ParseStreams(siprec(0, 0)); !errors.Is(err, ErrDescription) {
 		t.Errorf("nothing but streams that are turned down: %v, want ErrDescription", err)
 	}
+	if _, err := ParseStreams(siprec(make([]int, maxStreams)...)); !errors.Is(err, ErrDescription) || !strings.Contains(err.Error(), "65 media lines") {
+		t.Errorf("more streams than there may be: %v", err)
+	}
+}
+
+// FuzzParseStreams: what is read can be written, and read again.
+func FuzzParseStreams(f *testing.F) {
+	f.Add(siprec(5000, 5002))
+	f.Add(siprec(0, 5002, 5004))
+	for _, d := range descriptions {
+		f.Add([]byte(d.text))
+	}
+	for _, s := range videoShapes {
+		f.Add([]byte(s.text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := ParseStreams(text)
+		if err != nil {
+			if !errors.Is(err, ErrDescription) {
+				t.Fatal(err)
+			}
+			return
+		}
+		written, err := s.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseStreams(written)
+		if err != nil || len(again) != len(s) {
+			t.Fatalf("%d streams, %d when they were written: %v\n%s", len(s), len(again), err, written)
+		}
+	})
 }
 
 // TestOfferedStreams is the other end, which offers a stream for each of two sessions.
