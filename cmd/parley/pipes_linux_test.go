@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -128,6 +129,9 @@ func TestOpeningPipeIsInterrupted(t *testing.T) {
 // One signal is enough, also while standard input is silent; a terminal that closes sends
 // one too.
 func TestSilentInputIsInterrupted(t *testing.T) {
+	notIgnored := make(chan os.Signal, 1)
+	signal.Notify(notIgnored, syscall.SIGHUP) // by the program either, if the tests run under nohup
+	defer signal.Stop(notIgnored)
 	for _, by := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
 		t.Run(by.String(), func(t *testing.T) { silentInputIsInterrupted(t, by) })
 	}
