@@ -63,12 +63,14 @@ type RecorderTrack struct {
 // other formats are those of [Create]. Nothing is coded, but for frames of sound
 // that are written to a track of Opus. As with the writers of packets, a file is playable while it is written and after a crash.
 //
-// Writes go to the file on the goroutine of the caller.
+// Writes go to the file on a goroutine of the recorder, so that nothing is missing that
+// is recorded while the disk stands still: up to 8 MiB wait for it. Beyond that those who
+// write wait too, which is told to Error of the [RecorderConfig].
 type Recorder struct {
 	report   func(error)
 	name     string
 	ext      string
-	file     *os.File
+	file     *behind
 	matroska bool
 
 	mu     sync.Mutex
@@ -83,6 +85,7 @@ type Recorder struct {
 	wav        *wavMixer
 	err        error // the first one of the output
 	told       bool
+	slow       bool  // it was told that the disk is
 	notice     error // that is to be told when the lock is released
 	closed     bool
 
@@ -108,15 +111,18 @@ func CreateRecorder(name string, c RecorderConfig) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.file = f
+	r.file = newBehind(f, r.failed)
 	r.matroska = r.ext == ".mkv"
 	if r.matroska || r.ext == ".webm" {
-		if r.web, err = newGrowingWebM(f, r.matroska); err != nil {
-			f.Close()
+		if r.web, err = newGrowingWebM(r.file, r.matroska); err == nil {
+			err = r.file.wait() // what has no place for its beginning is no file
+		}
+		if err != nil {
+			r.file.Close()
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if r.web.out.at == nil {
-			f.Close()
+			r.file.Close()
 			return nil, fmt.Errorf("%s: a file that cannot seek: %w", name, errors.ErrUnsupported)
 		}
 		r.out = r.web
@@ -264,8 +270,18 @@ func (r *Recorder) failLocked(err error) error {
 	return r.err
 }
 
+// failed is told what became of something that was written before.
+func (r *Recorder) failed(err error) {
+	r.mu.Lock()
+	r.failLocked(err)
+	r.unlock()
+}
+
 // unlock releases the lock, and tells of an error that nobody knows yet.
 func (r *Recorder) unlock() {
+	if !r.slow && r.notice == nil && r.file.late.Load() {
+		r.slow, r.notice = true, fmt.Errorf("%s: the disk is too slow: something of what came meanwhile may be missing", r.name)
+	}
 	err := r.notice
 	r.notice = nil
 	if r.err != nil && !r.told {
@@ -341,5 +357,8 @@ func (r *Recorder) finishLocked() error {
 	if r.out != nil {
 		err = errors.Join(err, r.out.Close())
 	}
-	return errors.Join(err, r.file.Close())
+	if closing := r.file.Close(); !errors.Is(err, closing) {
+		err = errors.Join(err, closing)
+	}
+	return err
 }
