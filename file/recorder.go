@@ -88,6 +88,7 @@ type Recorder struct {
 	slow       bool  // it was told that the disk is
 	notice     error // that is to be told when the lock is released
 	closed     bool
+	end        time.Time // of Close, which ends Duration
 
 	sources map[*recorderSource]struct{}
 	reading sync.WaitGroup // sources that can be interrupted
@@ -303,12 +304,15 @@ func (r *Recorder) presentLocked(t time.Time) time.Duration {
 }
 
 // Duration returns how long the recorder has been recording: since its first
-// frame.
+// frame, and until Close.
 func (r *Recorder) Duration() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.start.IsZero() {
 		return 0
+	}
+	if r.closed {
+		return r.end.Sub(r.start)
 	}
 	return time.Since(r.start)
 }
@@ -332,7 +336,7 @@ func (r *Recorder) Close() error {
 	for _, t := range r.recordings {
 		t.endLocked()
 	}
-	r.closed = true
+	r.closed, r.end = true, time.Now()
 	r.failLocked(r.finishLocked())
 	r.unlock()
 	r.reading.Wait()

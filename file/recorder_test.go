@@ -808,3 +808,19 @@ func TestRecorderLeavesNothing(t *testing.T) {
 		r.Close()
 	}
 }
+
+func TestRecorderDurationEndsWithClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := recorder(t, "call.wav", file.RecorderConfig{})
+		a := addAudio(t, r, file.Track{Codec: file.PCM, Rate: 8000})
+		if err := a.WriteFrame(level(1000, 0)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		closed(t, r)
+		time.Sleep(time.Hour)
+		if d := r.Duration(); d != time.Second {
+			t.Errorf("%v an hour after Close, want 1s", d)
+		}
+	})
+}
