@@ -44,7 +44,7 @@ const (
 
 	// Impersonated: a report or a description came in the name of our own source,
 	// and was left out. [Session.Collided] says what to do. A receiver's report on
-	// that source is none: see [Session.Receive].
+	// that source is none, see [Session.Receive], and an extended report neither.
 	Impersonated
 
 	// KeyFrameWanted: a source needs a key frame of ours, by a picture loss
@@ -226,8 +226,8 @@ func (s *Session) ours(ssrc uint32) bool {
 }
 
 // impersonated is ours for packets that only their source sends. Others may say
-// goodbye or send feedback in our name by mistake or malice, but whoever describes
-// itself so has our number.
+// goodbye, or send feedback or an extended report, in our name by mistake or malice,
+// but whoever describes itself so has our number.
 func (s *Session) impersonated(ssrc uint32, fn func(Event)) bool {
 	if !s.ours(ssrc) {
 		return false

@@ -103,6 +103,7 @@ func TestSuspicious(t *testing.T) {
 		{AppendBYE(AppendRR(nil, 2, nil), 1, "go away"), false},
 		{AppendSDES(AppendRR(nil, 2, nil), 1, "me"), true},
 		{nack, false},
+		{unhex(t, "80cf0004"+"00000001"+"04000002"+"0000000100000000"), false}, // a reference time
 	} {
 		var want []string
 		if c.told {
@@ -114,7 +115,7 @@ func TestSuspicious(t *testing.T) {
 	}
 	var st Stats
 	s.Stats(&st)
-	if st.Suspicious != 5 || st.Members != 2 {
+	if st.Suspicious != 6 || st.Members != 2 {
 		t.Errorf("%d suspicious, %d members", st.Suspicious, st.Members)
 	}
 	if _, ok := s.AppendBye(nil, "", epoch); !ok {

@@ -185,8 +185,8 @@ func (s *Session) extended(now time.Time, m Member, fn func(Event)) error {
 		return errSource
 	}
 	ssrc := binary.BigEndian.Uint32(m.Body)
-	if s.impersonated(ssrc, fn) {
-		return nil
+	if s.ours(ssrc) {
+		return nil // no collision: str0m asks in the name of the source that it hears
 	}
 	s.touchKnown(now, ssrc)
 	var fault error
