@@ -106,7 +106,11 @@ func (c *connection) watch(unblocking bool) {
 			doubt.Store(true)
 			c.call.Emit(parley.Event{Kind: parley.Unreachable})
 		case webrtc.PeerConnectionStateFailed:
-			c.call.EndWith(unreached(was, "the connection failed"))
+			never := "the connection failed"
+			if c.pc.ICEConnectionState() != webrtc.ICEConnectionStateFailed {
+				never = "no keys were agreed on, as with a wrong fingerprint"
+			}
+			c.call.EndWith(unreached(was, never))
 		case webrtc.PeerConnectionStateClosed:
 			c.call.EndWith(hungUp(was))
 		}

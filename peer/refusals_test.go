@@ -209,13 +209,15 @@ func TestWrongFingerprint(t *testing.T) {
 	if answer[at:at+2] == wrong {
 		wrong = "FF"
 	}
-	if err := caller.SetAnswer(t.Context(), answer[:at]+wrong+answer[at+2:]); err != nil {
+	if err := caller.SetAnswer(t.Context(), answer[:at]+wrong+answer[at+2:]); err != nil && caller.Err() == nil {
 		t.Fatal(err)
 	}
 	for name, p := range map[string]*peer.Peer{"the one who checks": caller, "the one who is checked": called} {
 		<-p.Done()
 		if end, ok := errors.AsType[*parley.EndError](p.Err()); !ok || end.Reason != parley.NotConnected {
 			t.Errorf("%s: %v", name, p.Err())
+		} else if p == caller && !strings.Contains(end.Detail, "fingerprint") {
+			t.Errorf("%s: detail %q", name, end.Detail)
 		}
 	}
 }
