@@ -209,9 +209,10 @@ func TestLoopEnds(t *testing.T) {
 	send := begin("send", toneWAV(t, mono8k, 0), "--loop", "--to", to)
 	send.until(t, "listening")
 	send.until(t, "started")
-	if e := send.end(t); e.Reason != "sent" || e.PacketsSent != 0 {
+	if e := send.until(t, "end"); e.PacketsSent != 0 {
 		t.Errorf("an empty file: %s", e.line)
 	}
+	send.exit(t, statusFailed)
 
 	name := toneWAV(t, mono8k, 100*time.Millisecond)
 	send = begin("send", name, "--loop", "--to", to)
