@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -25,8 +26,8 @@ type behind struct {
 	mu     sync.Mutex
 	cond   sync.Cond
 	queue  []delayed
-	spare  [][]byte
-	bytes  int // in the queue, and being written
+	spare  [][]byte // memory for the next ones
+	bytes  int      // in the queue, and being written
 	closed bool
 	err    error
 	pos    int64 // of the next Write; negative: the file has no positions
@@ -62,7 +63,7 @@ func (w *behind) run() {
 			return
 		}
 		next := w.queue[0]
-		w.queue = append(w.queue[:0], w.queue[1:]...)
+		w.queue = slices.Delete(w.queue, 0, 1)
 		if w.err == nil {
 			w.mu.Unlock()
 			err := w.write(next)
