@@ -16,7 +16,8 @@ const mostBehind = 8 << 20
 
 // behind writes to a file on a goroutine of its own, in the same order: a disk that
 // stands still for a while holds up nobody, and what is recorded goes on. The first error
-// is told to failed, and returned by each write from then on, and by Close.
+// is told to failed, if there is that, and returned by each write from then on, and by
+// Close.
 type behind struct {
 	file   *os.File
 	failed func(error)
@@ -68,7 +69,7 @@ func (w *behind) run() {
 			w.mu.Unlock()
 			err := w.write(next)
 			w.mu.Lock()
-			if w.err = err; err != nil {
+			if w.err = err; err != nil && w.failed != nil {
 				go w.failed(err)
 			}
 		}

@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,9 @@ func (o *openFile) Close() error { return o.file.Close() }
 // Create creates the named file, or truncates it, for the given tracks. The
 // extension of the name is that of the format: .webm and .mkv, .mp4 and .m4a,
 // .ogg and .opus, .ivf, or .h264 and .264; any other is [errors.ErrUnsupported].
-// Closing the writer closes the file. The error for tracks that the format cannot
+// Closing the writer closes the file. Writes go to it on a goroutine that ends with
+// Close, so that whoever reads a call does not wait for the disk: up to 8 MiB may wait,
+// and the next write tells of an error. The error for tracks that the format cannot
 // hold is that of the format's own constructor.
 func Create(name string, tracks ...Track) (PacketWriter, error) {
 	ext := strings.ToLower(filepath.Ext(name))
@@ -154,12 +157,13 @@ func Create(name string, tracks ...Track) (PacketWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := begin(f, tracks)
-	if err != nil {
-		f.Close()
+	b := newBehind(f, nil)
+	w, err := begin(b, tracks)
+	if err = cmp.Or(err, b.wait()); err != nil {
+		b.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &createdFile{PacketWriter: w, file: f}, nil
+	return &createdFile{PacketWriter: w, file: b}, nil
 }
 
 // beginning returns what begins a file whose name has the extension, or nil if that is
@@ -192,7 +196,7 @@ func single[W PacketWriter](begin func(io.Writer, Track) (W, error)) func(io.Wri
 
 type createdFile struct {
 	PacketWriter
-	file   *os.File
+	file   *behind
 	closed bool
 	err    error
 }
@@ -201,9 +205,7 @@ func (c *createdFile) Close() error {
 	if !c.closed {
 		c.closed = true
 		c.err = c.PacketWriter.Close()
-		if err := c.file.Close(); c.err == nil {
-			c.err = err
-		}
+		c.err = cmp.Or(c.err, c.file.Close())
 	}
 	return c.err
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -26,14 +27,15 @@ const (
 // The file is valid at any moment: half a second of audio at most waits in
 // memory, and what has been written out is covered by the header at once, so a
 // recording whose process is killed lacks no more than that. (It is not synced
-// to the disk: a power cut can cost more.) A file that passes 4 GiB turns from
+// to the disk: a power cut can cost more.) While the disk stands still, up to 8 MiB
+// wait for it where [CreateWAV] opened the file. A file that passes 4 GiB turns from
 // RIFF into RF64 (EBU Tech 3306), which takes the place of a JUNK chunk.
 type WAVWriter struct {
 	format  audio.Format
 	w       io.Writer
 	at      io.WriterAt // nil: the header cannot be rewritten
 	base    int64       // where the header is in at
-	closer  io.Closer   // nil: the output is the caller's
+	file    *behind     // w; nil: the output is the caller's
 	buf     []byte      // samples to write; its capacity is whole blocks
 	written int64       // bytes of samples in the output
 	header  []byte      // reused
@@ -43,7 +45,9 @@ type WAVWriter struct {
 
 // CreateWAV creates the named WAV file, or truncates it, and writes its header.
 // The error wraps [audio.ErrFormat], or is that of [os.Create] or of the first
-// write.
+// write. Later writes go to the file on a goroutine that ends with Close, so that
+// whoever reads a call does not wait for the disk; the writer's next method tells of
+// their errors.
 func CreateWAV(name string, format audio.Format) (*WAVWriter, error) {
 	if err := format.Check(); err != nil {
 		return nil, fmt.Errorf("%s: wav: %w", name, err)
@@ -52,12 +56,13 @@ func CreateWAV(name string, format audio.Format) (*WAVWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := NewWAVWriter(f, format)
-	if err != nil {
-		f.Close()
+	b := newBehind(f, nil)
+	w, err := NewWAVWriter(b, format)
+	if err = cmp.Or(err, b.wait()); err != nil {
+		b.Close()
 		return nil, err
 	}
-	w.closer = f
+	w.file = b
 	return w, nil
 }
 
@@ -180,7 +185,7 @@ func (w *WAVWriter) WriteFrame(f *audio.Frame) error {
 		}
 		samples = samples[n:]
 		if len(w.buf) == cap(w.buf) {
-			if err := w.Flush(); err != nil {
+			if err := w.flush(); err != nil {
 				return err
 			}
 		}
@@ -205,7 +210,7 @@ func (w *WAVWriter) WriteSilence(d time.Duration) error {
 		w.buf = w.buf[:end]
 		left -= int64(n)
 		if len(w.buf) == cap(w.buf) {
-			if err := w.Flush(); err != nil {
+			if err := w.flush(); err != nil {
 				return err
 			}
 		}
@@ -225,8 +230,16 @@ func (w *WAVWriter) usable() error {
 
 // Flush writes out the samples in memory and makes the header cover them. It is
 // needed only where writing pauses for so long that audio from before the pause
-// must not be at risk.
+// must not be at risk, and waits for the disk.
 func (w *WAVWriter) Flush() error {
+	w.flush()
+	if w.file != nil {
+		w.err = cmp.Or(w.err, w.file.wait())
+	}
+	return w.err
+}
+
+func (w *WAVWriter) flush() error {
 	if w.err != nil || len(w.buf) == 0 {
 		return w.err
 	}
@@ -262,12 +275,10 @@ func (w *WAVWriter) Close() error {
 	if w.closed {
 		return w.err
 	}
-	w.Flush()
+	w.flush()
 	w.closed = true
-	if w.closer != nil {
-		if err := w.closer.Close(); w.err == nil {
-			w.err = err
-		}
+	if w.file != nil {
+		w.err = cmp.Or(w.err, w.file.Close())
 	}
 	return w.err
 }
