@@ -31,6 +31,10 @@ func TestWrongUse(t *testing.T) {
 		return name
 	}
 	wav := toneWAV(t, mono8k, 20*time.Millisecond)
+	link := filepath.Join(dir, "link.wav")
+	if err := os.Link(wav, link); err != nil {
+		t.Fatal(err)
+	}
 	noWAV := write("text.wav", "this is no audio at all, but long enough for a header of 44 bytes")
 	ivf := writeFilm(t, "a.ivf", []file.Track{{Codec: file.VP8}}, film(40*ms, vp8Frame))
 	av1 := writeFilm(t, "b.ivf", []file.Track{{Codec: file.AV1, Width: 16, Height: 16}}, film(40*ms, vp8Frame))
@@ -99,7 +103,10 @@ func TestWrongUse(t *testing.T) {
 		{"send: --video-payload-type 128", []string{"send", ivf, "--to", "127.0.0.1:4000", "--video-payload-type", "128"}, statusUse, "--video-payload-type 128"},
 		{"send: --video-to nobody", []string{"send", ivf, "--to", "127.0.0.1:4000", "--video-to", ":1"}, statusUse, "--video-to :1"},
 		{"send: --write-sdp into a file", []string{"send", wav, "--to", "127.0.0.1:4000", "--write-sdp", filepath.Join(wav, "x.sdp")}, statusFailed, "x.sdp"},
+		{"send: --pcap over the file", []string{"send", wav, "--to", "127.0.0.1:4000", "--pcap", wav}, statusUse, "named twice"},
+		{"send: --write-sdp over a link to the file", []string{"send", wav, "--to", "127.0.0.1:4000", "--write-sdp", link}, statusUse, "named twice"},
 
+		{"recv: --out and --pcap into one file", []string{"recv", "--listen", "127.0.0.1:0", "--out", filepath.Join(dir, "new.wav"), "--pcap", dir + "/./new.wav"}, statusUse, "named twice"},
 		{"recv: no address", []string{"recv"}, statusUse, "--listen or --sdp"},
 		{"recv: --video-listen and --sdp", []string{"recv", "--video-listen", ":0", "--sdp", "x.sdp"}, statusUse, "--video-listen"},
 		{"recv: --fir without video", []string{"recv", "--listen", "127.0.0.1:0", "--fir"}, statusUse, "--fir"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/parley-media/parley/session"
@@ -92,4 +93,27 @@ func parseKey(s string) (transport.SRTPKey, error) {
 		}
 	}
 	return key, key.Check()
+}
+
+// distinct returns an error if two flags name one file, which writing the one would
+// cost the other. Empty names are those of flags that are not given.
+func distinct(names ...string) error {
+	seen := make(map[string]os.FileInfo)
+	for _, name := range names {
+		if name == "" || name == "-" || isPipe(name) {
+			continue
+		}
+		info, _ := os.Stat(name)
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return err
+		}
+		for other, there := range seen {
+			if path == other || info != nil && there != nil && os.SameFile(info, there) {
+				return useError{fmt.Errorf("%s is named twice, and would be overwritten", name)}
+			}
+		}
+		seen[path] = info
+	}
+	return nil
 }

@@ -35,6 +35,9 @@ type recvCommand struct {
 }
 
 func (c *recvCommand) Run(ctx context.Context, out *output) (err error) {
+	if err := distinct(c.SDP, c.Out, c.Pcap); err != nil {
+		return err
+	}
 	config, err := c.config()
 	if err != nil {
 		return err

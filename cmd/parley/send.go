@@ -159,6 +159,9 @@ func (c *sendCommand) check() error {
 			return useError{fmt.Errorf("--dtmf %s: %w", c.DTMF, err)}
 		}
 	}
+	if err := distinct(c.File, c.WriteSDP, c.Pcap); err != nil {
+		return err
+	}
 	_, err := destination("to", c.To)
 	return err
 }
