@@ -4,6 +4,8 @@
 // captures of it all for packet analysers.
 package transport
 
+import "fmt"
+
 // A Kind is what a datagram on a media port is.
 type Kind uint8
 
@@ -17,9 +19,14 @@ const (
 	TURN // channel data
 )
 
+var kinds = [...]string{"unknown", "RTP", "RTCP", "STUN", "ZRTP", "DTLS", "TURN"}
+
 // String returns the name of the protocol.
 func (k Kind) String() string {
-	return [...]string{"unknown", "RTP", "RTCP", "STUN", "ZRTP", "DTLS", "TURN"}[k]
+	if int(k) < len(kinds) {
+		return kinds[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
 // Classify tells what a datagram is from its first two bytes, by RFC 7983,

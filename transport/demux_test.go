@@ -33,4 +33,8 @@ func TestClassifyPackets(t *testing.T) {
 	if names != "unknown RTP RTCP STUN ZRTP DTLS TURN " {
 		t.Errorf("names %q", names)
 	}
+	// Values of other versions, as in a log that is read, have a name too.
+	if k, r := Kind(200).String(), LatchReason(200).String(); k != "Kind(200)" || r != "LatchReason(200)" {
+		t.Errorf("no kind is %q, no reason %q", k, r)
+	}
 }

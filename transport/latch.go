@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -74,9 +75,14 @@ const (
 	LatchUnsuitable                    // from an address where no media may be sent
 )
 
+var latchReasons = [...]string{"heard", "foreign", "candidate", "unexpected", "unsuitable"}
+
 // String returns the reason in one word.
 func (r LatchReason) String() string {
-	return [...]string{"heard", "foreign", "candidate", "unexpected", "unsuitable"}[r]
+	if int(r) < len(latchReasons) {
+		return latchReasons[r]
+	}
+	return fmt.Sprintf("LatchReason(%d)", uint8(r))
 }
 
 // A Decision is what a Latch made of a datagram.

@@ -43,6 +43,9 @@ func TestContents(t *testing.T) {
 			}
 		}
 	}
+	if s := Mode(200).String(); s != "Mode(200)" {
+		t.Errorf("no mode is %q", s)
+	}
 }
 
 func TestFraming(t *testing.T) {

@@ -17,8 +17,15 @@ const (
 	CELT               // anything, at a low delay
 )
 
+var modes = [...]string{"SILK", "hybrid", "CELT"}
+
 // String returns the name of the mode.
-func (m Mode) String() string { return [...]string{"SILK", "hybrid", "CELT"}[m] }
+func (m Mode) String() string {
+	if int(m) < len(modes) {
+		return modes[m]
+	}
+	return fmt.Sprintf("Mode(%d)", uint8(m))
+}
 
 // Info is what a packet says of itself without being decoded.
 type Info struct {
