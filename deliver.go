@@ -25,8 +25,7 @@ func (l *line) DeliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
 		return
 	}
 	defer func() { l.packet.Payload = nil }()
-	if l.packet.SSRC == l.out.SSRC() {
-		l.collidedLocked(arrival, from)
+	if l.packet.SSRC == l.out.SSRC() && !l.collidedLocked(arrival, from) {
 		c.schedule()
 		return
 	}

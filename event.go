@@ -15,7 +15,7 @@ const (
 	FirstMedia    EventKind = "first-media"     // the first packet of media was accepted, from SSRC
 	SourceChanged EventKind = "source"          // another SSRC is heard than before
 	RemoteChanged EventKind = "remote"          // packets go to another address than before: Addr
-	Collision     EventKind = "collision"       // the far end uses our SSRC; SSRC is our new one
+	Collision     EventKind = "collision"       // the far end uses our SSRC, or echoes our packets, and is heard from then on; SSRC is our new one
 	CircuitBroken EventKind = "circuit-breaker" // the network does not carry what is sent (RFC 8083); Detail says why. See [Video.WriteFrame]
 
 	// KeyframeRequested: the far end needs a key frame of our video. However often

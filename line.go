@@ -398,10 +398,11 @@ func (l *line) endLocked(now time.Time) []byte {
 }
 
 // collidedLocked takes notice of a packet in our own name, and takes another
-// source if that is a collision (RFC 3550, section 8.2).
-func (l *line) collidedLocked(now time.Time, from netip.AddrPort) {
+// source if that is a collision (RFC 3550, section 8.2). It reports whether it is an
+// echo instead.
+func (l *line) collidedLocked(now time.Time, from netip.AddrPort) (echo bool) {
 	if !l.rtcp.Collided(now, from) {
-		return
+		return l.rtcp.Looped(from)
 	}
 	ssrc := l.call.newSSRC()
 	if bye, ok := l.rtcp.AppendRename(nil, ssrc, now); ok {
@@ -412,6 +413,7 @@ func (l *line) collidedLocked(now time.Time, from netip.AddrPort) {
 		l.repair.history.Reset()
 	}
 	l.emitLocked(Event{Kind: Collision, SSRC: ssrc, Addr: from})
+	return false
 }
 
 // breakerLocked tells when the circuit breaker has tripped, or another reason

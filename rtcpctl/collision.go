@@ -24,8 +24,8 @@ type conflict struct {
 // the sender is to take a new SSRC: see AppendRename. It reports false if it is a
 // loop, because the address has done so before and not been silent for ten
 // intervals since; or if the SSRC was changed less than an interval ago, so that
-// whoever forges addresses cannot make it change for ever. Either way the packet
-// is not to be used.
+// whoever forges addresses cannot make it change for ever. Except as Looped says, the
+// packet is not to be used.
 //
 // The address is only compared, and may be the zero value where there is none.
 func (s *Session) Collided(now time.Time, from netip.AddrPort) bool {
@@ -42,6 +42,14 @@ func (s *Session) Collided(now time.Time, from netip.AddrPort) bool {
 	s.conflicts = append(s.conflicts, conflict{from, now})
 	s.stats.Collisions++
 	return true
+}
+
+// Looped reports whether our own packets come back from an address: it has collided
+// with our source, and still does now that this has another SSRC. Where it is the far
+// end of a call, that is all that it sends: it echoes, as test tools and numbers to test
+// with do, and its media can be heard. Its reports are our own.
+func (s *Session) Looped(from netip.AddrPort) bool {
+	return slices.ContainsFunc(s.conflicts, func(c conflict) bool { return c.from == from })
 }
 
 // AppendRename appends to dst a compound that says goodbye to our source, if it
