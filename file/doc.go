@@ -38,6 +38,8 @@
 //	}
 //	<-call.Done()
 //
+// [Recorder.Pause] leaves out what must not be recorded, as the number of a card.
+//
 // A file is playable while it is written, up to the last half second, or second for MP4,
 // or three for WAV of several sides of which one is silent, and stays so if the process
 // is killed. Sizes in files that are read are never trusted: memory grows with what is

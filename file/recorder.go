@@ -88,7 +88,8 @@ type Recorder struct {
 	slow       bool  // it was told that the disk is
 	notice     error // that is to be told when the lock is released
 	closed     bool
-	end        time.Time // of Close, which ends Duration
+	end        time.Time       // of Close, which ends Duration
+	pauses     []recorderPause // in order
 
 	sources map[*recorderSource]struct{}
 	reading sync.WaitGroup // sources that can be interrupted

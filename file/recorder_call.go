@@ -254,7 +254,7 @@ func (r *Recorder) AddSent(line *parley.Audio) (*AudioRecording, error) {
 			if err := tap.ReadFrame(&f); err != nil {
 				return sourceError{err}
 			}
-			return a.writeFrame(f.Captured, &f)
+			return a.writeFrame(f.Captured, f.Captured, &f)
 		})
 	}
 	if err != nil { // the track was closed already

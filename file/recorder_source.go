@@ -20,6 +20,7 @@ type StreamReader interface{ ReadPacket(*stream.Packet) error }
 // A recorderSource is being read by a goroutine of the recorder.
 type recorderSource struct {
 	of       *recording
+	source   any
 	deadline interface{ SetReadDeadline(time.Time) } // nil: it cannot be interrupted
 	owned    io.Closer                               // not nil: it is closed after that
 	stopped  bool
@@ -43,47 +44,24 @@ func (s *recorderSource) interruptLocked() {
 // is interrupted when the track is closed, and left without a deadline. One
 // without it is read once more after that. The source is not closed.
 //
-// A recording of a call is paused by a read deadline of the line, which ends the reading
-// and is told to Error of [RecorderConfig], and goes on when the line has no deadline
-// and is recorded again: what came in the pause is not in the file, which is silent there.
-// A tap, and a subscription of a relay, would keep some of it for their reader: they are
-// closed for a pause, and others are recorded after it.
+// [Recorder.Pause] leaves out a part of it.
 func (a *AudioRecording) Record(source audio.Reader) error {
-	paused := a.again(source)
-	since := time.Now()
 	var f audio.Frame
 	return a.rec.record(&a.recording, source, func() error {
 		if err := source.ReadFrame(&f); err != nil {
 			return sourceError{err}
 		}
-		if paused = paused && saidBefore(source.(*parley.Audio), &f, since); paused {
-			return nil
-		}
-		return a.WriteFrame(&f)
+		now := time.Now()
+		return a.writeFrame(now, heardAt(now, source, &f), &f)
 	})
-}
-
-// saidBefore reports whether the frame that a line has given out last is of before t, or
-// some of it: it has waited for its playout, or for a reader.
-func saidBefore(line *parley.Audio, f *audio.Frame, t time.Time) bool {
-	var s parley.AudioStats
-	line.Stats(&s)
-	return time.Now().Add(-s.Added - f.Duration()).Before(t)
 }
 
 // RecordPackets does what [AudioRecording.Record] does, with coded packets.
 func (a *AudioRecording) RecordPackets(source StreamReader) error {
-	var since time.Time
-	if a.again(source) {
-		since = time.Now()
-	}
 	var p stream.Packet
 	return a.rec.record(&a.recording, source, func() error {
 		if err := source.ReadPacket(&p); err != nil {
 			return sourceError{err}
-		}
-		if p.Arrival.Before(since) {
-			return nil
 		}
 		return a.WritePacket(&p)
 	})
@@ -92,9 +70,6 @@ func (a *AudioRecording) RecordPackets(source StreamReader) error {
 // Record does what [AudioRecording.Record] does, with pictures. If the source has
 // a method RequestKeyframe, as those of calls and relays do, it is asked for one.
 func (v *VideoRecording) Record(source video.Reader) error {
-	if line, ok := source.(*parley.Video); ok && v.again(line) {
-		line.SkipUnread()
-	}
 	var f video.Frame
 	err := v.rec.record(&v.recording, source, func() error {
 		if err := source.ReadFrame(&f); err != nil {
@@ -108,23 +83,12 @@ func (v *VideoRecording) Record(source video.Reader) error {
 	return err
 }
 
-// again reports whether a source is the line of a call that the track had before, in
-// which what came in the pause still waits for a reader.
-func (t *recording) again(source any) bool {
-	line, _ := source.(parley.Line)
-	t.rec.mu.Lock()
-	defer t.rec.mu.Unlock()
-	before := t.line
-	t.line = line
-	return line != nil && line == before
-}
-
 // A sourceError is that of a source.
 type sourceError struct{ error }
 
 // record starts to read a source. The error is that of a track that is closed.
 func (r *Recorder) record(t *recording, source any, step func() error) error {
-	s := &recorderSource{of: t, done: make(chan struct{})}
+	s := &recorderSource{of: t, source: source, done: make(chan struct{})}
 	s.deadline, _ = source.(interface{ SetReadDeadline(time.Time) })
 	if tap, ok := source.(sentSource); ok {
 		s.owned = tap

@@ -48,7 +48,6 @@ type recording struct {
 	end     time.Duration // where the track ends in the file; the latest picture
 	skipped int64
 	noticed bool        // that it leaves out what is of another codec
-	line    parley.Line // that was recorded last
 	tap     *parley.Tap // not nil if it is what this end sends
 	packet  Packet      // reused
 }
@@ -159,10 +158,14 @@ type AudioRecording struct {
 // error wraps [audio.ErrFormat] for a frame that is wrong, [errors.ErrUnsupported]
 // for a track of another codec, [codec.ErrUnknown] without an encoder, and
 // [os.ErrClosed]; any other is that of the file, and final.
-func (a *AudioRecording) WriteFrame(f *audio.Frame) error { return a.writeFrame(time.Now(), f) }
+func (a *AudioRecording) WriteFrame(f *audio.Frame) error {
+	now := time.Now()
+	return a.writeFrame(now, now, f)
+}
 
-// writeFrame writes a frame that arrived at the given time.
-func (a *AudioRecording) writeFrame(now time.Time, f *audio.Frame) error {
+// writeFrame writes a frame that is to be in the file at the time now, as far as clocks
+// agree, and was heard some time before.
+func (a *AudioRecording) writeFrame(now, heard time.Time, f *audio.Frame) error {
 	a.rec.mu.Lock()
 	defer a.rec.unlock()
 	if err := a.usableLocked(); err != nil {
@@ -178,14 +181,17 @@ func (a *AudioRecording) writeFrame(now time.Time, f *audio.Frame) error {
 			return fmt.Errorf("%s: a frame for a track of %s: %w", a.rec.name, a.codec, err)
 		}
 	}
-	return a.frameLocked(now, f)
+	return a.frameLocked(now, heard, f)
 }
 
-func (a *AudioRecording) frameLocked(now time.Time, f *audio.Frame) error {
+func (a *AudioRecording) frameLocked(now, heard time.Time, f *audio.Frame) error {
 	if len(f.Samples) == 0 {
 		return nil
 	}
 	place, follows := a.followsLocked(a.rec.presentLocked(now), f.Time)
+	if a.rec.inPauseLocked(heard, now) {
+		return nil
+	}
 	part := *f
 	if !follows {
 		early := max(a.end-place, -place)
@@ -313,6 +319,9 @@ func (a *AudioRecording) packetLocked(now time.Time, p *stream.Packet) error {
 
 // codedLocked writes a packet whose turn it is.
 func (a *AudioRecording) codedLocked(h *heldPacket) error {
+	if came := a.rec.start.Add(h.arrival); a.rec.inPauseLocked(came, came) {
+		return nil
+	}
 	at := h.at
 	if a.begun && (at-a.end).Abs() <= joinWithin {
 		at = a.end
@@ -361,7 +370,7 @@ type VideoRecording struct {
 	tick  time.Duration // of the frame before, as files with milliseconds have it
 	top   time.Duration // the latest time since the last key frame, as it came
 	floor time.Duration // where the track ended before the picture of that time
-	apart bool          // frames of another codec were left out, and no key frame has come since
+	apart bool          // frames were left out, and no key frame has come since
 }
 
 // WriteFrame writes a frame. What comes before the first key frame is left out, whose
@@ -378,6 +387,10 @@ func (v *VideoRecording) WriteFrame(f *video.Frame) error {
 	defer v.rec.unlock()
 	if err := v.usableLocked(); err != nil {
 		return err
+	}
+	if v.rec.inPauseLocked(now, now) {
+		v.apart = true
+		return nil
 	}
 	fits := f.Fits(string(v.codec)) || !v.begun && f.Key && v.adoptLocked(picturesOf(f.Codec))
 	if !fits {
