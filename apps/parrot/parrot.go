@@ -15,6 +15,7 @@ import (
 	"github.com/parley-media/parley/apps/internal/lines"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/audio/vad"
+	"github.com/parley-media/parley/stream"
 )
 
 // Handler talks with each caller, on a telephone or in a browser. They hear an
@@ -45,6 +46,12 @@ type Handler struct {
 	// context is cancelled, and nothing is read any more, when the speaker goes on
 	// or the call ends. An error is the event [Speechless]. nil: what was heard.
 	Answer func(ctx context.Context, heard audio.Frame) (audio.Reader, error)
+
+	// Said, if it is not nil, is told what has become of each answer when it is over,
+	// with what [parley.Audio.Say] returned: after an interruption Sent is what was
+	// said of it, for the notes of a mind that has to know. It is called by the
+	// goroutine that read the answer.
+	Said func(answer audio.Reader, p stream.Played, err error)
 }
 
 // Rate is that of what is heard, in samples per second of one channel.
@@ -74,7 +81,7 @@ func (h Handler) talk(ctx context.Context, c *parley.Call, line *parley.Audio) e
 	if h.Answer == nil {
 		h.Answer = repeat
 	}
-	v := voice{call: c, answer: h.Answer}
+	v := voice{call: c, answer: h.Answer, said: h.Said}
 	defer v.talking.Wait()
 	defer v.hush()
 	defer lines.Until(ctx, line)()

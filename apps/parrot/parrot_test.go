@@ -3,6 +3,7 @@ package parrot_test
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/parley-media/parley/codec"
 	_ "github.com/parley-media/parley/codec/l16"
 	"github.com/parley-media/parley/internal/speech"
+	"github.com/parley-media/parley/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -289,6 +291,68 @@ func TestThinkingIsInterrupted(t *testing.T) {
 			t.Error(caller.Err())
 		}
 	})
+}
+
+// How much of an answer was said is told once that is over: all of it, or after an
+// interruption as much as was heard.
+func TestSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type result struct {
+			answer audio.Reader
+			played stream.Played
+			err    error
+		}
+		var answers []audio.Reader
+		var said []result
+		caller, mouth := begin(t, parrot.Handler{
+			Answer: func(context.Context, audio.Frame) (audio.Reader, error) {
+				answers = append(answers, &buzz{frames: []int{50, 1000}[len(answers)%2]})
+				return answers[len(answers)-1], nil
+			},
+			Said: func(r audio.Reader, p stream.Played, err error) { said = append(said, result{r, p, err}) },
+		})
+		hears(t, caller, 2*time.Second)
+		mouth.say(sentence())
+		hears(t, caller, 5*time.Second)
+		if len(said) != 1 || said[0] != (result{answers[0], stream.Played{Sent: time.Second}, nil}) {
+			t.Fatalf("of the first answer %+v", said)
+		}
+
+		mouth.say(sentence())
+		back := hears(t, caller, 4*time.Second)
+		mouth.say(sentence())
+		back = append(back, hears(t, caller, time.Second)...)
+		caller.Close()
+		synctest.Wait()
+		var heard time.Duration
+		for _, h := range back {
+			if level(h.samples) > -30 {
+				heard += wide.Duration(len(h.samples))
+			}
+		}
+		if len(said) != 2 || said[1].answer != answers[1] || !errors.Is(said[1].err, context.Canceled) {
+			t.Fatalf("after the interruption %+v", said)
+		}
+		if d := said[1].played.Sent - heard; d.Abs() > 40*ms || heard < time.Second {
+			t.Errorf("%v were said, and %v heard", said[1].played.Sent, heard)
+		}
+	})
+}
+
+// A buzz is an answer that is equally loud all the time, in frames of 20 ms.
+type buzz struct{ frames int }
+
+func (b *buzz) ReadFrame(f *audio.Frame) error {
+	if b.frames == 0 {
+		return io.EOF
+	}
+	b.frames--
+	f.Format = wide
+	f.Grow(320)
+	for i := range f.Samples {
+		f.Samples[i] = int16(4000 - i/40%2*8000)
+	}
+	return nil
 }
 
 func TestPanicInAnswer(t *testing.T) {

@@ -7,13 +7,15 @@ import (
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/stream"
 )
 
 // A voice says one answer at a time.
 type voice struct {
 	call    *parley.Call
 	answer  func(context.Context, audio.Frame) (audio.Reader, error)
-	cancel  context.CancelFunc // nil: nothing was said yet
+	said    func(audio.Reader, stream.Played, error) // may be nil
+	cancel  context.CancelFunc                       // nil: nothing was said yet
 	talking sync.WaitGroup
 }
 
@@ -29,7 +31,11 @@ func (v *voice) say(ctx context.Context, heard audio.Frame) {
 		}()
 		r, err := v.answer(ctx, heard)
 		if err == nil {
-			_, err = v.call.Audio().Say(ctx, r)
+			var p stream.Played
+			p, err = v.call.Audio().Say(ctx, r)
+			if v.said != nil {
+				v.said(r, p, err)
+			}
 		}
 		if err != nil && ctx.Err() == nil && v.call.Err() == nil {
 			v.call.Emit(parley.Event{Kind: Speechless, Media: "audio", Detail: err.Error()})
