@@ -283,6 +283,10 @@ func (a *Audio) Played() stream.Played {
 // so that nothing of it is cut off when the call is closed next. It does not wait for
 // what others write meanwhile, such as the rest of a frame that is being written. The
 // error is that of ctx, or an [*EndError] if the call or the line ends before.
+//
+// The far end hears it later, by what the network takes and its jitter buffer holds, 100
+// to 200 ms as a rule. Telephones drop that when signalling hangs up, as by a BYE of SIP:
+// who wants the end of a goodbye to be heard waits for so long before it.
 func (a *Audio) Drain(ctx context.Context) error { return a.drain(ctx, nil) }
 
 // drain is Drain, of what was said in s unless that is nil.

@@ -16,11 +16,11 @@ var ErrFlushed = errors.New("parley: what was said has been flushed")
 
 // Say writes what r has until its end, as an answer, an announcement or music, with
 // [Audio.WriteFrame], and returns when it has been said, whatever others write behind
-// it. When ctx is cancelled, the far end hears no more of it, but for a fade of 8 ms and
-// what the network and the far end hold: what is queued is dropped, also while r takes
-// its time, and so is whatever r gives after that. A [Audio.Flush] by somebody else ends
-// it in the same way. Say does not return before r does, so an r that may take long
-// should end with ctx too.
+// it; the far end has heard it a little later, see [Audio.Drain]. When ctx is cancelled,
+// the far end hears no more of it, but for a fade of 8 ms and what the network and the
+// far end hold: what is queued is dropped, also while r takes its time, and so is
+// whatever r gives after that. A [Audio.Flush] by somebody else ends it in the same way.
+// Say does not return before r does, so an r that may take long should end with ctx too.
 //
 // It returns what has become of it so far, and of what others wrote meanwhile: after
 // an interruption Sent is what was said. The error is that of ctx, [ErrFlushed], that of
