@@ -14,6 +14,10 @@ import (
 
 // A Show is what one call sends, for many others: the sound and the pictures of the lines
 // that [parley.Call.Incoming] gives. When that gives others, it is time for another show.
+//
+// Who begins to watch sees a key frame first. The far end is asked for one, which encoders
+// such as ffmpeg over RTP do not heed: they are best told to send one each second or two
+// (-g), and no B-frames (-bf 0), since browsers show only few pictures where there are some.
 type Show struct {
 	sound    *audio.Relay // nil: none
 	pictures *video.Relay // nil: none
