@@ -23,8 +23,8 @@ type Show struct {
 	pictures *video.Relay // nil: none
 }
 
-// NewShow returns the show of a call, whose media nobody else must read until Close.
-// While nobody watches, nothing is read.
+// NewShow returns the show of a call, whose media nobody else must read until Close, but by
+// [Show.Sound] and [Show.Pictures]. While nobody watches or has subscribed, nothing is read.
 func NewShow(c *parley.Call) *Show {
 	s := &Show{}
 	a, v := c.Incoming()
@@ -36,6 +36,13 @@ func NewShow(c *parley.Call) *Show {
 	}
 	return s
 }
+
+// Sound is what the sound of the call is read by, or nil if it has none: a recorder, or
+// whoever else has to hear it beside those who watch, subscribes to it.
+func (s *Show) Sound() *audio.Relay { return s.sound }
+
+// Pictures is for the pictures what Sound is for the sound.
+func (s *Show) Pictures() *video.Relay { return s.pictures }
 
 // Close ends the show for all who watch.
 func (s *Show) Close() error {
