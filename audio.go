@@ -91,6 +91,7 @@ type Audio struct {
 	handler func(*audio.Frame)      // nil: frames are read
 	polled  PolledLeg               // the leg, if it has to be asked
 	pollAt  time.Time               // when it is, at the latest; zero: when it wakes the call
+	asked   time.Duration           // when it was last, after the opening of the call
 	ahead   interface{ Prefetch() } // leg, if it has that; else nil
 	apart   bool                    // packets are read: frames cannot be
 	inOrder bool                    // is the playout
@@ -221,7 +222,7 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) (err error) {
 				now = next
 			}
 		}
-		return a.receiver.Pull(now, f)
+		return a.pullLocked(now, f)
 	})
 	switch {
 	case late:
@@ -235,6 +236,19 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) (err error) {
 	}
 	a.hearLocked(f)
 	return nil
+}
+
+// pullLocked fills f with the frame that is due at now, for a goroutine that reads. One
+// that comes before the loop, which reads the leg when a frame is due, waits for it: what
+// the frame needs may have come long ago.
+func (a *Audio) pullLocked(now time.Time, f *audio.Frame) bool {
+	if next := a.receiver.Next(); a.polled != nil && !a.inOrder && next.Sub(a.call.opened) > a.asked && a.overLocked() == nil {
+		if !now.Before(next) {
+			a.woken = time.Time{} // who was told of something else is to be told again
+		}
+		return false
+	}
+	return a.receiver.Pull(now, f)
 }
 
 // decodeLocked makes frames of what comes, unless packets are read.

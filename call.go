@@ -317,6 +317,9 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 		l.leaving = false
 	}
 	for _, a := range c.audios {
+		if a.polls {
+			a.polls, a.asked = false, now.Sub(c.opened)
+		}
 		if a.takeLocked(now) {
 			return &a.line, nil, received, next, nil
 		}

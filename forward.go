@@ -337,7 +337,7 @@ func (f *Forwarder) read(ctx context.Context, frame *audio.Frame) (err error) {
 				now = next
 			}
 		}
-		return a.receiver.Pull(now, frame)
+		return a.pullLocked(now, frame)
 	})
 	switch {
 	case f.end != nil:

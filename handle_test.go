@@ -325,3 +325,71 @@ func TestPolledBeforeFrames(t *testing.T) {
 		talking.Wait()
 	})
 }
+
+// A dated well knows when it was asked last.
+type datedWell struct {
+	well
+	asked atomic.Int64
+}
+
+func (w *datedWell) Poll(clocked bool, scratch []byte) (more bool) {
+	w.asked.Store(time.Now().UnixNano())
+	return w.well.Poll(clocked, scratch)
+}
+
+// Who reads frames has nothing before the leg was read for it either, however late the
+// loop is, and whatever else wakes the reader.
+func TestPolledBeforeReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const packets = 200
+		var talking sync.WaitGroup
+		for i := range 12 {
+			w := &datedWell{well: well{packets: make(chan []byte, packets)}}
+			c, err := New(Config{Audio: &AudioConfig{Leg: w, Send: pcmu, Receive: []codec.Params{pcmu}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer time.Sleep(10 * ms) // of the loop, which may be in the function
+			defer c.Close()
+			w.call = c
+			c.Connected()
+			a := c.Audio()
+			talking.Go(func() {
+				time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+				for n := range packets {
+					w.packets <- rtpPacket(7, n, make([]byte, 160))
+					if n < 3 {
+						c.Wake()
+					}
+					time.Sleep(20 * ms)
+				}
+			})
+			if i%2 == 0 { // makes the loop late
+				a.HandleFrames(func(*audio.Frame) { time.Sleep(1500 * time.Microsecond) }) //nolint:errcheck // it can be decoded
+				continue
+			}
+			talking.Go(func() {
+				for range packets * 20 {
+					time.Sleep(ms)
+					c.cond.Broadcast()
+				}
+			})
+			talking.Go(func() {
+				var f audio.Frame
+				for range packets - 5 {
+					if err := a.ReadFrame(&f); err != nil {
+						t.Error(err)
+						return
+					}
+					c.mu.Lock()
+					due := a.receiver.Next().Add(-20 * ms)
+					c.mu.Unlock()
+					if early := due.UnixNano() - w.asked.Load(); early > 0 {
+						t.Errorf("the leg was read %v before the frame at %v was due, and not since", time.Duration(early), f.Time)
+					}
+				}
+			})
+		}
+		talking.Wait()
+	})
+}
