@@ -158,6 +158,7 @@ export class Call extends EventTarget {
     const { sdp, type } = pc.localDescription;
     offered = true;
     const paths = sdp.match(/^a=candidate:/gm)?.length ?? 0;
+    if (!paths && pc.iceGatheringState === 'complete') throw words.noAddress();
     this.#emit('description', { type, sdp });
     this.#note(`Offer ready with ${paths} ${paths === 1 ? 'candidate' : 'candidates'} after ${Math.round(performance.now() - begin)} ms.`);
 

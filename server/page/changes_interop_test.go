@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/internal/browser"
@@ -279,9 +280,9 @@ func TestUselessOfferThatIsPolled(t *testing.T) {
 }
 
 // served opens the page of a server whose only application is h.
-func served(t *testing.T, h parley.HandlerFunc) *visit {
+func served(t *testing.T, h parley.HandlerFunc, d parley.Deadlines) *visit {
 	t.Helper()
-	s, err := server.New(&server.Config{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s, err := server.New(&server.Config{Deadlines: d, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func TestWordsOfTheServer(t *testing.T) {
 	v := served(t, func(context.Context, *parley.Call) error {
 		<-fail
 		return errors.New("as the test wants")
-	})
+	}, parley.Deadlines{})
 	v.Eval(`(() => {
 		const real = WebSocket;
 		window.WebSocket = class extends real { constructor(url) { super(url); window.socket = this; } };
@@ -323,13 +324,46 @@ func TestWordsOfTheServer(t *testing.T) {
 // A call that the server ends before it connects is over at once, and is not said to be
 // the fault of a firewall.
 func TestCallThatEndsBeforeItConnects(t *testing.T) {
-	v := served(t, func(context.Context, *parley.Call) error { return errors.New("as the test wants") })
+	v := served(t, func(context.Context, *parley.Call) error { return errors.New("as the test wants") }, parley.Deadlines{})
 	v.set("source", "none")
 	v.set("camera", "none")
 	v.push("#start")
 	v.Wait(`body[data-phase="failed"]`, within)
 	if got := v.Text("#error"); !strings.Contains(got, "The server ended the call") {
 		t.Errorf("the page says %q", got)
+	}
+}
+
+// A call for which no path is found is the fault of a firewall mostly, also if the server
+// gives up first; one from a browser without an address is not made.
+func TestCallWithoutAPath(t *testing.T) {
+	v := served(t, func(_ context.Context, c *parley.Call) error {
+		<-c.Done()
+		return nil
+	}, parley.Deadlines{Connect: 300 * time.Millisecond})
+	v.Eval(`(() => {
+		const real = RTCPeerConnection;
+		window.more = '';
+		window.RTCPeerConnection = class extends real {
+			constructor(config) { super({ ...config, iceTransportPolicy: 'relay' }); } // which gathers nothing
+			get localDescription() {
+				const { type, sdp } = super.localDescription;
+				return { type, sdp: sdp + more };
+			}
+		};
+	})()`)
+	v.set("source", "none")
+	v.set("camera", "none")
+	v.push("#start")
+	v.Wait(`body[data-phase="failed"]`, within)
+	if got := v.Text("#error"); !strings.Contains(got, "has no address for a call") {
+		t.Errorf("without an address, the page says %q", got)
+	}
+	v.Eval(`more = 'a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n'`)
+	v.push("#start")
+	v.until("the end", `document.body.dataset.phase === 'failed' && document.querySelector('#error').innerText.includes('path')`)
+	if got := v.Text("#error"); !strings.Contains(got, "a firewall between you and the server may block") {
+		t.Errorf("without a path, the page says %q", got)
 	}
 }
 

@@ -63,6 +63,7 @@ export const over = () => new Trouble('The server knows nothing of this call any
 export const fixed = () => new Trouble('The call cannot be changed', 'This server takes one offer for each call.');
 export const badAnswer = (err) => new Trouble('The browser could not use the server’s answer', 'The two do not agree on how to talk; the descriptions below show both sides.', err.message);
 export const noPath = () => new Trouble('No path to the server was found', 'Voice travels by UDP, which a firewall between you and the server may block.');
+export const noAddress = () => new Trouble('The browser has no address for a call', 'It is offline, or a setting or an extension keeps it from UDP, by which voice travels.');
 export const lost = () => new Trouble('The connection was lost', 'Nothing came through any more. Press Start to call again.');
 export const slowPath = (ms) => new Trouble('The call did not connect', `The server answered, but no path for voice came up in ${ms / 1000} seconds. A firewall may block UDP.`);
 
@@ -72,13 +73,13 @@ const reasons = { // that the server has for the end of a call
   canceled: 'It is going away.',
   'time-up': 'It has lasted as long as a call may.',
   disconnected: 'The connection was lost.',
-  'not-connected': 'No path for voice came up in time.',
   'no-media': 'Nothing came from this page.',
   silence: 'Nothing came from this page any more.',
 };
 
 // endedBy says why the server ended a call, or returns null if nothing is wrong with that.
 export function endedBy(reason, connected) {
+  if (reason === 'not-connected') return noPath();
   const why = Object.hasOwn(reasons, reason) ? reasons[reason] : connected ? '' : 'It did so before the call was connected.';
   return why ? new Trouble('The server ended the call', why) : null;
 }
