@@ -58,6 +58,10 @@ const (
 	// about as many is kept.
 	usual = 100
 
+	// often is the share of intervals that reach the delay which is usual: where
+	// packets come in bunches, as over Wi-Fi that saves power, nearly all do.
+	often = 0.8
+
 	// seconds are as many as lateShare can stand for, and the present one.
 	seconds = 26
 )
@@ -91,6 +95,7 @@ type Estimator struct {
 	largest   [seconds]uint8 // buckets of delays, by second modulo seconds
 	recent    [recent]uint8  // buckets of the last entries of late, by their count modulo recent
 	reordered histogram      // of each packet, those in order as 0
+	often     time.Duration  // what most entries of late reach
 	enough    time.Duration  // target for packets in order
 	target    time.Duration
 }
@@ -118,6 +123,9 @@ func (e *Estimator) Origin() time.Time { return e.origin }
 // Target returns how long after the least transit time audio should be played if
 // it can be played at any time; see [Estimator.Depth].
 func (e *Estimator) Target() time.Duration { return e.target }
+
+// Usual returns the delay that some packets of nearly every tenth of a second have.
+func (e *Estimator) Usual() time.Duration { return e.often }
 
 // Push takes a packet into account and returns its delay.
 func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time.Duration {
@@ -245,6 +253,7 @@ func (e *Estimator) close(now, delay time.Duration) {
 	} else {
 		target = min(target, needed)
 	}
+	e.often = e.late.rarest(often * e.late.total)
 	if e.late.count < 5 { // what is known of a short time is not enough to go below the start
 		target = max(target, e.config.Start)
 	}

@@ -92,7 +92,8 @@ func Decide(delay, spare, target, tick time.Duration) (Action, time.Duration) {
 }
 
 // Overdue reports whether the next packet is so late that playout should slow
-// down before it runs out of audio. Late is the time since it could have come.
-func Overdue(late, delay time.Duration) bool {
-	return late > overdueLeast && late > delay-overdueRest && float64(late) > overdueShare*float64(delay)
+// down before it runs out of audio. Late is the time since it could have come; one
+// that is no later than usual ([Estimator.Usual]) is no sign of anything.
+func Overdue(late, delay, usual time.Duration) bool {
+	return late > max(overdueLeast, usual) && late > delay-overdueRest && float64(late) > overdueShare*float64(delay)
 }

@@ -254,6 +254,28 @@ func TestLongPacketsInBursts(t *testing.T) {
 	}
 }
 
+// Wi-Fi that saves power delivers packets in bunches. Once that is known the sound is not
+// made longer before each of them and shorter behind it.
+func TestBunchesAreNotStretched(t *testing.T) {
+	for _, size := range []int{3, 4, 5, 6} {
+		f := newFar(t, ReceiverConfig{})
+		var before ReceiverStats
+		for n := range 1500 {
+			at := time.Duration(n/size*size) * 20 * ms
+			for n%size == 0 && f.r.Pull(f.begin.Add(at-ms), new(audio.Frame)) {
+			}
+			f.push(at+time.Duration(n/size%3)*ms, f.packet(n, 160))
+			if n == 500 {
+				before = f.stats()
+			}
+		}
+		s := f.stats()
+		if d := s.Stretched - before.Stretched; d > 100*ms || s.Concealed != before.Concealed || s.Late > 0 {
+			t.Errorf("bunches of %d: %v stretched and %v concealed in 20 s, %d late", size, d, s.Concealed-before.Concealed, s.Late)
+		}
+	}
+}
+
 // Timestamps that were made of whole milliseconds: every sample is heard, with nothing
 // in between.
 func TestTimestampsThatAreUntrue(t *testing.T) {
