@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-media/parley/audio"
@@ -22,17 +23,27 @@ import (
 // To listen for speech costs some 50 µs a frame. While for a minute nothing was
 // written, or since a minute ago WriteLive was used, nobody listens.
 //
-// told must not block, nor use the call. nil ends the measuring.
-func (a *Audio) MeasureReplies(told func(time.Duration)) {
+// told must not block, nor use the call. It is told until stop is called. Several may
+// measure at a time, as a server does for its metrics.
+func (a *Audio) MeasureReplies(told func(time.Duration)) (stop func()) {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
-	if told == nil {
-		a.replies = nil
-		return
+	if a.replies == nil {
+		played := a.sender.Played()
+		a.replies = &replies{first: -1, gone: consumed(played)}
+		a.replies.written = a.replies.gone + a.sender.Queued()
 	}
-	played := a.sender.Played()
-	a.replies = &replies{told: told, wrote: time.Now(), first: -1, gone: consumed(played)}
-	a.replies.written = a.replies.gone + a.sender.Queued()
+	r := a.replies
+	r.wrote = time.Now()
+	r.told = append(r.told, &told)
+	return func() {
+		a.call.mu.Lock()
+		defer a.call.mu.Unlock()
+		r.told = slices.DeleteFunc(r.told, func(other *func(time.Duration)) bool { return other == &told })
+		if len(r.told) == 0 && a.replies == r {
+			a.replies = nil
+		}
+	}
 }
 
 const (
@@ -46,7 +57,7 @@ const (
 // replies measures how soon an application answers. Its methods do nothing if it is
 // nil.
 type replies struct {
-	told func(time.Duration)
+	told []*func(time.Duration)
 
 	// What is heard.
 	detector *vad.Detector
@@ -161,7 +172,9 @@ func (r *replies) answered() {
 	}
 	r.asked = time.Time{}
 	if wait <= replyLate {
-		r.told(wait)
+		for _, told := range r.told {
+			(*told)(wait)
+		}
 	}
 }
 

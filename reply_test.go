@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,17 +139,45 @@ func TestReplyBeforeTheEndIsClear(t *testing.T) {
 	})
 }
 
-// Who wants to know of no more replies is told of none.
-func TestRepliesNotMeasured(t *testing.T) {
+// Several are told of the same reply, such as an application and the server that it is in,
+// but none who has stopped.
+func TestReplyIsToldToAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		waits, _ := conversation(t, func(y *Audio, begin time.Time) {
-			y.MeasureReplies(nil)
-			time.Sleep(time.Until(begin.Add(4 * time.Second)))
+		const at = 4 * time.Second
+		var second, stopped []time.Duration
+		waits, asked := conversation(t, func(y *Audio, begin time.Time) {
+			y.MeasureReplies(func(wait time.Duration) { second = append(second, wait) })
+			y.MeasureReplies(func(wait time.Duration) { stopped = append(stopped, wait) })()
+			time.Sleep(time.Until(begin.Add(at)))
 			y.WriteFrame(beep(time.Second, 1000))
 		})
-		if len(waits) != 0 {
-			t.Errorf("measured %v", waits)
+		measured(t, waits, at-asked)
+		if !slices.Equal(second, waits) {
+			t.Errorf("the second one is told of %v, the first one of %v", second, waits)
 		}
+		if len(stopped) != 0 {
+			t.Errorf("told after the end: %v", stopped)
+		}
+	})
+}
+
+// When all who measure have stopped nobody listens for speech.
+func TestRepliesNotMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		a := x.Audio()
+		first, second := a.MeasureReplies(func(time.Duration) {}), a.MeasureReplies(func(time.Duration) {})
+		first()
+		first()
+		if a.replies == nil {
+			t.Error("not measured for the second one")
+		}
+		second()
+		if a.replies != nil {
+			t.Error("measured for nobody")
+		}
+		x.Close()
+		y.Close()
 	})
 }
 

@@ -3,7 +3,9 @@ package server_test
 import (
 	"context"
 	"testing"
+	"time"
 
+	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/apps/parrot"
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/codec"
@@ -12,10 +14,15 @@ import (
 	"github.com/parley-media/parley/server"
 )
 
-// How long callers wait for an answer is in the metrics.
+// How long callers wait for an answer is in the metrics, and told to an application that
+// measures it too.
 func TestReplyInMetrics(t *testing.T) {
 	s, _ := start(t, &server.Config{Peer: peer.Config{Codecs: []codec.Params{{Name: "PCMU", ClockRate: 8000, Channels: 1}}}})
-	s.Handle("/parrot", parrot.Handler{})
+	told := make(chan time.Duration, 1)
+	s.Handle("/parrot", parley.HandlerFunc(func(ctx context.Context, c *parley.Call) error {
+		defer c.Audio().MeasureReplies(func(wait time.Duration) { told <- wait })()
+		return parrot.Handler{}.ServeCall(ctx, c)
+	}))
 	endpoint, err := peer.Listen(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -42,5 +49,10 @@ func TestReplyInMetrics(t *testing.T) {
 	// The parrot waits for half a second, and on a busy machine some more.
 	if wait := sum(scrape(t, s), "parley_reply_seconds"); wait < 0.49 || wait > 3 {
 		t.Errorf("the reply came after %v s", wait)
+	}
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Error("the application is not told")
 	}
 }
