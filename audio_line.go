@@ -12,7 +12,9 @@ import (
 
 func (a *Audio) pushed(now time.Time, v stream.Verdict) {
 	if r := a.receiver.Reception(); r != nil && r.SSRC() == a.packet.SSRC && uint16(r.Seq()) == a.packet.SequenceNumber {
-		a.fates.packet(r.SSRC(), r.Seq(), v)
+		if o := r.Order(); o != rtcpctl.Stray && o != rtcpctl.Duplicate { // whose number does not hold, or is decided
+			a.fates.packet(r.SSRC(), r.Seq(), v)
+		}
 	}
 	if f := a.forwarder.Load(); f != nil && v == stream.TooLate && a.receiver.Diverts() {
 		f.stats.Withheld++

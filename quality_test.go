@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,29 @@ func TestWhatIsHeardIsRated(t *testing.T) {
 		rated("PCMA", 60*ms)
 		if y.Stats(&s); s.Audio.MOS < 4 {
 			t.Errorf("MOS %.1f", s.Audio.MOS)
+		}
+	})
+}
+
+// Packets of a payload type that was not agreed on, with numbers of others, whose media
+// all comes, do not make a call sound bad.
+func TestQualityBesideUnknownType(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		for n := range 300 {
+			y.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, rtpPacket(7, n, make([]byte, 160)))
+			if n%25 == 7 {
+				p := rtpPacket(7, n, make([]byte, 160))
+				p[1] = 99
+				y.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, p) // with the time of the one before
+				copy(p[4:], rtpPacket(7, n+1, nil)[4:8])
+				y.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, p) // and with another
+			}
+			time.Sleep(20 * ms)
+		}
+		var s AudioStats
+		if y.Audio().Stats(&s); s.RFactor < 90 {
+			t.Errorf("R %.1f", s.RFactor)
 		}
 	})
 }
