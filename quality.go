@@ -61,7 +61,7 @@ func (f *fates) flush(below int64) {
 // rate returns how a listener would rate what is heard, by the E-model.
 func (a *Audio) rate() (r, mos float64) {
 	name, ptime := a.speech()
-	r = rtcpctl.CodecImpairment(name).R(a.fates.bursts.Conditions(a.mouthToEar(ptime)))
+	r = max(0, rtcpctl.CodecImpairment(name).R(a.fates.bursts.Conditions(a.mouthToEar(ptime))))
 	return r, rtcpctl.MOS(r)
 }
 

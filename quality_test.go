@@ -81,3 +81,20 @@ func TestQualityBesideUnknownType(t *testing.T) {
 		}
 	})
 }
+
+// Of a call that cannot be understood the rating is 0, and not less.
+func TestQualityAtWorst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		for n := range 100 {
+			if n < 5 || n > 90 {
+				y.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, rtpPacket(7, n, make([]byte, 160)))
+			}
+			time.Sleep(20 * ms)
+		}
+		var s AudioStats
+		if y.Audio().Stats(&s); s.RFactor != 0 || s.MOS != 1 {
+			t.Errorf("R %.1f, MOS %.1f", s.RFactor, s.MOS)
+		}
+	})
+}
