@@ -124,6 +124,22 @@ func TestAudiosComeAndGo(t *testing.T) {
 	watch(t, caller.Video(), called.Video(), 1)
 }
 
+// An offer that comes late, as when an old network is back that held it up, is not taken
+// when a later one was: it would restart ICE with credentials that are given up.
+func TestOfferThatIsOvertaken(t *testing.T) {
+	caller, called := dial(t, nil)
+	moved := &peer.OfferOptions{Restart: true}
+	first, _ := renegotiate(t, caller, called, moved)
+	second, _ := renegotiate(t, caller, called, moved)
+	if _, err := called.Answer(t.Context(), first); !errors.Is(err, peer.ErrOffer) {
+		t.Errorf("the offer before: %v", err)
+	}
+	if _, err := called.Answer(t.Context(), second); err != nil {
+		t.Errorf("the same offer once more: %v", err)
+	}
+	hearLine(t, caller.Audio(), called.Audio(), 1000)
+}
+
 // A line may be removed while an offer that still has it is on its way. The first
 // one stays in the descriptions.
 func TestRemoveInTheMiddle(t *testing.T) {

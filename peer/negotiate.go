@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
@@ -24,6 +25,7 @@ const maxTransceivers = 512
 // Answer answers an offer of the far end while the call goes on, as for another
 // video, a change of direction or an ICE restart. Lines that are as they were are
 // not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
+// An offer of the same session (o=) that is older than the last one answered is refused.
 // The error wraps [ErrOffer], [ErrGlare], that of ctx, or a [syscall.Errno] of this
 // machine, and then all is as it was, if the call has not ended. A context that ends
 // later makes the answer come at once.
@@ -61,6 +63,9 @@ func (c *connection) answer(offer string) (wanted []section, bundled bool, err e
 	d, wanted, err := parse(offer)
 	if err != nil {
 		return nil, false, err
+	}
+	if c.overtaken(d) {
+		return nil, false, errOvertaken
 	}
 	if len(wanted) == 0 {
 		return nil, false, errNoMedia
@@ -102,6 +107,19 @@ func (c *connection) answer(offer string) (wanted []section, bundled bool, err e
 		c.agreed(wanted, false)
 	}
 	return wanted, bundled, err
+}
+
+// overtaken reports whether the far end has had a later offer answered. One that was lost
+// on its way may come when an old network is back, and would restart ICE with credentials
+// that the far end has given up.
+func (c *connection) overtaken(offer *sdp.SessionDescription) bool {
+	last := c.pc.CurrentRemoteDescription()
+	if last == nil || last.Type != webrtc.SDPTypeOffer {
+		return false
+	}
+	before, err := last.Unmarshal()
+	return err == nil && offer.Origin.Username == before.Origin.Username && offer.Origin.SessionID == before.Origin.SessionID &&
+		offer.Origin.SessionVersion < before.Origin.SessionVersion
 }
 
 // OfferOptions say what an offer in a call that goes on is for.
@@ -330,6 +348,7 @@ func bare(text string) string {
 var (
 	errNoOffer      = errors.New("there is no offer that waits for one")
 	errOffered      = errors.New("peer: the last offer of this end has no answer yet")
+	errOvertaken    = errors.New("a later offer was answered already")
 	errNoMedia      = errors.New("no audio, video or data channels")
 	errManySections = fmt.Errorf("more than %d media sections came and went", maxTransceivers)
 	errNoCodec      = errors.New("no codec that this end has too")
