@@ -58,6 +58,14 @@ const (
 	// about as many is kept.
 	usual = 100
 
+	// A packet that has not come when overdueShare of the delay has passed since
+	// it could have come, and overdueLeast, is a sign that the ones after it will
+	// be late too. While overdueRest of the delay is left there is time to wait
+	// for it: stretching can make twice as much of that.
+	overdueShare = 0.45
+	overdueLeast = 20 * time.Millisecond
+	overdueRest  = 120 * time.Millisecond
+
 	// often is the share of intervals that reach the delay which is usual: where
 	// packets come in bunches, as over Wi-Fi that saves power, nearly all do.
 	often = 0.8
@@ -95,7 +103,6 @@ type Estimator struct {
 	largest   [seconds]uint8 // buckets of delays, by second modulo seconds
 	recent    [recent]uint8  // buckets of the last entries of late, by their count modulo recent
 	reordered histogram      // of each packet, those in order as 0
-	often     time.Duration  // what most entries of late reach
 	enough    time.Duration  // target for packets in order
 	target    time.Duration
 }
@@ -124,8 +131,13 @@ func (e *Estimator) Origin() time.Time { return e.origin }
 // it can be played at any time; see [Estimator.Depth].
 func (e *Estimator) Target() time.Duration { return e.target }
 
-// Usual returns the delay that some packets of nearly every tenth of a second have.
-func (e *Estimator) Usual() time.Duration { return e.often }
+// Overdue reports whether the next packet is so late that playout, of the given delay,
+// should slow down before it runs out of audio. Late is the time since it could have come;
+// what nearly every tenth of a second has is no sign of anything.
+func (e *Estimator) Overdue(late, delay time.Duration) bool {
+	return late > overdueLeast && late > delay-overdueRest && float64(late) > overdueShare*float64(delay) &&
+		late > e.late.rarest(often*e.late.total)
+}
 
 // Push takes a packet into account and returns its delay.
 func (e *Estimator) Push(arrival time.Time, seq int64, media time.Duration) time.Duration {
@@ -253,7 +265,6 @@ func (e *Estimator) close(now, delay time.Duration) {
 	} else {
 		target = min(target, needed)
 	}
-	e.often = e.late.rarest(often * e.late.total)
 	if e.late.count < 5 { // what is known of a short time is not enough to go below the start
 		target = max(target, e.config.Start)
 	}

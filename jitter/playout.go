@@ -50,14 +50,6 @@ const (
 	// tolerance is how much closer than the target playout may be. The target
 	// is rounded up by more.
 	tolerance = 2 * time.Millisecond
-
-	// A packet that has not come when overdueShare of the delay has passed since
-	// it could have come, and overdueLeast, is a sign that the ones after it will
-	// be late too. While overdueRest of the delay is left there is time to wait
-	// for it: stretching can make twice as much of that.
-	overdueShare = 0.45
-	overdueLeast = 20 * time.Millisecond
-	overdueRest  = 120 * time.Millisecond
 )
 
 // Decide returns what to do about a playout, and how much it should gain or lose
@@ -89,11 +81,4 @@ func Decide(delay, spare, target, tick time.Duration) (Action, time.Duration) {
 		return Stretch, -over
 	}
 	return Play, 0
-}
-
-// Overdue reports whether the next packet is so late that playout should slow
-// down before it runs out of audio. Late is the time since it could have come; one
-// that is no later than usual ([Estimator.Usual]) is no sign of anything.
-func Overdue(late, delay, usual time.Duration) bool {
-	return late > max(overdueLeast, usual) && late > delay-overdueRest && float64(late) > overdueShare*float64(delay)
 }

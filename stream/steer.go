@@ -41,7 +41,7 @@ func (r *AudioReceiver) steer() {
 	action, by := jitter.Decide(delay, spare, max(depth, late), r.config.PTime)
 	c.sinceStretch++
 	wait := c.sinceStretch < 2
-	if r.config.Playout == Adaptive && action != jitter.Jump && jitter.Overdue(late, delay, r.estimate.Usual()) {
+	if r.config.Playout == Adaptive && action != jitter.Jump && r.estimate.Overdue(late, delay) {
 		action, by, wait = jitter.Stretch, hurried+time.Nanosecond, false
 	}
 	switch action {
