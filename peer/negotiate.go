@@ -117,8 +117,8 @@ func (c *connection) overtaken(offer *sdp.SessionDescription) bool {
 	if last == nil || last.Type != webrtc.SDPTypeOffer {
 		return false
 	}
-	before, err := last.Unmarshal()
-	return err == nil && offer.Origin.Username == before.Origin.Username && offer.Origin.SessionID == before.Origin.SessionID &&
+	var before sdp.SessionDescription // pion's own is not to be shared
+	return before.UnmarshalString(last.SDP) == nil && offer.Origin.Username == before.Origin.Username && offer.Origin.SessionID == before.Origin.SessionID &&
 		offer.Origin.SessionVersion < before.Origin.SessionVersion
 }
 
