@@ -90,16 +90,16 @@ type Audio struct {
 	replies *replies                // nil: not measured
 	handler func(*audio.Frame)      // nil: frames are read
 	polled  PolledLeg               // the leg, if it has to be asked
-	pollAt  time.Time               // when it is, at the latest; zero: when it wakes the call
-	asked   time.Duration           // when it was last, after the opening of the call
+	asked   time.Time               // when it was last
 	ahead   interface{ Prefetch() } // leg, if it has that; else nil
+	clocked bool                    // polled is asked again after pollInterval, and not when it wakes the call
 	apart   bool                    // packets are read: frames cannot be
 	inOrder bool                    // is the playout
 	writing bool                    // somebody has the turn to write frames
 	cut     cuts
 
-	// For the loop.
-	polls      bool // the leg is asked in this run
+	// For the loop, but that polls is guarded too.
+	polls      bool // the leg is asked in this run, and has not been yet
 	frame      audio.Frame
 	handling   func(*audio.Frame)
 	slowFrames atomic.Int64
@@ -242,7 +242,9 @@ func (a *Audio) readFrame(ctx context.Context, f *audio.Frame) (err error) {
 // that comes before the loop, which reads the leg when a frame is due, waits for it: what
 // the frame needs may have come long ago.
 func (a *Audio) pullLocked(now time.Time, f *audio.Frame) bool {
-	if next := a.receiver.Next(); a.polled != nil && !a.inOrder && next.Sub(a.call.opened) > a.asked && a.overLocked() == nil {
+	next := a.receiver.Next()
+	unread := a.polled != nil && (a.polls || next.After(a.asked))
+	if unread && !a.inOrder && a.overLocked() == nil {
 		if !now.Before(next) {
 			a.woken = time.Time{} // who was told of something else is to be told again
 		}

@@ -82,7 +82,10 @@ func (a *Audio) appendMedia(dst []byte, now time.Time) ([]byte, bool) {
 func (a *Audio) idle(now time.Time) { a.digitsLocked(now) }
 
 func (a *Audio) next() time.Time {
-	next := earliest(a.receiver.NextDigit(), a.pollAt)
+	next := a.receiver.NextDigit()
+	if a.clocked {
+		next = earliest(next, a.asked.Add(pollInterval))
+	}
 	if a.handler != nil {
 		next = earliest(next, a.receiver.Next())
 	}

@@ -317,9 +317,7 @@ func (c *Call) step(now time.Time, dst []byte) (l *line, b []byte, what protocol
 		l.leaving = false
 	}
 	for _, a := range c.audios {
-		if a.polls {
-			a.polls, a.asked = false, now.Sub(c.opened)
-		}
+		a.polls = false
 		if a.takeLocked(now) {
 			return &a.line, nil, received, next, nil
 		}

@@ -62,10 +62,10 @@ func (c *Call) poll(now time.Time, scratch []byte) (more bool) {
 	}
 	c.mu.Unlock()
 	for _, a := range audios {
-		if a.polls && a.polled.Poll(!a.pollAt.IsZero(), scratch[:cap(scratch)]) {
+		if a.polls && a.polled.Poll(a.clocked, scratch[:cap(scratch)]) {
 			more = true
 			c.mu.Lock()
-			a.pollAt = time.Time{}
+			a.clocked = false
 			c.mu.Unlock()
 		}
 	}
@@ -80,11 +80,9 @@ func (a *Audio) clockLocked(now time.Time) {
 		return
 	}
 	frame := a.receiver.Next()
-	if now.Before(a.pollAt) && (frame.IsZero() || now.Before(frame)) {
+	if a.clocked && now.Before(a.asked.Add(pollInterval)) && (frame.IsZero() || now.Before(frame)) {
 		return
 	}
-	a.polls, a.pollAt = true, time.Time{}
-	if a.coded == nil && !a.receiver.Diverts() && a.heard != 0 && !a.muted && a.direction.Receives() && a.bye == nil {
-		a.pollAt = now.Add(pollInterval)
-	}
+	a.polls, a.asked = true, now
+	a.clocked = a.coded == nil && !a.receiver.Diverts() && a.heard != 0 && !a.muted && a.direction.Receives() && a.bye == nil
 }
