@@ -12,9 +12,10 @@ type LatchMode uint8
 
 const (
 	// LatchSignalled hears only the signalled IP address, on any of its ports,
-	// since the ports that a far end sends from and receives on may differ. Media
-	// always goes to the signalled address. Where none was signalled, the first
-	// source that proves itself is learnt, as with LatchSymmetric.
+	// since the ports that a far end sends from and receives on may differ; but
+	// while the signalled port sends, only that one. Media always goes to the
+	// signalled address. Where none was signalled, the first source that proves
+	// itself is learnt, as with LatchSymmetric.
 	LatchSignalled LatchMode = iota
 	// LatchSymmetric is for far ends behind address translation, which are not
 	// where they say (symmetric RTP, RFC 4961): media goes to where it comes from,
@@ -238,7 +239,7 @@ func (l *Latch) RTP(now time.Time, from netip.AddrPort, h LatchHeader) Decision 
 	case l.config.Mode == LatchStrict:
 		return l.decide(from == l.signalled.rtp)
 	case !l.learns():
-		return l.decide(from.Addr() == l.signalled.rtp.Addr())
+		return l.beside(now, from)
 	case l.source.locked && from == l.source.addr:
 		l.source.heard(now, h)
 		return l.count(LatchHeard)
@@ -247,6 +248,21 @@ func (l *Latch) RTP(now time.Time, from netip.AddrPort, h LatchHeader) Decision 
 		return l.lock(now, from, h)
 	}
 	return l.consider(now, from, h)
+}
+
+// besidesAfter is how long the signalled address is silent before other ports of it are
+// heard: more than three packets of 60 ms.
+const besidesAfter = 200 * time.Millisecond
+
+// beside decides about a packet of RTP where media goes to the signalled address, but may
+// come from any of its ports. While it comes from that one, others are of somebody else,
+// as of another telephone that the same call rings at behind one address.
+func (l *Latch) beside(now time.Time, from netip.AddrPort) Decision {
+	if from == l.signalled.rtp {
+		l.source.last = now
+		return l.count(LatchHeard)
+	}
+	return l.decide(from.Addr() == l.signalled.rtp.Addr() && now.Sub(l.source.last) >= besidesAfter)
 }
 
 // RTCP decides about an RTCP packet. It never moves the address of RTP, and

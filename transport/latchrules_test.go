@@ -72,6 +72,37 @@ func TestLatchSignalledAddress(t *testing.T) {
 	wantRemote(t, l, port(public, 5004), port(public, 7777))
 }
 
+// Two telephones that one call rings at send from ports of one address: the one that
+// answered is heard, or else whoever is left.
+func TestLatchSignalledPortFirst(t *testing.T) {
+	l := NewLatch(LatchConfig{})
+	l.SetSignalled(epoch, port(public, 5004), nowhere)
+	for _, step := range []struct {
+		at    int // ms
+		port  int
+		heard bool
+	}{
+		{0, 6004, true}, // the signalled one does not send yet
+		{20, 5004, true},
+		{21, 6004, false},
+		{219, 6004, false},
+		{220, 6004, true}, // it has ceased to
+		{230, 5004, true},
+		{240, 6004, false},
+	} {
+		if got := l.RTP(after(ms(step.at)), port(public, step.port), LatchHeader{}).Deliver; got != step.heard {
+			t.Errorf("port %d at %d ms: %v", step.port, step.at, got)
+		}
+	}
+	l.SetSignalled(after(ms(250)), port(public, 6004), nowhere)
+	for p, want := range map[int]bool{6004: true, 5004: false} {
+		l.RTP(after(ms(259)), port(public, 6004), LatchHeader{})
+		if got := l.RTP(after(ms(260)), port(public, p), LatchHeader{}).Deliver; got != want {
+			t.Errorf("port %d after the other one was signalled: %v", p, got)
+		}
+	}
+}
+
 func TestLatchStrict(t *testing.T) {
 	l := NewLatch(LatchConfig{Mode: LatchStrict})
 	if l.RTP(epoch, public, LatchHeader{}).Deliver || l.RTCP(epoch, public).Deliver {
