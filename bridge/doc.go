@@ -17,6 +17,10 @@
 // requests for key frames. What the program says to one end meanwhile, by
 // [parley.Audio.Say], is heard there in the place of the other end.
 //
+// Whoever supervises a call hears it by a [parley.Tap] of each line, which has what that
+// end is sent; so does a recorder ([github.com/parley-media/parley/file.Recorder.AddSent]).
+// Three who hear each other are in a room of package conference.
+//
 // # RTCP
 //
 // A bridge is not the translator of RFC 3550, section 7.2, which has no source of its
