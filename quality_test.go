@@ -76,8 +76,8 @@ func TestQualityBesideUnknownType(t *testing.T) {
 			time.Sleep(20 * ms)
 		}
 		var s AudioStats
-		if y.Audio().Stats(&s); s.RFactor < 90 {
-			t.Errorf("R %.1f", s.RFactor)
+		if y.Audio().Stats(&s); s.RFactor < 90 || s.Discarded != 24 {
+			t.Errorf("R %.1f, %d packets discarded, want 24", s.RFactor, s.Discarded)
 		}
 	})
 }

@@ -260,8 +260,7 @@ func (r *AudioReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 	d := r.accepted(p.PayloadType)
 	if d == nil {
-		r.pass(arrival, p)
-		return WrongType
+		return r.pass(arrival, p)
 	}
 	if r.overlap > 0 {
 		r.overlapped()
@@ -285,15 +284,19 @@ func (r *AudioReceiver) push(arrival time.Time, p *rtp.Packet) Verdict {
 
 // pass takes notice of a packet of a payload type that is not understood, as of
 // telephone events that were not agreed upon: what has come is not lost.
-func (r *AudioReceiver) pass(arrival time.Time, p *rtp.Packet) {
+func (r *AudioReceiver) pass(arrival time.Time, p *rtp.Packet) Verdict {
 	if r.heard == nil || r.heard.ssrc != p.SSRC || !r.heard.reception.Fits(p.SequenceNumber) {
-		return
+		return WrongType
 	}
 	var t taken
-	if _, ok := r.take(&t, arrival, p, 0, false); ok {
+	switch v, ok := r.take(&t, arrival, p, 0, false); {
+	case ok:
 		r.line.number(&t.packet)
 		r.omitted.add(t.packet.Seq, r.line.id)
+	case v == Stray: // which is counted as that
+		return v
 	}
+	return WrongType
 }
 
 // accept puts a validated packet of the source that is heard onto the timeline
