@@ -83,7 +83,7 @@ type ReceiverConfig struct {
 type ReceiverStats struct {
 	Received   int64 // packets of the source that was heard when they came, duplicates included
 	Octets     int64 // payload bytes of those that were understood
-	Lost       int64 // expected but not received; negative with many duplicates (RFC 3550, section 6.4.1)
+	Lost       int64 // expected less received; negative with many duplicates (RFC 3550, section 6.4.1): with Duplicated added, those that never came
 	Late       int64 // received after their time, and so not heard
 	Duplicated int64
 	Reordered  int64

@@ -53,7 +53,7 @@ type VideoReceiverConfig struct {
 type VideoReceiverStats struct {
 	Received   int64 // packets of the source that was heard when they came, duplicates included
 	Octets     int64 // payload bytes of those that were understood
-	Lost       int64 // expected but not received; negative with many duplicates (RFC 3550, section 6.4.1)
+	Lost       int64 // expected less received; negative with many duplicates (RFC 3550, section 6.4.1): with Duplicated added, those that never came
 	Late       int64 // received when their frame had been given up
 	Duplicated int64
 	Reordered  int64

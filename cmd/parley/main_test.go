@@ -267,7 +267,7 @@ var (
 	measuresOfVideo = []string{
 		"video_frames_lost", "video_frames_received", "video_frames_sent", "video_jitter_ms", "video_key_frame_requests",
 		"video_key_frames_received", "video_key_frames_requested", "video_key_frames_sent", "video_octets_received",
-		"video_octets_sent", "video_packets_discarded", "video_packets_late", "video_packets_lost", "video_packets_received",
+		"video_octets_sent", "video_packets_discarded", "video_packets_duplicated", "video_packets_late", "video_packets_lost", "video_packets_received",
 		"video_packets_requested", "video_packets_retransmitted", "video_packets_sent", "video_remote_loss_pct", "video_round_trip_ms",
 	}
 	keys = map[string][]string{

@@ -87,23 +87,24 @@ type statistics struct {
 
 // videoStatistics are part of the events "stats" and "end" of what has video.
 type videoStatistics struct {
-	PacketsSent      int64   `json:"video_packets_sent"`
-	OctetsSent       int64   `json:"video_octets_sent"`
-	FramesSent       int64   `json:"video_frames_sent"`
-	KeyFramesSent    int64   `json:"video_key_frames_sent"`
-	KeyFramesWanted  int64   `json:"video_key_frame_requests"`
-	PacketsAgain     int64   `json:"video_packets_retransmitted"`
-	PacketsReceived  int64   `json:"video_packets_received"`
-	OctetsReceived   int64   `json:"video_octets_received"`
-	PacketsLost      int64   `json:"video_packets_lost"`
-	PacketsLate      int64   `json:"video_packets_late"`
-	PacketsDiscarded int64   `json:"video_packets_discarded"`
-	PacketsAsked     int64   `json:"video_packets_requested"`
-	Frames           int64   `json:"video_frames_received"`
-	KeyFrames        int64   `json:"video_key_frames_received"`
-	FramesLost       int64   `json:"video_frames_lost"`
-	KeyFramesAsked   int64   `json:"video_key_frames_requested"`
-	JitterMS         float64 `json:"video_jitter_ms"`
+	PacketsSent       int64   `json:"video_packets_sent"`
+	OctetsSent        int64   `json:"video_octets_sent"`
+	FramesSent        int64   `json:"video_frames_sent"`
+	KeyFramesSent     int64   `json:"video_key_frames_sent"`
+	KeyFramesWanted   int64   `json:"video_key_frame_requests"`
+	PacketsAgain      int64   `json:"video_packets_retransmitted"`
+	PacketsReceived   int64   `json:"video_packets_received"`
+	OctetsReceived    int64   `json:"video_octets_received"`
+	PacketsLost       int64   `json:"video_packets_lost"`
+	PacketsLate       int64   `json:"video_packets_late"`
+	PacketsDuplicated int64   `json:"video_packets_duplicated"`
+	PacketsDiscarded  int64   `json:"video_packets_discarded"`
+	PacketsAsked      int64   `json:"video_packets_requested"`
+	Frames            int64   `json:"video_frames_received"`
+	KeyFrames         int64   `json:"video_key_frames_received"`
+	FramesLost        int64   `json:"video_frames_lost"`
+	KeyFramesAsked    int64   `json:"video_key_frames_requested"`
+	JitterMS          float64 `json:"video_jitter_ms"`
 
 	RoundTripMS   *float64 `json:"video_round_trip_ms,omitempty"`
 	RemoteLossPct *float64 `json:"video_remote_loss_pct,omitempty"`
@@ -168,25 +169,26 @@ func audioMeasures(a *parley.AudioStats) *statistics {
 func videoMeasures(v *parley.VideoStats) *videoStatistics {
 	trip, loss := reported(&v.LineStats)
 	return &videoStatistics{
-		PacketsSent:      v.PacketsSent,
-		OctetsSent:       v.OctetsSent,
-		FramesSent:       v.FramesSent,
-		KeyFramesSent:    v.KeyFramesSent,
-		KeyFramesWanted:  v.KeyframesWanted,
-		PacketsAgain:     v.Retransmitted,
-		PacketsReceived:  v.Received,
-		OctetsReceived:   v.Octets,
-		PacketsLost:      v.Lost,
-		PacketsLate:      v.Late,
-		PacketsDiscarded: v.Discarded,
-		PacketsAsked:     v.Requested,
-		Frames:           v.Frames,
-		KeyFrames:        v.KeyFrames,
-		FramesLost:       v.Broken + v.Skipped + v.Dropped,
-		KeyFramesAsked:   v.KeyframesAsked,
-		JitterMS:         milliseconds(v.Jitter),
-		RoundTripMS:      trip,
-		RemoteLossPct:    loss,
+		PacketsSent:       v.PacketsSent,
+		OctetsSent:        v.OctetsSent,
+		FramesSent:        v.FramesSent,
+		KeyFramesSent:     v.KeyFramesSent,
+		KeyFramesWanted:   v.KeyframesWanted,
+		PacketsAgain:      v.Retransmitted,
+		PacketsReceived:   v.Received,
+		OctetsReceived:    v.Octets,
+		PacketsLost:       v.Lost,
+		PacketsLate:       v.Late,
+		PacketsDuplicated: v.Duplicated,
+		PacketsDiscarded:  v.Discarded,
+		PacketsAsked:      v.Requested,
+		Frames:            v.Frames,
+		KeyFrames:         v.KeyFrames,
+		FramesLost:        v.Broken + v.Skipped + v.Dropped,
+		KeyFramesAsked:    v.KeyframesAsked,
+		JitterMS:          milliseconds(v.Jitter),
+		RoundTripMS:       trip,
+		RemoteLossPct:     loss,
 	}
 }
 
@@ -321,7 +323,7 @@ func (v *videoStatistics) describe(b *strings.Builder) {
 		fmt.Fprintf(b, "  keyframe requests: %d; a file cannot make one\n", v.KeyFramesWanted)
 	}
 	if v.PacketsReceived > 0 {
-		fmt.Fprintf(b, "  video     received %d frames (%d key frames), %d frames lost; %d packets, %d lost, %d late, %d discarded; asked for %d packets and %d key frames\n",
-			v.Frames, v.KeyFrames, v.FramesLost, v.PacketsReceived, v.PacketsLost, v.PacketsLate, v.PacketsDiscarded, v.PacketsAsked, v.KeyFramesAsked)
+		fmt.Fprintf(b, "  video     received %d frames (%d key frames), %d frames lost; %d packets, %d lost, %d late, %d duplicated, %d discarded; asked for %d packets and %d key frames\n",
+			v.Frames, v.KeyFrames, v.FramesLost, v.PacketsReceived, v.PacketsLost, v.PacketsLate, v.PacketsDuplicated, v.PacketsDiscarded, v.PacketsAsked, v.KeyFramesAsked)
 	}
 }
