@@ -440,6 +440,99 @@ func TestNothingInCommon(t *testing.T) {
 	})
 }
 
+// With NoDigits keys are left to whoever reads them, those of before too, and with
+// NoVideo pictures.
+func TestOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := open(t, pcmu, keys, true), open(t, g722, keys, true)
+		press := func(digit string) {
+			if err := x.far.SendDigits(t.Context(), digit, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		press("1")
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- bridge.Join(ctx, x.near, y.near, &bridge.Options{NoDigits: true, NoVideo: true}) }()
+		synctest.Wait()
+		press("2")
+		f := video.Frame{Key: true, Data: []byte{0x10, 0, 0, 0x9d, 1, 0x2a, 64, 1, 240, 0, 0}}
+		for range 2 { // one packet is no source yet
+			if err := x.far.Video().WriteFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+			f.Time += 40 * ms
+		}
+		for _, want := range "12" {
+			if d, err := x.near.ReadDigit(ctx); err != nil || d.String() != string(want) {
+				t.Errorf("%v, %v; want %c", d, err, want)
+			}
+		}
+		x.near.Video().SetReadDeadline(time.Now().Add(time.Second))
+		if err := x.near.Video().ReadFrame(&f); err != nil {
+			t.Errorf("a picture: %v", err)
+		}
+		if d, err := y.far.ReadDigit(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the other end got %v, %v", d, err)
+		}
+		if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
+// A call that is joined with another cannot be joined with a third meanwhile, and
+// whoever tries is told so.
+func TestJoinedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, z := open(t, pcmu, keys, false), open(t, pcmu, keys, false), open(t, pcmu, keys, false)
+		b, _, _ := join(t, x, y)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := bridge.Join(ctx, x.near, z.near, nil); err == nil || ctx.Err() != nil {
+			t.Errorf("joined with a third: %v", err)
+		}
+		says(t, x.far, 8000, 5, 2000)
+		time.Sleep(100 * ms)
+		var s bridge.Stats
+		if b.Stats(&s); s.AToB.Forwarded != 5 {
+			t.Errorf("the first two: %+v", s.AToB)
+		}
+	})
+}
+
+// Calls of video alone are joined, and nobody waits for last words when one ends.
+func TestVideoAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls [2]*parley.Call
+		for i := range calls {
+			flying := new(sync.WaitGroup)
+			c, err := parley.New(parley.Config{Video: &parley.VideoConfig{Leg: &wire{flying: flying, video: true}, Send: vp8, Receive: []codec.Params{vp8}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close(); flying.Wait() })
+			c.Connected()
+			calls[i] = c
+		}
+		b := bridge.New(calls[0], calls[1], nil)
+		done := make(chan error, 1)
+		go func() { done <- b.Run(t.Context()) }()
+		synctest.Wait()
+		s := bridge.Stats{AToBCoded: true}
+		if b.Stats(&s); s != (bridge.Stats{A: s.A, B: s.B}) {
+			t.Errorf("%+v, %+v, coded: %v, %v; of no audio", s.AToB, s.BToA, s.AToBCoded, s.BToACoded)
+		}
+		ended := time.Now()
+		calls[1].EndWith(&parley.EndError{Reason: parley.Silent})
+		var end *parley.EndError
+		if err := <-done; !errors.As(err, &end) || end.Reason != parley.Silent || !time.Now().Equal(ended) {
+			t.Errorf("%v, %v after the end", err, time.Since(ended))
+		}
+	})
+}
+
 // What a caller says last is heard, also when it is on its way through a decoder.
 func TestLastWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
