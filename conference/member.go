@@ -81,8 +81,8 @@ func (r *Room) listen(m *member) error {
 			return err
 		}
 		r.mu.Lock()
+		m.shift = r.next + m.input.Queued() - f.Time
 		err = m.input.WriteFrame(&said)
-		m.shift = time.Since(r.began) - f.Time
 		m.power = power(said.Samples)
 		r.mu.Unlock()
 		if err != nil {

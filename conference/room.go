@@ -43,6 +43,7 @@ type Room struct {
 	members []*member // in the order in which they came
 	floor   floor
 	stats   parley.VideoStats
+	next    time.Duration // Time of what is mixed next
 }
 
 // NewRoom returns an empty room, which has a clock until Close.
@@ -170,6 +171,7 @@ func (r *Room) step(at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mixer.Mix(r.mixer.Format().Samples(tick))
+	r.next = at + tick
 	if at%look == 0 {
 		r.lookLocked(at)
 	}
