@@ -25,6 +25,8 @@ const maxTransceivers = 512
 // Answer answers an offer of the far end while the call goes on, as for another
 // video, a change of direction or an ICE restart. Lines that are as they were are
 // not disturbed; [parley.LineAdded] and [parley.LineRemoved] tell of the others.
+// A restart gives up the old way at once: for two or three round trips nothing is heard
+// or seen at either end, also where nothing was wrong with it.
 // An offer of the same session (o=) that is older than the last one answered is refused.
 // The error wraps [ErrOffer], [ErrGlare], that of ctx, or a [syscall.Errno] of this
 // machine, and then all is as it was, if the call has not ended. A context that ends
@@ -126,6 +128,8 @@ func (c *connection) overtaken(offer *sdp.SessionDescription) bool {
 type OfferOptions struct {
 	// Restart finds a new way to the far end (ICE restart), as after a change of its
 	// network. Addresses that are new at this end are not among them (see [Config]).
+	// The old way is given up with the offer: nothing is heard or seen at either end
+	// until the answer is here and a new way has been found.
 	Restart bool
 }
 
