@@ -34,7 +34,7 @@ type LineStats struct {
 
 	Reported     time.Time // when the far end's last report on what we send came; zero: none so far
 	RoundTrip    time.Duration
-	RemoteLoss   float64       // 0..1, of what we sent, in the far end's last report interval
+	RemoteLoss   float64       // 0..1, of what we sent, in the far end's last report interval, or in 0.5 s where it reports more often
 	RemoteLost   int64         // packets of ours that the far end misses
 	RemoteJitter time.Duration // of our packets at the far end
 }

@@ -57,13 +57,15 @@ const (
 
 // A breaker has what RFC 8083 needs to know.
 type breaker struct {
-	trip Trip
-	at   time.Time
+	trip     Trip
+	fraction uint8 // lost, in 1/256, by the last report on us that was whole
+	at       time.Time
 
 	since    time.Time // when sending began, or was taken up again after a pause
-	reported time.Time // arrival of the last report on us
+	reported time.Time // arrival of the last whole report on us
 	spacing  time.Duration
 	highest  uint32
+	lost     int32
 	stalled  int   // reports in a row in which highest has not grown
 	packets  int64 // sent since the last report
 
@@ -138,10 +140,39 @@ func (s *Session) checkBreaker(now time.Time) {
 
 func (b *breaker) tripped(t Trip, now time.Time) { b.trip, b.at = t, now }
 
-// judge takes a report on us that arrived at now.
+// gathered is the least time over which the loss of our packets is told and judged.
+// Browsers report with each request for packets, on a bad network every 20 ms: such a
+// report is about a packet or two, or about none.
+const gathered = 500 * time.Millisecond
+
+// gather makes the loss in block that since the last whole report, and returns true if
+// this is one too. If it is not, the loss is what that one told.
+func (s *Session) gather(now time.Time, ssrc uint32, block *ReportBlock) bool {
+	b, last := &s.breaker, &s.remote
+	if last.SSRC != ssrc || b.reported.IsZero() {
+		return true
+	}
+	if now.Sub(b.reported) < gathered {
+		block.FractionLost = b.fraction
+		return false
+	}
+	if expected := int64(int32(block.Highest - b.highest)); expected > 0 && !last.At.Equal(b.reported) {
+		lost := max(0, int64(block.Lost)-int64(b.lost))
+		block.FractionLost = uint8(min(lost*256/expected, 255))
+	}
+	return true
+}
+
+// keep keeps what the next whole report is compared with.
+func (b *breaker) keep(now time.Time, block ReportBlock) {
+	b.reported, b.highest, b.lost, b.fraction = now, block.Highest, block.Lost, block.FractionLost
+}
+
+// judge takes a whole report on us that arrived at now.
 func (s *Session) judge(now time.Time, block ReportBlock) {
 	b := &s.breaker
 	if b.trip != NotTripped || b.since.IsZero() {
+		b.keep(now, block)
 		return
 	}
 	td := s.interval(false, defaultMinimum)
@@ -149,7 +180,8 @@ func (s *Session) judge(now time.Time, block ReportBlock) {
 	span := now.Sub(b.reported)
 	grown := first || int32(block.Highest-b.highest) > 0
 	packets := b.packets
-	b.reported, b.highest, b.packets = now, block.Highest, 0
+	b.packets = 0
+	b.keep(now, block)
 	if first || packets == 0 || span <= 0 {
 		b.stalled = 0
 		return

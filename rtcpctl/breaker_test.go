@@ -140,6 +140,45 @@ func TestMediaTimeout(t *testing.T) {
 
 // As many reports in a row have to say that nothing arrives as come in five round trips,
 // if these are longer than what is between reports; a pause ends the row.
+// A browser reports with each request for packets, which is every 20 ms here: half of
+// the packets are lost in runs, so that most reports are about none. They tell of the
+// loss all the same, and that something arrives.
+func TestReportsWithRequests(t *testing.T) {
+	s := newSession(Config{SSRC: 1, ClockRate: 90000})
+	now := epoch
+	var highest, told uint32
+	var lost int32
+	var got []float64
+	for i := range 400 {
+		now = now.Add(20 * msec)
+		s.Sent(now, 0, 1000)
+		s.Sent(now, 0, 1000)
+		if i%8 == 7 { // all at once: 8 have come, and before these 8 were lost
+			highest += 16
+			lost += 8
+		}
+		b := ReportBlock{SSRC: 1, Highest: highest, Lost: lost}
+		if highest != told {
+			b.FractionLost = 128
+		}
+		told = highest
+		s.Receive(now, AppendRR(nil, 2, []ReportBlock{b}), nil)
+		if trip, _ := s.Tripped(); trip != NotTripped {
+			t.Fatalf("%v after %v", trip, now.Sub(epoch))
+		}
+		var st Stats
+		s.Stats(&st)
+		if i%25 == 24 && i > 50 {
+			got = append(got, st.Remote.FractionLost())
+		}
+	}
+	for _, f := range got {
+		if f < 0.4 || f > 0.6 {
+			t.Fatalf("losses of %.2f, want 0.5", got)
+		}
+	}
+}
+
 func TestMediaTimeoutOfLongPaths(t *testing.T) {
 	for _, c := range []struct {
 		rtt, pause time.Duration

@@ -286,11 +286,14 @@ func (s *Session) Heard(now time.Time, r *Reception) {
 // received takes a block about us.
 func (s *Session) received(now time.Time, ssrc uint32, b ReportBlock, fn func(Event)) {
 	rtt := s.roundTrip(now, b)
+	whole := s.gather(now, ssrc, &b)
 	s.remote.SSRC, s.remote.At, s.remote.Block = ssrc, now, b
 	if rtt > 0 {
 		s.remote.RTT = rtt
 	}
-	s.judge(now, b)
+	if whole {
+		s.judge(now, b)
+	}
 	fn(Event{Kind: Reported, SSRC: ssrc, Block: b, RTT: rtt})
 }
 

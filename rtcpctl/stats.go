@@ -11,7 +11,8 @@ type Remote struct {
 }
 
 // FractionLost returns the part of our packets that was lost on their way, from
-// 0 to 1, in the last interval that was reported on.
+// 0 to 1, in the last interval that was reported on, which is 0.5 s or more: reports
+// that come sooner are taken together.
 func (r *Remote) FractionLost() float64 { return float64(r.Block.FractionLost) / 256 }
 
 // Stats are counted since a session was made.
