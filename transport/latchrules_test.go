@@ -70,6 +70,38 @@ func TestLatchSignalledAddress(t *testing.T) {
 		}
 	}
 	wantRemote(t, l, port(public, 5004), port(public, 7777))
+
+	reports := netip.MustParseAddrPort("198.51.100.8:9") // of another host (RFC 3605)
+	l.SetSignalled(epoch, mapped, reports)
+	for from, want := range map[netip.AddrPort]bool{reports: true, port(reports, 10): true, public: true, attacker: false} {
+		if d := l.RTCP(epoch, from); d.Deliver != want {
+			t.Errorf("RTCP of %v: %+v", from, d)
+		}
+	}
+}
+
+// What a candidate has sent before another was locked, or another address was signalled,
+// proves nothing afterwards.
+func TestLatchProofIsForgotten(t *testing.T) {
+	for _, lock := range []bool{false, true} {
+		l := symmetric(t, signalled)
+		v := newVoice(1)
+		if n := stream(l, epoch, attacker, v, 3); n != 0 {
+			t.Fatalf("%d packets delivered", n)
+		}
+		at := after(ms(60))
+		if lock {
+			stream(l, at, signalled, newVoice(2), 1)
+		} else {
+			l.SetSignalled(at, public, nowhere)
+		}
+		if l.candidates != nil {
+			t.Errorf("lock %v: %d candidates are kept", lock, len(l.candidates))
+		}
+		if n := stream(l, at, attacker, v, 3); n != 0 {
+			t.Errorf("lock %v: %d packets delivered", lock, n)
+		}
+	}
 }
 
 // Two telephones that one call rings at send from ports of one address: the one that
