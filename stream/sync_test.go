@@ -142,6 +142,27 @@ func TestSyncByReports(t *testing.T) {
 	}
 }
 
+// A camera that is switched on seconds after the sound began is believed like one that
+// was there from the beginning, also when its clock runs away a little later.
+func TestSyncCameraLater(t *testing.T) {
+	s := newStudio(t, InOrder)
+	s.way = [2]time.Duration{30 * ms, 80 * ms}
+	for at := time.Duration(0); at < 3*time.Second; at += 20 * ms {
+		s.say(at)
+	}
+	s.play(3*time.Second, 4*time.Second)
+	s.want(3*time.Second, "50ms")
+	s.report(4 * time.Second)
+	s.play(4*time.Second, 6*time.Second)
+	s.want(4*time.Second, "45ms 40ms 35ms 30ms 25ms 20ms 15ms 10ms 5ms 0s")
+	s.seen.Timestamp += 20 * 90
+	s.play(6*time.Second, 7*time.Second)
+	s.want(6*time.Second, "20ms")
+	s.report(7 * time.Second)
+	s.play(7*time.Second, 9*time.Second)
+	s.want(7*time.Second, "15ms 10ms 5ms 0s")
+}
+
 // With B-frames, a picture leaves before its time when those that are shown before
 // it follow, which is no shorter way.
 func TestSyncReordered(t *testing.T) {
