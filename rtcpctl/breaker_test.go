@@ -138,8 +138,6 @@ func TestMediaTimeout(t *testing.T) {
 	}
 }
 
-// As many reports in a row have to say that nothing arrives as come in five round trips,
-// if these are longer than what is between reports; a pause ends the row.
 // A browser reports with each request for packets, which is every 20 ms here: half of
 // the packets are lost in runs, so that most reports are about none. They tell of the
 // loss all the same, and that something arrives.
@@ -179,6 +177,8 @@ func TestReportsWithRequests(t *testing.T) {
 	}
 }
 
+// As many reports in a row have to say that nothing arrives as come in five round trips,
+// if these are longer than what is between reports; a pause ends the row.
 func TestMediaTimeoutOfLongPaths(t *testing.T) {
 	for _, c := range []struct {
 		rtt, pause time.Duration
