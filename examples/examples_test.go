@@ -2,6 +2,9 @@
 package examples
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
@@ -15,18 +18,56 @@ import (
 	"github.com/parley-media/parley/stream"
 )
 
-// run builds and runs an example, and returns what it prints.
-func run(t *testing.T, name string, args ...string) string {
+// build builds an example, and returns how it is run.
+func build(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), name)
 	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+	return exec.CommandContext(t.Context(), program, args...)
+}
+
+// run builds and runs an example, and returns what it prints.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := build(t, name, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
+}
+
+// begin builds and starts an example, and returns what it prints from then on.
+func begin(t *testing.T, name string, args ...string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	cmd := build(t, name, args...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewReader(stdout)
+}
+
+// dial calls the port that an example has printed next.
+func dial(t *testing.T, out io.Reader) *session.Session {
+	t.Helper()
+	var port uint16
+	if _, err := fmt.Fscanln(out, &port); err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Open(t.Context(), &session.Config{
+		Local:  netip.MustParseAddrPort("127.0.0.1:0"),
+		Remote: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 // prints fails unless an example that runs on the clock of the machine, which may

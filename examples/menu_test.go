@@ -1,10 +1,7 @@
 package examples
 
 import (
-	"bufio"
 	"fmt"
-	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -12,7 +9,6 @@ import (
 
 	"github.com/parley-media/parley/audio"
 	"github.com/parley-media/parley/file"
-	"github.com/parley-media/parley/session"
 )
 
 // steps makes a WAV file that lasts for minutes and has one value, by which it is told.
@@ -42,31 +38,8 @@ func steps(t *testing.T, value int16) string {
 // A caller hears the menu, presses a key, hears what is said to that, and ends the call by
 // a key; nothing of that is said to its end.
 func TestMenu(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "menu")
-	if out, err := exec.Command("go", "build", "-o", program, "./menu").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd := exec.CommandContext(t.Context(), program, steps(t, 1000), steps(t, 2000), steps(t, 3000))
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	out := bufio.NewReader(stdout)
-	var port uint16
-	if _, err := fmt.Fscanln(out, &port); err != nil {
-		t.Fatal(err)
-	}
-	s, err := session.Open(t.Context(), &session.Config{
-		Local:  netip.MustParseAddrPort("127.0.0.1:0"),
-		Remote: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	cmd, out := begin(t, "menu", steps(t, 1000), steps(t, 2000), steps(t, 3000))
+	s := dial(t, out)
 	s.Audio().SetReadDeadline(time.Now().Add(time.Minute))
 	f := audio.Frame{Format: audio.Format{Rate: 8000, Channels: 1}, Samples: make([]int16, 1600)}
 	if err := s.Audio().WriteFrame(&f); err != nil {
