@@ -239,7 +239,7 @@ func (l *Latch) RTP(now time.Time, from netip.AddrPort, h LatchHeader) Decision 
 	case l.config.Mode == LatchStrict:
 		return l.decide(from == l.signalled.rtp)
 	case !l.learns():
-		return l.beside(now, from)
+		return l.byAddress(now, from)
 	case l.source.locked && from == l.source.addr:
 		l.source.heard(now, h)
 		return l.count(LatchHeard)
@@ -250,19 +250,19 @@ func (l *Latch) RTP(now time.Time, from netip.AddrPort, h LatchHeader) Decision 
 	return l.consider(now, from, h)
 }
 
-// besidesAfter is how long the signalled address is silent before other ports of it are
-// heard: more than three packets of 60 ms.
-const besidesAfter = 200 * time.Millisecond
+// signalledSilence is how long the signalled port has to be silent before others of its
+// address are heard: more than three packets of 60 ms.
+const signalledSilence = 200 * time.Millisecond
 
-// beside decides about a packet of RTP where media goes to the signalled address, but may
-// come from any of its ports. While it comes from that one, others are of somebody else,
-// as of another telephone that the same call rings at behind one address.
-func (l *Latch) beside(now time.Time, from netip.AddrPort) Decision {
+// byAddress decides about a packet of RTP where media goes to the signalled address, but
+// may come from any of its ports. While it comes from that one, others are of somebody
+// else, as of another telephone that the same call rings at behind one address.
+func (l *Latch) byAddress(now time.Time, from netip.AddrPort) Decision {
 	if from == l.signalled.rtp {
 		l.source.last = now
 		return l.count(LatchHeard)
 	}
-	return l.decide(from.Addr() == l.signalled.rtp.Addr() && now.Sub(l.source.last) >= besidesAfter)
+	return l.decide(from.Addr() == l.signalled.rtp.Addr() && now.Sub(l.source.last) >= signalledSilence)
 }
 
 // RTCP decides about an RTCP packet. It never moves the address of RTP, and
