@@ -206,6 +206,18 @@ func (w *well) Poll(clocked bool, scratch []byte) (more bool) {
 	}
 }
 
+// fill puts packets of 20 ms in at their pace, and wakes the call for the first of them.
+func (w *well) fill(after time.Duration, packets int) {
+	time.Sleep(after)
+	for n := range packets {
+		w.packets <- rtpPacket(7, n, make([]byte, 160))
+		if n < 3 {
+			w.call.Wake()
+		}
+		time.Sleep(20 * ms)
+	}
+}
+
 // since returns how the leg was polled after begin.
 func (w *well) since(begin time.Time) (clocked, told int, longest time.Duration) {
 	synctest.Wait()
@@ -311,16 +323,7 @@ func TestPolledBeforeFrames(t *testing.T) {
 				polls = len(w.polls)
 				time.Sleep(time.Duration(random.IntN(1500)) * time.Microsecond)
 			})
-			talking.Go(func() {
-				time.Sleep(time.Duration(i) * 500 * time.Microsecond)
-				for n := range packets {
-					w.packets <- rtpPacket(7, n, make([]byte, 160))
-					if n < 3 {
-						c.Wake()
-					}
-					time.Sleep(20 * ms)
-				}
-			})
+			talking.Go(func() { w.fill(time.Duration(i)*500*time.Microsecond, packets) })
 		}
 		talking.Wait()
 	})
@@ -354,16 +357,7 @@ func TestPolledBeforeReading(t *testing.T) {
 			w.call = c
 			c.Connected()
 			a := c.Audio()
-			talking.Go(func() {
-				time.Sleep(time.Duration(i) * 500 * time.Microsecond)
-				for n := range packets {
-					w.packets <- rtpPacket(7, n, make([]byte, 160))
-					if n < 3 {
-						c.Wake()
-					}
-					time.Sleep(20 * ms)
-				}
-			})
+			talking.Go(func() { w.fill(time.Duration(i)*500*time.Microsecond, packets) })
 			if i%2 == 0 { // makes the loop late
 				a.HandleFrames(func(*audio.Frame) { time.Sleep(1500 * time.Microsecond) }) //nolint:errcheck // it can be decoded
 				continue
