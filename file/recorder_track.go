@@ -163,8 +163,8 @@ func (a *AudioRecording) WriteFrame(f *audio.Frame) error {
 	return a.writeFrame(now, now, f)
 }
 
-// writeFrame writes a frame that is to be in the file at the time now, as far as clocks
-// agree, and was heard some time before.
+// writeFrame writes a frame whose place in the file is by its arrival at now; what decides
+// whether it was in a pause is when it was heard.
 func (a *AudioRecording) writeFrame(now, heard time.Time, f *audio.Frame) error {
 	a.rec.mu.Lock()
 	defer a.rec.unlock()
