@@ -41,7 +41,11 @@ func parse(text string) (d *sdp.SessionDescription, all []section, err error) {
 			usual = way
 		}
 	}
+	role, roles := d.Attribute("setup") // of all lines that have none (RFC 4145, section 4), as pion does not see
 	for _, m := range d.MediaDescriptions {
+		if _, own := m.Attribute("setup"); roles && !own {
+			m.Attributes = append(m.Attributes, sdp.Attribute{Key: "setup", Value: role})
+		}
 		all = append(all, newSection(m, usual))
 	}
 	return d, all, nil
@@ -191,8 +195,9 @@ func leaveOut(m *sdp.MediaDescription, out func(pt string) bool) {
 
 // directed returns an answer with the directions that were agreed on, and without the
 // lines that were turned down (RFC 3264, sections 6 and 6.1), or the formats and the
-// bundle that the offer did not have.
-func directed(answer string, offered []section, bundled bool) (string, error) {
+// bundle that the offer did not have. The role in DTLS stays what it is (RFC 8842, section
+// 5.3), also where pion has another: Chromium refuses an answer that changes it.
+func (c *connection) directed(answer string, offered []section, bundled bool) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(answer); err != nil {
 		return "", err
@@ -211,6 +216,16 @@ func directed(answer string, offered []section, bundled bool) (string, error) {
 			oneClock(m)
 		}
 	}
+	if c.setup == "" {
+		c.setup = setup(&d)
+	}
+	for _, m := range d.MediaDescriptions {
+		for i := range m.Attributes {
+			if a := &m.Attributes[i]; a.Key == "setup" {
+				a.Value = c.setup
+			}
+		}
+	}
 	regroup(&d)
 	address(&d)
 	if !bundled {
@@ -218,4 +233,14 @@ func directed(answer string, offered []section, bundled bool) (string, error) {
 	}
 	b, err := d.Marshal()
 	return string(b), err
+}
+
+// setup returns the role in DTLS of the end that has described itself so, or "".
+func setup(d *sdp.SessionDescription) string {
+	for _, m := range d.MediaDescriptions {
+		if role, ok := m.Attribute("setup"); ok && m.MediaName.Port.Value != 0 {
+			return role
+		}
+	}
+	return ""
 }

@@ -58,7 +58,7 @@ func (p *Peer) Answer(ctx context.Context, offer string) (answer string, err err
 	if answer, err = c.described(ctx, anew); err != nil {
 		return "", err
 	}
-	return directed(answer, wanted, bundled)
+	return c.directed(answer, wanted, bundled)
 }
 
 func (c *connection) answer(offer string) (wanted []section, bundled bool, err error) {
@@ -200,6 +200,13 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 			err = wrong
 		}
 		c.agreed(wanted, true)
+		switch theirs := setup(d); {
+		case c.setup != "": // for as long as the call lasts
+		case theirs == "active":
+			c.setup = "passive"
+		case theirs == "passive":
+			c.setup = "active"
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)

@@ -143,6 +143,13 @@ async function tone(hz, { direction = 'sendrecv', codec } = {}) {
   return '';
 }
 
+// answerTone is tone on the line that the server is about to offer, as a page has it that
+// is called.
+async function answerTone(hz) {
+  pc.addTrack(await toneTrack(hz));
+  return '';
+}
+
 async function ear(mid) {
   await sound();
   mid = String(mid);
