@@ -30,6 +30,18 @@ func called(t *testing.T, start func(testing.TB, string) *headless.Process) {
 	sound := far.Audio().Mid()
 	p.do(t, "hears", sound, 440)
 	p.reoffer(t, far)
+
+	// What the page never answers is taken back.
+	if err := far.RequestVideo(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far.Offer(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	p.do(t, "hears", sound, 440)
 	p.do(t, "camera", "camera", 1, options{})
 	p.reoffer(t, far)
 	p.shows(t, far.Video().Mid(), 1)

@@ -41,7 +41,8 @@ type connection struct {
 	tracks     int                     // legs made so far
 	layout     []slot                  // the lines of the last description that both ends have agreed on
 	offered    []*sdp.MediaDescription // by this end, the last time
-	setup      string                  // role of this end in DTLS, as answers have it; "": none yet
+	restarting bool                    // with which ICE began anew
+	role       string                  // of this end in DTLS; "": none yet
 	talks      bool                    // this end has opened a channel
 	declined   bool                    // the far end has turned channels down
 	exchanged  chan struct{}           // closed, and made anew, when both ends have agreed

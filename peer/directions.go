@@ -41,11 +41,8 @@ func parse(text string) (d *sdp.SessionDescription, all []section, err error) {
 			usual = way
 		}
 	}
-	role, roles := d.Attribute("setup") // of all lines that have none (RFC 4145, section 4), as pion does not see
+	spread(d)
 	for _, m := range d.MediaDescriptions {
-		if _, own := m.Attribute("setup"); roles && !own {
-			m.Attributes = append(m.Attributes, sdp.Attribute{Key: "setup", Value: role})
-		}
 		all = append(all, newSection(m, usual))
 	}
 	return d, all, nil
@@ -216,16 +213,10 @@ func (c *connection) directed(answer string, offered []section, bundled bool) (s
 			oneClock(m)
 		}
 	}
-	if c.setup == "" {
-		c.setup = setup(&d)
+	if c.role == "" {
+		c.role = role(&d)
 	}
-	for _, m := range d.MediaDescriptions {
-		for i := range m.Attributes {
-			if a := &m.Attributes[i]; a.Key == "setup" {
-				a.Value = c.setup
-			}
-		}
-	}
+	assign(&d, c.role)
 	regroup(&d)
 	address(&d)
 	if !bundled {
@@ -233,14 +224,4 @@ func (c *connection) directed(answer string, offered []section, bundled bool) (s
 	}
 	b, err := d.Marshal()
 	return string(b), err
-}
-
-// setup returns the role in DTLS of the end that has described itself so, or "".
-func setup(d *sdp.SessionDescription) string {
-	for _, m := range d.MediaDescriptions {
-		if role, ok := m.Attribute("setup"); ok && m.MediaName.Port.Value != 0 {
-			return role
-		}
-	}
-	return ""
 }

@@ -76,6 +76,24 @@ func (c *connection) heard(wanted []section) {
 	}
 }
 
+// unrefused returns an answer without the new lines that it turns down, unless these are
+// all: pion would take their codecs and payload types for agreed on.
+func (c *connection) unrefused(d *sdp.SessionDescription, wanted []section) (*sdp.SessionDescription, []section) {
+	left, sections := *d, []section(nil)
+	left.MediaDescriptions = nil
+	for i, m := range d.MediaDescriptions {
+		s := wanted[i]
+		if s.off && !slices.ContainsFunc(c.layout, func(of slot) bool { return of.mid == s.mid }) {
+			continue
+		}
+		left.MediaDescriptions, sections = append(left.MediaDescriptions, m), append(sections, s)
+	}
+	if len(sections) == 0 {
+		return d, wanted
+	}
+	return &left, sections
+}
+
 // identify gives the lines of an offer names, where it has none, as that of a telephone: those
 // that they had before, or else new ones, as browsers do (RFC 8829, section 5.10).
 func (c *connection) identify(d *sdp.SessionDescription, wanted []section) {
@@ -151,7 +169,7 @@ func (c *connection) arranged(text string) (string, error) {
 			fresh = append(fresh, m)
 		}
 		if l != nil {
-			l.said = l.own
+			l.before, l.said = l.said, l.own
 			direct(m, l.own)
 		}
 	}

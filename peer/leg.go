@@ -36,6 +36,7 @@ type leg struct {
 
 	own     parley.Direction // that this end wants
 	said    parley.Direction // that it has said in its last description
+	before  parley.Direction // the same before its last offer
 	settled bool             // both ends have described the line
 	removed bool             // this end does without the line
 	kept    bool             // but it stays in the descriptions

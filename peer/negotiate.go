@@ -134,9 +134,10 @@ type OfferOptions struct {
 }
 
 // Offer returns an offer of this end, as after [Peer.Negotiate] has asked for
-// one. Until [Peer.SetAnswer] has the answer, offers of the far end are refused, and
-// there is no other one of this end: what was lost on its way is sent again as it is. If
-// there is an error nothing was offered; the context counts as for [Peer.Answer].
+// one. Until [Peer.SetAnswer] has the answer, or [Peer.Rollback] takes it back, offers of
+// the far end are refused, and there is no other one of this end: what was lost on its way
+// is sent again as it is. If there is an error nothing was offered; the context counts as
+// for [Peer.Answer].
 func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err error) {
 	c := p.c
 	if o == nil {
@@ -161,6 +162,7 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
 	}
+	c.restarting = o.Restart
 	text, err := c.described(ctx, anew)
 	if err != nil {
 		return "", err
@@ -188,7 +190,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	c.fill(d, wanted)
 	bundle(d, wanted)
 	c.heard(wanted)
-	text, err := opened(d, wanted)
+	text, err := opened(c.unrefused(d, wanted))
 	if err == nil {
 		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text})
 		if err != nil && c.unsettled(false) { // pion has taken it, and will not connect: there is no way back
@@ -200,12 +202,8 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 			err = wrong
 		}
 		c.agreed(wanted, true)
-		switch theirs := setup(d); {
-		case c.setup != "": // for as long as the call lasts
-		case theirs == "active":
-			c.setup = "passive"
-		case theirs == "passive":
-			c.setup = "active"
+		if c.role == "" {
+			c.role = otherRole(role(d))
 		}
 	}
 	if err != nil {

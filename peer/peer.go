@@ -71,7 +71,8 @@ var (
 
 	// ErrGlare is wrapped by the error for an offer that has crossed one of this
 	// end, which stands: the far end has to take its own back and answer. Browsers
-	// do so when they are given the offer.
+	// do so when they are given the offer; with another far end it may be this one
+	// that gives way ([Peer.Rollback]).
 	ErrGlare = errors.New("peer: the offer crossed one of this end")
 )
 
