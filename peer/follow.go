@@ -247,6 +247,9 @@ func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 		c := codec.Params{Name: name, PayloadType: uint8(p.PayloadType), ClockRate: int(p.ClockRate), FMTP: p.SDPFmtpLine}
 		if t.Kind() == webrtc.RTPCodecTypeAudio {
 			c.Channels = int(max(p.Channels, 1))
+			if strings.EqualFold(name, "opus") && c.Channels == 1 {
+				c.Channels = 2 // as it always is (RFC 7587, section 7): some pipelines of GStreamer leave it out
+			}
 		}
 		codecs = append(codecs, c)
 	}

@@ -53,6 +53,22 @@ func TestOffersWithoutAudio(t *testing.T) {
 	}
 }
 
+// Opus whose channels an offer leaves out is what it always is, and can be decoded.
+func TestOpusWithoutChannels(t *testing.T) {
+	offer := strings.Replace(recorded(t, "chromium"), "opus/48000/2", "OPUS/48000", 1)
+	p, answer, err := listen(t, nil).Answer(t.Context(), offer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got := p.Audio().Codec(); got.Channels != 2 || !p.Audio().Decodes() {
+		t.Errorf("codec %v, decoded: %t", got, p.Audio().Decodes())
+	}
+	if want := "a=rtpmap:111 OPUS/48000"; line(answer, "a=rtpmap:111 ") != want {
+		t.Errorf("answer %q, want %q", line(answer, "a=rtpmap:111 "), want)
+	}
+}
+
 func TestUnusableOffers(t *testing.T) {
 	e := listen(t, nil)
 	chromium := recorded(t, "chromium")
