@@ -66,7 +66,7 @@ type Config struct {
 	Port     int // UDP port for all connections, on the addresses of Listen; 0: any free one
 	PortMin  int // ports from here to PortMax, one or more for each connection, in place of Port; 0: none
 	PortMax  int
-	Codecs   []codec.Params // audio, and H264, VP8 and VP9; nil: DefaultCodecs
+	Codecs   []codec.Params // audio, telephone-event, CN and red among it, and H264, VP8 and VP9; nil: DefaultCodecs
 	Servers  []Server
 	Logger   *slog.Logger // nil: no log; see CallConfig for that of one call
 	Timeouts Timeouts

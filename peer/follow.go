@@ -263,7 +263,7 @@ func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 // rate, as RFC 4733 wants, or else those of 8000 Hz, which is all that many far ends have.
 func toSend(codecs []codec.Params) (send, event codec.Params) {
 	for _, p := range codecs {
-		if !isEvent(p) {
+		if isMedia(p) {
 			send = p
 			break
 		}
@@ -279,3 +279,8 @@ func toSend(codecs []codec.Params) (send, event codec.Params) {
 }
 
 func isEvent(p codec.Params) bool { return strings.EqualFold(p.Name, eventName) }
+
+// isMedia reports whether p is more than a companion of a codec.
+func isMedia(p codec.Params) bool {
+	return !isEvent(p) && !strings.EqualFold(p.Name, "red") && !strings.EqualFold(p.Name, "CN")
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/peer"
 )
 
@@ -67,6 +68,31 @@ func TestOpusWithoutChannels(t *testing.T) {
 	if want := "a=rtpmap:111 OPUS/48000"; line(answer, "a=rtpmap:111 ") != want {
 		t.Errorf("answer %q, want %q", line(answer, "a=rtpmap:111 "), want)
 	}
+}
+
+// Redundancy and comfort noise, where a program takes them, are companions of a codec,
+// and no codec to send in, though the far end likes them best.
+func TestCompanionsAreNotSent(t *testing.T) {
+	e := listen(t, &peer.Config{Codecs: append(
+		peer.DefaultCodecs(),
+		codec.Params{Name: "red", PayloadType: 63, ClockRate: 48000, Channels: 2, FMTP: "111/111"},
+		codec.Params{Name: "CN", PayloadType: 13, ClockRate: 8000, Channels: 1},
+	)})
+	offer := strings.Replace(recorded(t, "chromium"), " 111 63 9 0 8 13 ", " 63 13 111 9 0 8 ", 1)
+	p, answer, err := e.Answer(t.Context(), offer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got := p.Audio().Codec(); got.Name != "opus" {
+		t.Errorf("codec %v, want Opus", got)
+	}
+	if got := line(answer, "m=audio "); !strings.Contains(got, "SAVPF 63 13 111 ") {
+		t.Errorf("answer %q, in another order than the offer", got)
+	}
+	alone := strings.NewReplacer(" 111 63 9 0 8 13 110 126", " 63 13", "a=rtpmap:111 ", "a=x:", "a=rtpmap:9 ", "a=x:", "a=rtpmap:0 ", "a=x:", "a=rtpmap:8 ", "a=x:").Replace(recorded(t, "chromium"))
+	_, _, err = e.Answer(t.Context(), alone, nil)
+	refused(t, err)
 }
 
 func TestUnusableOffers(t *testing.T) {
