@@ -18,6 +18,9 @@ import (
 // Who begins to watch sees a key frame first. The far end is asked for one, which encoders
 // such as ffmpeg over RTP do not heed: they are best told to send one each second or two
 // (-g), and no B-frames (-bf 0), since browsers show only few pictures where there are some.
+//
+// Sound that this build cannot decode, as the AAC of many cameras, is not heard, and nobody
+// is told: those who watch see the pictures. [parley.Audio.Decodes] tells ahead.
 type Show struct {
 	sound    *audio.Relay // nil: none
 	pictures *video.Relay // nil: none

@@ -27,7 +27,7 @@ type Frame struct {
 	// B-frames. In a call with audio it is that of audio: what is heard and what is
 	// seen with the same Time belong together, read or written. While that becomes
 	// known better, time goes by up to 1/8 faster or slower for received frames; where
-	// the far end has stood still, it leaps. It never goes back.
+	// the far end has stood still, it leaps: back, if it reports that only its sound has.
 	Time time.Duration
 
 	// Captured is the time by the sender's own clock, from its reports; zero while
