@@ -3,7 +3,7 @@ module github.com/parley-media/parley
 go 1.26.0
 
 require (
-	github.com/pion/datachannel v1.6.3 // indirect
+	github.com/pion/datachannel v1.6.3
 	github.com/pion/dtls/v3 v3.1.15 // indirect
 	github.com/pion/ice/v4 v4.4.2
 	github.com/pion/interceptor v0.1.48

@@ -116,6 +116,43 @@ func TestChannelTooLargeFromFarEnd(t *testing.T) {
 	exchange(t, other, o)
 }
 
+// When pion takes no more channels from the far end, the log says what that one did. Those
+// there are go on.
+func TestChannelsNoMore(t *testing.T) {
+	for _, tt := range []struct {
+		name, cause string
+		do          func(*testing.T, *pair)
+	}{
+		{"negotiated by one", "negotiated", func(t *testing.T, p *pair) {
+			dc, err := p.browser.CreateDataChannel("alone", &webrtc.DataChannelInit{ID: new(uint16(7)), Negotiated: new(true)})
+			check(t, err)
+			check(t, dc.SendText("is anybody there?"))
+		}},
+		{"long label", "too long", func(t *testing.T, p *pair) {
+			_, err := p.browser.CreateDataChannel(strings.Repeat("x", 8200), nil)
+			check(t, err)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPair(t)
+			p.connect(t)
+			ch, f := p.accept(t, "before", nil)
+			await(t, "the open event", f.opened)
+			tt.do(t, p)
+			eventually(t, "the log tells", func() bool { return strings.Contains(p.logged(), "no more channels") })
+			if !strings.Contains(p.logged(), tt.cause) {
+				t.Errorf("the log does not say why: %s", p.logged())
+			}
+			exchange(t, ch, f)
+		})
+	}
+	// The far end is no culprit when it leaves while pion waits for the first message on a
+	// stream.
+	if what := wrong(errors.New("abort chunk, with following errors: (User Initiated Abort: Close called)")); what != "" {
+		t.Errorf("of one that has left: %s", what)
+	}
+}
+
 // Invalid UTF-8 from the far end comes out as what a browser makes of it.
 func TestChannelInvalidText(t *testing.T) {
 	p := newPair(t)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"slices"
 	"sync"
 
+	"github.com/pion/datachannel"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley"
@@ -37,8 +39,10 @@ const (
 // would begin to do that.
 //
 // Limits, all of them pion's: a label and a protocol from the far end have about
-// 8000 bytes together. A message that comes on a negotiated channel before this
-// end has opened it, once connected, prevents the far end from opening more.
+// 8000 bytes together. Longer ones prevent the far end from opening more, and so does a
+// message that comes on a negotiated channel before this end has opened it, once
+// connected. What the far end still sends on those is not read, and after 1 MiB nothing
+// comes on any channel.
 // Negotiated channels send in order and until it arrives, whatever their
 // Config says. A message that is to be given up at once and does not fit in the
 // congestion window is lost as a rule. This end opens up to 32767 channels in the
@@ -71,9 +75,28 @@ func newChannels(pc *webrtc.PeerConnection, logger *slog.Logger) *channels {
 	cs := &channels{pc: pc, logger: logger, negotiated: map[uint16]bool{}, waiting: map[*channel]bool{}}
 	pc.OnDataChannel(cs.take)
 	pc.SCTP().OnError(func(err error) {
-		logger.Warn("the far end can open no more channels: it broke the rules", "error", err)
+		if what := wrong(err); what != "" { // else the connection is over
+			logger.Warn("the far end can open no more channels: "+what, "error", err)
+		}
 	})
 	return cs
+}
+
+// wrong says what the far end did for which pion takes no more channels from it, if it
+// did anything.
+func wrong(err error) string {
+	switch {
+	case errors.Is(err, datachannel.ErrInvalidPayloadProtocolIdentifier):
+		return "it has sent on one that is not open here, as when it alone says that both have negotiated it"
+	case errors.Is(err, io.ErrShortBuffer):
+		return "the label and the protocol of one are too long"
+	case errors.Is(err, datachannel.ErrDataChannelMessageTooShort),
+		errors.Is(err, datachannel.ErrInvalidMessageType),
+		errors.Is(err, datachannel.ErrUnexpectedDataChannelType),
+		errors.Is(err, datachannel.ErrExpectedAndActualLengthMismatch):
+		return "it broke the rules"
+	}
+	return ""
 }
 
 // attach says which call the channels belong to.
