@@ -58,7 +58,8 @@ type Channel interface {
 	Close() error
 }
 
-// Channels opens channels for a call. Packages that make legs implement it.
+// Channels opens channels for a call. Packages that make legs implement it. If there is a
+// method Unreached() string too, what that says is part of the reason [NotConnected].
 type Channels interface {
 	OpenChannel(ctx context.Context, c *ChannelConfig) (Channel, error)
 	Close() error // ends all of them

@@ -89,6 +89,11 @@ func (c *Call) overdueLocked(limit time.Duration, reason Reason) *EndError {
 		e.Detail = c.byeLocked().reason
 	case NotConnected:
 		e.Detail = fmt.Sprintf("not connected within %v", limit)
+		if c, ok := c.channels.(interface{ Unreached() string }); ok {
+			if what := c.Unreached(); what != "" {
+				e.Detail += "; " + what
+			}
+		}
 	case NoMedia:
 		e.Detail = fmt.Sprintf("no media within %v", limit)
 		for _, l := range c.lines {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,45 @@ func TestNeverConnected(t *testing.T) {
 	<-p.Done()
 	if end, ok := errors.AsType[*parley.EndError](p.Err()); !ok || end.Reason != parley.NotConnected {
 		t.Errorf("ended with %v", p.Err())
+	}
+}
+
+// A far end that tells no address for UDP, as a browser that is kept from it, is not reached,
+// and the reason says so. That of one that has told any does not.
+func TestNoAddressForUDP(t *testing.T) {
+	e := listen(t, nil)
+	offer := func() string {
+		text, _, _ := strings.Cut(newBrowser(t, opusCapability, 111, sendrecv).offer(t), "a=candidate:")
+		return text
+	}
+	const tcp, udp = "candidate:1 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active", "candidate:1 1 UDP 1518280447 192.0.2.1 9 typ host"
+	for _, tt := range []struct {
+		name, offered, later string
+		hint                 bool
+	}{
+		{"none", "", "", true},
+		{"TCP", tcp, tcp, true},
+		{"UDP", udp, "", false},
+		{"UDP later", tcp, udp, false},
+	} {
+		text := offer()
+		if tt.offered != "" {
+			text += "a=" + tt.offered + "\r\n"
+		}
+		p, _, err := e.Answer(t.Context(), text, &peer.CallConfig{Deadlines: parley.Deadlines{Connect: 50 * time.Millisecond}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if tt.later != "" {
+			if err := p.AddCandidate(peer.Candidate{Candidate: tt.later}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-p.Done()
+		if got := p.Err().Error(); !strings.Contains(got, "not connected within 50ms") || strings.Contains(got, "no address for UDP") != tt.hint {
+			t.Errorf("%s: %s", tt.name, got)
+		}
 	}
 }
 

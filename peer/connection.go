@@ -35,6 +35,7 @@ type connection struct {
 
 	needed chan struct{} // capacity 1: the far end has to hear of a change
 	direct atomic.Bool   // packets leave through a socket that never blocks
+	byUDP  atomic.Bool   // the far end has told an address for UDP
 
 	signalling sync.Mutex // held during an exchange of descriptions
 	legs       map[*webrtc.RTPTransceiver]*leg
@@ -109,6 +110,9 @@ func (c *connection) watch(unblocking bool) {
 			c.call.Emit(parley.Event{Kind: parley.Unreachable})
 		case webrtc.PeerConnectionStateFailed:
 			never := "the connection failed"
+			if hint := c.Unreached(); hint != "" {
+				never += "; " + hint
+			}
 			if c.pc.ICEConnectionState() != webrtc.ICEConnectionStateFailed {
 				never = "no keys were agreed on, as with a wrong fingerprint"
 			}
@@ -172,6 +176,28 @@ func (c *connection) look(state webrtc.PeerConnectionState) (connected bool) {
 		})
 	}
 	return c.connected
+}
+
+// learn notes what addresses the far end tells, in lines of SDP.
+func (c *connection) learn(lines string) {
+	for line := range strings.Lines(lines) {
+		value, ok := strings.CutPrefix(line, "a=candidate:")
+		if !ok {
+			continue
+		}
+		if fields := strings.Fields(value); len(fields) > 2 && strings.EqualFold(fields[2], "udp") { // RFC 8839, section 5.1
+			c.byUDP.Store(true)
+		}
+	}
+}
+
+// Unreached is for the call. A far end without an address may still be found by what it
+// sends, but for one that is kept from UDP there is no way.
+func (c *connection) Unreached() string {
+	if c.byUDP.Load() {
+		return ""
+	}
+	return "the far end has told no address for UDP"
 }
 
 // unreached is why a call ends whose far end was lost, or else was never reached.
@@ -320,6 +346,7 @@ func (p *Peer) AddCandidate(candidate Candidate) error {
 	if err := c.pc.AddICECandidate(candidate); err != nil {
 		return errors.Join(ErrCandidate, err)
 	}
+	c.learn("a=" + candidate.Candidate)
 	return nil
 }
 

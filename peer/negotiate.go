@@ -94,6 +94,7 @@ func (c *connection) answer(offer string) (wanted []section, bundled bool, err e
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: text}); err != nil {
 		return nil, false, err
 	}
+	c.learn(offer)
 	if err := c.attach(wanted); err != nil {
 		return nil, false, err
 	}
@@ -190,6 +191,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	c.fill(d, wanted)
 	bundle(d, wanted)
 	c.heard(wanted)
+	c.learn(answer)
 	text, err := opened(c.unrefused(d, wanted))
 	if err == nil {
 		err = c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: text})

@@ -157,7 +157,7 @@ export class Call extends EventTarget {
     if (this.#ended) return;
     const { sdp, type } = pc.localDescription;
     offered = true;
-    const paths = sdp.match(/^a=candidate:/gm)?.length ?? 0;
+    const paths = sdp.match(/^a=candidate:\S+ \d+ udp /gim)?.length ?? 0; // the server has no other
     if (!paths && pc.iceGatheringState === 'complete') throw words.noAddress();
     this.#emit('description', { type, sdp });
     this.#note(`Offer ready with ${paths} ${paths === 1 ? 'candidate' : 'candidates'} after ${Math.round(performance.now() - begin)} ms.`);

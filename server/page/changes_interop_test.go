@@ -359,6 +359,12 @@ func TestCallWithoutAPath(t *testing.T) {
 	if got := v.Text("#error"); !strings.Contains(got, "has no address for a call") {
 		t.Errorf("without an address, the page says %q", got)
 	}
+	v.Eval(`more = 'a=candidate:1 1 tcp 1 127.0.0.1 9 typ host tcptype active\r\n'`)
+	v.push("#start")
+	v.Wait(`body[data-phase="failed"]`, within)
+	if got := v.Text("#error"); !strings.Contains(got, "has no address for a call") {
+		t.Errorf("with an address for TCP only, the page says %q", got)
+	}
 	v.Eval(`more = 'a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n'`)
 	v.push("#start")
 	v.until("the end", `document.body.dataset.phase === 'failed' && document.querySelector('#error').innerText.includes('path')`)
