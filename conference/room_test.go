@@ -90,6 +90,29 @@ func TestClosedRoom(t *testing.T) {
 	})
 }
 
+// A call in which nothing can be said is told so, and goes on.
+func TestNoAudio(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRoom()
+		defer r.Close()
+		c, err := parley.New(parley.Config{Channels: noChannels{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := r.Join(t.Context(), c); err != ErrNoAudio || c.Err() != nil {
+			t.Errorf("joined with %v, the call ended with %v", err, c.Err())
+		}
+	})
+}
+
+type noChannels struct{}
+
+func (noChannels) OpenChannel(context.Context, *parley.ChannelConfig) (parley.Channel, error) {
+	return nil, errors.ErrUnsupported
+}
+func (noChannels) Close() error { return nil }
+
 // A line that fails ends the call, and Join says why.
 func TestLineFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
