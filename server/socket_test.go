@@ -354,6 +354,17 @@ func TestSocketRefusals(t *testing.T) {
 	}
 }
 
+// An offer that may be posted may be said too: one of many lines is longer than what a
+// socket takes by itself, 32 kB.
+func TestSocketLongOffer(t *testing.T) {
+	s, _ := start(t, &server.Config{})
+	w := connect(t, serve(t, s), "/wait/ws", nil)
+	w.say(t, object{"type": "offer", "sdp": chromium(t) + strings.Repeat("a=x-long:"+strings.Repeat("x", 89)+"\r\n", 2000)})
+	if answer := w.next(t, "answer"); text(answer, "pc_id") == "" {
+		t.Errorf("%.100v", answer)
+	}
+}
+
 func TestSocketFlood(t *testing.T) {
 	s, _ := start(t, &server.Config{})
 	url := serve(t, s)
