@@ -208,6 +208,20 @@ func TestReconfigure(t *testing.T) {
 	}
 }
 
+// A pause counts at the clock rate that was in use, up to the change, and at the new one
+// from then on, or who listens hears a jump (RFC 7160, section 4).
+func TestReconfigureInAPause(t *testing.T) {
+	n := newNear(t, SenderConfig{Codec: pcmu})
+	n.mustWrite(160)
+	n.wantAll(n.run(1000*ms), "0: 0s 0 M")
+	if err := n.s.Reconfigure(n.begin.Add(n.at), SenderConfig{Codec: wide}); err != nil {
+		t.Fatal(err)
+	}
+	n.at = 1500 * ms
+	n.mustWrite(320)
+	n.wantAll(n.poll(), "97: 1.5s 16000 M") // 1 s of 8 kHz and half a second of 16 kHz
+}
+
 func TestLossReachesTheEncoder(t *testing.T) {
 	c := SenderConfig{Codec: codec.Params{Name: "test-frames", PayloadType: 98, ClockRate: 48000}}
 	n := newNear(t, c)
@@ -222,7 +236,7 @@ func TestLossReachesTheEncoder(t *testing.T) {
 	if got := n.s.encoder.(*frames).loss; got != 0.1 {
 		t.Errorf("loss %v after a change", got)
 	}
-	for _, tt := range []struct{ reported, told float64 }{{0, 0.075}, {0.2, 0.2}, {0.01, 0.15}, {0.14, 0.14}} {
+	for _, tt := range []struct{ reported, told float64 }{{0, 0.075}, {0.2, 0.2}, {0.01, 0.15}, {0.14, 0.14}, {2, 1}} {
 		n.s.SetLoss(tt.reported)
 		if got := n.s.encoder.(*frames).loss; math.Abs(got-tt.told) > 1e-9 {
 			t.Errorf("loss %v, not %v, after a report of %v", got, tt.told, tt.reported)
