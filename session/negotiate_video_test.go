@@ -57,6 +57,9 @@ func TestVideoFormats(t *testing.T) {
 		"H.264 of another mode": {
 			offered: []codec.Params{h264(97, "profile-level-id=42e01f")}, local: []codec.Params{h264(96, "packetization-mode=1;profile-level-id=42e01f")},
 		},
+		"H.264 of another mode, no profile there": { // who takes single units only has no use for fragments
+			offered: []codec.Params{h264(97, "")}, local: []codec.Params{h264(96, "packetization-mode=1;profile-level-id=42e01f")},
+		},
 		"H.264 of another profile": {
 			offered: []codec.Params{h264(97, "profile-level-id=640c1f")}, local: []codec.Params{h264(96, "profile-level-id=42e01f")},
 		},
