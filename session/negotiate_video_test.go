@@ -136,6 +136,22 @@ func TestVideoFormats(t *testing.T) {
 	}
 }
 
+// The answer says where RTCP of pictures goes, unless it shares the port of RTP.
+func TestVideoAnswerRTCP(t *testing.T) {
+	apart := addr("192.0.2.2:5001")
+	for _, mux := range []bool{false, true} {
+		offer := &Description{Video: &VideoDescription{Addr: addr("192.0.2.1:4000"), Codecs: []codec.Params{vp8}, Mux: mux}}
+		local := &Description{Video: &VideoDescription{Addr: addr("192.0.2.2:4000"), RTCP: apart, Codecs: []codec.Params{vp8}, Mux: true}}
+		answer, _, err := Answer(parse(t, marshal(t, offer)), local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := parse(t, marshal(t, answer)).Video; v.Mux != mux || (v.RTCP == apart) == mux {
+			t.Errorf("offered on one port: %t; answered: %t, RTCP at %v", mux, v.Mux, v.RTCP)
+		}
+	}
+}
+
 // The answer to real offers, by an end with PCMU and VP8, H.264 and all feedback.
 func TestAnswerToVideoShapes(t *testing.T) {
 	for name, want := range map[string]string{
