@@ -11,10 +11,13 @@ const (
 	// clockWindow is how long the delay of a source is looked at. What it has
 	// become more by all that time is no delay of the network: by clockStopped,
 	// time stood still in a pause; by less, the clocks run apart, which is
-	// corrected by clockStep.
+	// corrected by clockStep, or by what two windows agree on, up to
+	// clockStride: that follows clocks that are 0.8 % wrong, and a stall is not taken
+	// for one.
 	clockWindow  = time.Second
 	clockStopped = 200 * time.Millisecond
 	clockStep    = time.Millisecond
+	clockStride  = 8 * time.Millisecond
 
 	// clockFirst is how many frames are not believed if those behind them come later
 	// by clockStopped: programs such as ffmpeg send one packet of sound, and go on when
@@ -41,6 +44,7 @@ type recorderClock struct {
 	base  time.Duration // the least delay at the beginning
 	since time.Duration // when the present window began
 	least time.Duration // delay in it
+	more  time.Duration // than base, in the window before
 }
 
 // place returns the place in the file of what has time at on the timeline, and
@@ -105,8 +109,13 @@ func (c *recorderClock) watch(arrival, delay time.Duration) {
 	case more > clockStopped:
 		c.shift += more
 	default:
-		c.shift += min(max(more, -clockStep), clockStep)
+		step := clockStep
+		if (more < 0) == (c.more < 0) {
+			step = max(step, min(more.Abs(), c.more.Abs(), clockStride))
+		}
+		c.shift += min(max(more, -step), step)
 	}
+	c.more = more
 	c.since, c.least = arrival, clockBehind
 }
 

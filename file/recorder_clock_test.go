@@ -36,6 +36,27 @@ func TestRecorderClock(t *testing.T) {
 			func(at time.Duration) (time.Duration, time.Duration) { return at - at/5000, 0 },
 			func(at time.Duration) (time.Duration, time.Duration) { return at, 3 * time.Millisecond },
 		},
+		"0.1 % fast": {
+			func(at time.Duration) (time.Duration, time.Duration) { return at + at/1000, 0 },
+			func(at time.Duration) (time.Duration, time.Duration) { return at, 5 * time.Millisecond },
+		},
+		"0.5 % fast": {
+			func(at time.Duration) (time.Duration, time.Duration) { return at + at/200, 0 },
+			func(at time.Duration) (time.Duration, time.Duration) { return at, 14 * time.Millisecond },
+		},
+		"0.5 % slow": {
+			func(at time.Duration) (time.Duration, time.Duration) { return at - at/200, 0 },
+			func(at time.Duration) (time.Duration, time.Duration) { return at, 14 * time.Millisecond },
+		},
+		"a queue of 150 ms for 3 s": {
+			func(at time.Duration) (time.Duration, time.Duration) {
+				if at > 10*time.Second && at < 13*time.Second {
+					return at, 150 * time.Millisecond
+				}
+				return at, 0
+			},
+			func(at time.Duration) (time.Duration, time.Duration) { return at, 24 * time.Millisecond },
+		},
 		"time stood still for 1 s": {
 			func(at time.Duration) (time.Duration, time.Duration) {
 				if at > 10*time.Second {
