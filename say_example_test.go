@@ -94,6 +94,6 @@ func ExampleCall_AddAudio() {
 	}()
 	fmt.Println(parley.Serve(ctx, called.Call, application))
 	// Output:
-	// line 2 sendrecv
+	// line a1 sendrecv
 	// call ended: finished
 }

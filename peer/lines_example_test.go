@@ -67,6 +67,6 @@ func ExamplePeer_RequestAudio() {
 	}
 	// Output:
 	// line 0 sendrecv
-	// line 2 sendrecv
+	// line p1 sendrecv
 	// left: line 0
 }

@@ -156,6 +156,9 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 		return "", errOffered
 	}
 	anew := o.Restart || c.pc.LocalDescription() == nil
+	if err := c.nameLines(); err != nil {
+		return "", fmt.Errorf("peer: %w", err)
+	}
 	description, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: o.Restart})
 	if err == nil {
 		err = c.pc.SetLocalDescription(description)
