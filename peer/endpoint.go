@@ -10,7 +10,9 @@
 // Candidates may trickle both ways: [Peer.AddCandidate], [Peer.ReadCandidate].
 // While it goes on, either end may offer again: [Peer.Answer], [Peer.Offer], after
 // [parley.Call.AddAudio], [parley.Call.AddVideo], [parley.Call.Remove] and
-// [Peer.SetDirection] of this end. A program calls another one with [Endpoint.Dial].
+// [Peer.SetDirection] of this end. What the far end refuses is taken back with
+// [Peer.Rollback]. A program calls another one with [Endpoint.Dial]. Whatever carries
+// the descriptions will do, as SIP over WebSocket to a telephone in a page (RFC 7118).
 //
 // What the network loses of video is asked for again, and may come again in a stream
 // of its own (RTX, RFC 4588). What this end sends again goes where it went before.
