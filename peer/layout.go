@@ -149,26 +149,13 @@ func (c *connection) fill(d *sdp.SessionDescription, wanted []section) {
 	}
 }
 
-// nameLines gives the lines that are offered in a call names that the far end does not use:
-// a number, as pion has it, may be that of another line in an offer that crosses this one.
-func (c *connection) nameLines() error {
-	for t, l := range c.legs {
-		if l.settled || t.Mid() != "" || c.role == "" {
-			continue
-		}
-		if err := t.SetMid(c.role[:1] + strings.TrimPrefix(l.id, l.kind.String())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // arranged returns an offer of pion as it is to be sent.
 func (c *connection) arranged(text string) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(text); err != nil {
 		return "", err
 	}
+	c.nameChannels(&d)
 	byMid := map[string]*sdp.MediaDescription{}
 	known := map[string]bool{}
 	for _, s := range c.layout {

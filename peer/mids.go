@@ -1,0 +1,62 @@
+package peer
+
+import (
+	"strings"
+
+	"github.com/pion/sdp/v3"
+)
+
+// The name of a line (a=mid) is chosen by the end that offers it first. Numbers, which pion
+// and browsers take, may be those of other lines where offers have crossed, or where the
+// far end does not count from 0.
+
+// channelsMid names the channels that this end offers to a far end that has none.
+const channelsMid = "data"
+
+// nameLines names the new lines of an offer in a call after the role of this end, which the
+// far end does not have.
+func (c *connection) nameLines() error {
+	for t, l := range c.legs {
+		if l.settled || t.Mid() != "" || c.role == "" {
+			continue
+		}
+		if err := t.SetMid(c.role[:1] + strings.TrimPrefix(l.id, l.kind.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameChannels gives the channels of an offer of pion their name if they are new there: pion
+// takes the number of lines, which may be the name of one.
+func (c *connection) nameChannels(d *sdp.SessionDescription) {
+	if len(c.layout) == 0 {
+		return
+	}
+	for _, m := range d.MediaDescriptions {
+		mid, _ := m.Attribute("mid")
+		if m.MediaName.Media != "application" || c.hasChannels(mid) {
+			continue
+		}
+		for i := range m.Attributes {
+			if a := &m.Attributes[i]; a.Key == "mid" {
+				a.Value = channelsMid
+			}
+		}
+		for i := range d.Attributes {
+			if a := &d.Attributes[i]; a.Key == "group" { // of which they are the last
+				a.Value = strings.TrimSuffix(a.Value, mid) + channelsMid
+			}
+		}
+	}
+}
+
+// hasChannels reports whether the line of that name is one of channels.
+func (c *connection) hasChannels(mid string) bool {
+	for _, s := range c.layout {
+		if s.mid == mid && s.kind == 0 {
+			return true
+		}
+	}
+	return false
+}
