@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -147,6 +148,25 @@ func TestRestarted(t *testing.T) {
 	}
 	// The next fragment is compared with what holds from then on.
 	if s.offer = got; s.restarts(&other) || !s.restarts(&same) {
+		t.Error("the restart was forgotten")
+	}
+}
+
+// Credentials may stand before the sections, for all of them (RFC 8839, section 5.4).
+func TestRestartedForAllSections(t *testing.T) {
+	const form = "v=0\r\no=- 1 %d IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n%sa=ice-ufrag:%s\r\na=ice-pwd:%s\r\n" +
+		"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+	old := fragment{ufrag: "EsAw", pwd: "P2uYro0UCOQ4zxjKXaWCBui1"}
+	other := fragment{ufrag: "xTgF", pwd: "0123456789abcdefghijkl"}
+	s := fragments{offer: fmt.Sprintf(form, 1, "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n", old.ufrag, old.pwd)}
+	if s.restarts(&old) || !s.restarts(&other) {
+		t.Error("the credentials do not decide")
+	}
+	got, err := s.restarted(&other)
+	if want := fmt.Sprintf(form, 2, "", other.ufrag, other.pwd); err != nil || got != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, got, want)
+	}
+	if s.offer = got; s.restarts(&other) {
 		t.Error("the restart was forgotten")
 	}
 }
