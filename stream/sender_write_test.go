@@ -47,6 +47,22 @@ func (f *frames) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	return append(dst, byte(len(pcm)/48)), nil
 }
 
+// What a codec has learnt of the sound so far stays with it while it is the same: a new
+// encoder would be heard as a click.
+func TestSenderKeepsEncoder(t *testing.T) {
+	c := SenderConfig{Codec: codec.Params{Name: "test-frames", PayloadType: 98, ClockRate: 48000}}
+	n := newNear(t, c)
+	before := n.s.encoder
+	c.PTime = 40 * ms
+	if err := n.s.Reconfigure(n.begin, c); err != nil || n.s.encoder != before {
+		t.Errorf("%v, another encoder for another duration of packets: %v", err, n.s.encoder != before)
+	}
+	c.Codec.ClockRate = 16000
+	if err := n.s.Reconfigure(n.begin, c); err != nil || n.s.encoder == before {
+		t.Errorf("%v, the same encoder for another codec: %v", err, n.s.encoder == before)
+	}
+}
+
 func TestSenderPTimes(t *testing.T) {
 	for _, ptime := range []time.Duration{10 * ms, 20 * ms, 40 * ms, 60 * ms, 120 * ms} {
 		n := newNear(t, SenderConfig{Codec: codec.Params{Name: "test-frames", PayloadType: 98, ClockRate: 48000}, PTime: ptime, Queue: 2 * time.Second})
