@@ -132,6 +132,9 @@ func TestMetrics(t *testing.T) {
 	eventually(t, 5*time.Second, "one call", func() bool { return s.Calls() == 1 })
 	stuck := ask(s, "POST", "/stuck", object{"type": "offer", "sdp": chromium(t)}).Header().Get("Location")
 	ask(s, "DELETE", stuck, nil)
+	eventually(t, 5*time.Second, "a call that has ended and its handler not", func() bool {
+		return value(scrape(t, s), "parley_calls", "state", "ending") == 1
+	})
 	c.hangUp()
 	eventually(t, 8*time.Second, "no calls", func() bool { return s.Calls() == 0 })
 	close(release)
