@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parley-media/parley/peer"
@@ -76,5 +77,37 @@ func TestChannelsNamedApart(t *testing.T) {
 	}
 	if got := audioMids(p); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("lines %q", got)
+	}
+}
+
+// Channels that the far end has turned down keep their place, in which a video would be
+// taken for them.
+func TestLineBehindRefusedChannels(t *testing.T) {
+	b := newBrowser(t, pcmuCapability, 0, sendrecv)
+	b.talk(t, 160, 160)
+	p, _ := b.call(t, listen(t, nil), nil)
+	if err := p.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := p.Offer(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := strings.NewReplacer("m=application 9", "m=application 0", "BUNDLE 0 data", "BUNDLE 0").Replace(b.answer(t, offer))
+	if err := p.SetAnswer(t.Context(), answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.RequestVideo(); err != nil {
+		t.Fatal(err)
+	}
+	if offer, err = p.Offer(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, s := range sections(offer) {
+		kinds = append(kinds, strings.Fields(s)[0])
+	}
+	if !slices.Equal(kinds, []string{"audio", "application", "video"}) {
+		t.Errorf("the offer has %v:\n%s", kinds, offer)
 	}
 }
