@@ -4,6 +4,7 @@ package payload_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -204,8 +205,10 @@ func gstreamer(t *testing.T, in []byte, pipeline ...string) []byte {
 	if err != nil {
 		t.Fatal("this test needs GStreamer: apt install gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad")
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // its jitter buffer has stood still at the end
+	defer cancel()
 	var out, report bytes.Buffer
-	cmd := exec.Command(path, slices.Concat([]string{"-q", "fdsrc", "fd=0", "do-timestamp=true", "!"}, pipeline, []string{"!", "fdsink", "fd=1"})...)
+	cmd := exec.CommandContext(ctx, path, slices.Concat([]string{"-q", "fdsrc", "fd=0", "do-timestamp=true", "!"}, pipeline, []string{"!", "fdsink", "fd=1"})...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &report
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("GStreamer: %v: %s (apt install gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)", err, report.Bytes())
