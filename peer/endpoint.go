@@ -50,7 +50,7 @@ import (
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/stun/v4"
-	"github.com/pion/transport/v4"
+	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/parley-media/parley/codec"
@@ -313,7 +313,12 @@ func (c *Config) mayTell(local net.IP) bool {
 // configuration is that of one connection.
 func (e *Endpoint) configuration(c *CallConfig) webrtc.Configuration {
 	// Browsers take a bundled answer, and the lines of one offer come in any order.
-	configuration := webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle, AlwaysNegotiateDataChannels: true}
+	configuration := webrtc.Configuration{
+		BundlePolicy:                webrtc.BundlePolicyMaxBundle,
+		AlwaysNegotiateDataChannels: true,
+		// pion refuses an offer that has a=cryptex in some of its sections (RFC 9335).
+		RTPHeaderEncryptionPolicy: webrtc.RTPHeaderEncryptionPolicyDisable,
+	}
 	servers := e.servers
 	if c != nil && c.Servers != nil {
 		servers = c.Servers

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/transport/v4/packetio"
+	"github.com/pion/transport/v5/packetio"
 )
 
 // An intake is where pion puts the packets of a connection once they are decrypted,
@@ -74,9 +74,8 @@ func (in *intake) takeRTP(ssrc uint32, read func([]byte) (int, error), deliver d
 	if i == nil {
 		return // it has ended
 	}
-	i.leave()
 	b := make([]byte, maxDatagram)
-	for {
+	for range i.waits() {
 		n, err := read(b)
 		if err != nil {
 			break
@@ -111,7 +110,7 @@ type inlet struct {
 	mu      sync.Mutex       // held while a packet is delivered
 	deliver deliverer        // nil: packets wait to be read
 	queue   *packetio.Buffer // nil: nothing has waited yet
-	leaving bool             // reading does not wait any more
+	waiting int              // packets that were put there
 	looked  bool             // pion has looked at the first packet, as it does with each stream
 	read    bool             // and somebody has read on, or takes what comes
 	early   int              // bytes that count in those of the intake
@@ -161,12 +160,16 @@ func (i *inlet) waitLocked(b []byte) (int, error) {
 	if early && i.early > 0 && i.in.early.Load()+int64(len(b)) > maxEarly {
 		return 0, packetio.ErrFull
 	}
-	n, err := i.queueLocked().Write(b)
-	if early && err == nil {
+	n, err := i.queueLocked().Write(b, nil)
+	if err != nil {
+		return n, err
+	}
+	i.waiting++
+	if early {
 		i.early += n
 		i.in.early.Add(int64(n))
 	}
-	return n, err
+	return n, nil
 }
 
 // readLocked notes that what waits will not do so for long.
@@ -183,13 +186,14 @@ func (i *inlet) Read(b []byte) (int, error) {
 		i.readLocked()
 	}
 	i.looked = true
-	if i.deliver != nil || i.leaving && i.queueLocked().Count() == 0 {
+	if i.deliver != nil {
 		i.mu.Unlock()
 		return 0, io.EOF
 	}
 	queue := i.queueLocked()
 	i.mu.Unlock()
-	return queue.Read(b)
+	n, _, err := queue.Read(b, nil)
+	return n, err
 }
 
 // SetReadDeadline limits how long Read may wait.
@@ -200,11 +204,15 @@ func (i *inlet) SetReadDeadline(t time.Time) error {
 	return queue.SetReadDeadline(t)
 }
 
-// leave makes Read return what waits, and then no longer wait.
-func (i *inlet) leave() {
+// waits returns how many packets there are to read, where nobody has read on yet:
+// whoever reads one more waits for it in pion, from which nothing calls him back.
+func (i *inlet) waits() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.leaving = true
+	if i.deliver != nil {
+		return 0
+	}
+	return i.waiting
 }
 
 // take delivers what waits, and from then on what comes. b is scratch memory.
@@ -214,7 +222,7 @@ func (i *inlet) take(deliver deliverer, b []byte) {
 	if i.queue != nil {
 		i.queue.Close() // for whoever waits
 		for {
-			n, err := i.queue.Read(b)
+			n, _, err := i.queue.Read(b, nil)
 			if err != nil {
 				break
 			}

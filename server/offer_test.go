@@ -418,7 +418,7 @@ func TestEarlyCandidates(t *testing.T) {
 		if candidate == nil {
 			break
 		}
-		if !strings.HasSuffix(candidate.Candidate, " ufrag "+name) {
+		if !strings.Contains(candidate.Candidate+" ", " ufrag "+name+" ") {
 			t.Fatalf("candidate %q of session %s", candidate.Candidate, name)
 		}
 		body := object{"candidate": candidate.Candidate, "sdpMid": "0", "usernameFragment": ""}
