@@ -216,7 +216,6 @@ func (c *connection) directed(answer string, offered []section, bundled bool) (s
 	if c.role == "" {
 		c.role = role(&d)
 	}
-	assign(&d, c.role)
 	regroup(&d)
 	address(&d)
 	if !bundled {

@@ -70,6 +70,22 @@ func TestOpusWithoutChannels(t *testing.T) {
 	}
 }
 
+// Header extensions that may be encrypted in some lines only (RFC 9335) are so in none.
+func TestEncryptedExtensions(t *testing.T) {
+	chromium := recorded(t, "chromium")
+	session, media, _ := strings.Cut(chromium, "m=audio")
+	video := strings.NewReplacer("a=mid:0", "a=mid:v", "opus/48000/2", "VP8/90000").Replace("m=video" + media)
+	offer := strings.Replace(session, "BUNDLE 0", "BUNDLE 0 v", 1) + "m=audio" + media + video + "a=cryptex\r\n"
+	p, answer, err := listen(t, nil).Answer(t.Context(), offer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if len(slices.Collect(p.Videos())) != 1 || strings.Contains(answer, "cryptex") {
+		t.Errorf("answer:\n%s", answer)
+	}
+}
+
 // Redundancy and comfort noise, where a program takes them, are companions of a codec,
 // and no codec to send in, though the far end likes them best.
 func TestCompanionsAreNotSent(t *testing.T) {

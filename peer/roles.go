@@ -3,7 +3,7 @@ package peer
 import "github.com/pion/sdp/v3"
 
 // The roles in DTLS (a=setup of RFC 8842) are those of the first exchange for as long as
-// the call lasts, whoever offers later. pion answers each offer as if it were the first.
+// the call lasts, whoever offers later. pion keeps them in what it says itself.
 
 // role returns the role of the end that has described itself so, or "".
 func role(d *sdp.SessionDescription) string {
