@@ -29,7 +29,7 @@ const (
 type intake struct {
 	sources []*source
 	heard   *source
-	past    *counts // nil: none; of sources that were heard before; see hear
+	past    *counts // nil: none; of what is not in that of the heard one; see before
 	line    timeline
 
 	// Memory for the usual case of one source.
@@ -113,6 +113,7 @@ func (in *intake) take(t *taken, arrival time.Time, p *rtp.Packet, clockRate int
 		s.hold(packet)
 		return Stray, false
 	case rtcpctl.Probation:
+		in.giveUp(s)
 		s.held, s.earlier = s.earlier, s.held
 		s.hold(packet)
 		return Probation, false
@@ -191,6 +192,7 @@ func (in *intake) source(now time.Time, ssrc uint32, clockRate int) *source {
 		in.sources = append(in.sources, s)
 	case maxSources:
 		s = in.sources[oldest]
+		in.giveUp(s)
 	default:
 		s = new(source)
 		in.sources = append(in.sources, s)

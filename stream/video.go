@@ -493,7 +493,7 @@ func (r *VideoReceiver) Stats(s *VideoReceiverStats) {
 	c := r.counted()
 	s.Received, s.Lost = c.received, c.lost
 	s.Duplicated, s.Reordered = c.duplicated, c.reordered
-	s.Discarded += c.strays
+	s.Discarded += c.discarded
 	if r.heard != nil {
 		s.Jitter = r.heard.reception.Jitter()
 	}
