@@ -75,7 +75,11 @@ const MaxDropout = 3000
 const maxMisorder = 100
 
 // maxAge is how long ago what comes late was sent, at the most.
-const maxAge = 2 // seconds
+const maxAge = 2 * time.Second
+
+// standstill is for how long nothing new has come where copies may be the beginning of
+// another sequence: those of a network come sooner, also on a second path.
+const standstill = 150 * time.Millisecond
 
 // window is how many numbers up to the highest are remembered. It covers
 // maxMisorder.
@@ -104,6 +108,7 @@ type Reception struct {
 	seen        bool // there has been a packet
 	valid       bool
 	ordered     Order  // what the last Update returned
+	repeats     bool   // see MayRepeat
 	suspectMark uint16 // of suspect
 
 	max    int64     // highest number
@@ -138,13 +143,19 @@ func (r *Reception) Init(ssrc uint32, clockRate int) {
 	*r = Reception{ssrc: ssrc, clockRate: clockRate, suspect: none, awaited: none}
 }
 
+// MayRepeat says that a source of which nothing new comes any more begins again if what
+// it has sent comes once more in its order, as from one that loops a recording shorter
+// than 100 packets or 2 s. It is not for sources whose packets are sent again to probe
+// the path, as video is.
+func (r *Reception) MayRepeat() { r.repeats = true }
+
 // SSRC returns the source.
 func (r *Reception) SSRC() uint32 { return r.ssrc }
 
 // Update takes the sequence number and the timestamp of a packet that arrived at
 // the given time, and returns what the number means. It does not allocate.
 func (r *Reception) Update(seq uint16, timestamp uint32, arrival time.Time) Order {
-	order := r.order(seq, timestamp)
+	order := r.order(seq, timestamp, arrival)
 	r.ordered, r.awaited = order, none
 	switch order {
 	case Stray:
@@ -196,7 +207,7 @@ func (r *Reception) Skipped() int { return int(r.skipped) }
 func (r *Reception) Valid() bool { return r.valid }
 
 // order is RFC 3550, appendix A.1.
-func (r *Reception) order(seq uint16, timestamp uint32) Order {
+func (r *Reception) order(seq uint16, timestamp uint32, arrival time.Time) Order {
 	r.skipped = 0
 	mark := uint16(timestamp)
 	step := seq - uint16(r.max)
@@ -215,7 +226,7 @@ func (r *Reception) order(seq uint16, timestamp uint32) Order {
 		r.skipped = int32(step) - 1
 		return Gap
 
-	case -step < maxMisorder:
+	case -step < maxMisorder && !r.again(r.max-int64(-step), timestamp, arrival):
 		at := r.max - int64(-step)
 		switch {
 		case !r.has(at):
@@ -240,7 +251,7 @@ func (r *Reception) order(seq uint16, timestamp uint32) Order {
 		r.seq = r.awaited
 		return Reordered
 	}
-	return r.stray(seq, step, timestamp)
+	return r.stray(seq, step, timestamp, arrival)
 }
 
 // probe handles a packet of a source that is not yet valid.
@@ -274,9 +285,9 @@ func (r *Reception) probe(seq, step, mark uint16) Order {
 }
 
 // stray handles a number that does not fit into the sequence.
-func (r *Reception) stray(seq, step uint16, timestamp uint32) Order {
+func (r *Reception) stray(seq, step uint16, timestamp uint32, arrival time.Time) Order {
 	mark := uint16(timestamp)
-	if r.old(step, timestamp) {
+	if r.old(step, timestamp) && !r.stands(arrival) {
 		r.strays++
 		r.seq = r.above(step)
 		return Stray
@@ -297,8 +308,31 @@ func (r *Reception) stray(seq, step uint16, timestamp uint32) Order {
 // old reports whether a packet looks like one of this sequence that comes very late,
 // as a copy that somebody has asked for: however many of them prove no restart.
 func (r *Reception) old(step uint16, timestamp uint32) bool {
-	age := int64(int32(r.timing.timestamp - timestamp))
-	return -step >= maxMisorder && -step < MaxDropout && r.timing.based && age >= 0 && age <= maxAge*int64(r.clockRate)
+	age := r.age(timestamp)
+	return -step >= maxMisorder && -step < MaxDropout && age >= 0 && age <= maxAge
+}
+
+// age returns how much earlier than the last packet one was sent; below 0, it was not.
+func (r *Reception) age(timestamp uint32) time.Duration {
+	if !r.timing.based || r.clockRate <= 0 {
+		return -1
+	}
+	return fromUnits(int64(int32(r.timing.timestamp-timestamp)), r.clockRate)
+}
+
+// stands reports whether nothing new comes from a source that may repeat itself.
+func (r *Reception) stands(arrival time.Time) bool {
+	return r.repeats && r.timing.since(arrival, r.clockRate) >= standstill
+}
+
+// again reports whether a packet that looks like a copy, or like one that comes late, may
+// be one of a repetition instead: nothing new comes, or it was sent long before this run,
+// which is not the first.
+func (r *Reception) again(at int64, timestamp uint32, arrival time.Time) bool {
+	if r.has(at) {
+		return r.stands(arrival)
+	}
+	return r.repeats && r.pastExpected > 0 && at < r.base && r.age(timestamp) >= standstill
 }
 
 // restart begins a new run with the stray packet of before and another one after

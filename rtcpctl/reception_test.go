@@ -215,6 +215,56 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
+// A source that loops a recording which is shorter than what copies are told from begins
+// again with each turn, if it may. Where all numbers of a turn were seen in the one before,
+// it is to be sure first that nothing else comes.
+func TestRepeats(t *testing.T) {
+	for _, tt := range []struct{ ptime, length, sure int }{{20, 60, 8}, {30, 60, 5}, {10, 150, 15}} { // the last: more than 100 packets, less than 2 s
+		var r Reception
+		r.Init(7, 8000)
+		r.MayRepeat()
+		for i := range 5 * tt.length {
+			turn, n := i/tt.length, i%tt.length
+			begin := 1
+			if turn%2 == 1 || turn > 0 && tt.length > maxMisorder {
+				begin = tt.sure
+			}
+			want := InOrder
+			switch {
+			case n == begin && turn == 0:
+				want = First
+			case n == begin:
+				want = Restarted
+			case n == begin-1 && turn == 0:
+				want = Probation
+			case n == begin-1:
+				want = Stray
+			case n < begin && tt.length <= maxMisorder:
+				want = Duplicate
+			case n < begin:
+				want = Stray
+			}
+			if got := r.Update(uint16(65500+n), uint32(n*8*tt.ptime), ms(i*tt.ptime)); got != want {
+				t.Errorf("packet %d of turn %d, of %d ms: %v, want %v", n, turn, tt.ptime, got, want)
+			}
+		}
+	}
+	// Copies by a second path, 100 ms behind, that go on when the talkspurt has ended.
+	var r Reception
+	r.Init(7, 8000)
+	r.MayRepeat()
+	for i := range 105 {
+		if i < 100 {
+			r.Update(uint16(i), uint32(i*160), ms(20*i))
+		}
+		if i >= 5 {
+			if got := r.Update(uint16(i-5), uint32((i-5)*160), ms(20*i)); got != Duplicate {
+				t.Errorf("copy of packet %d is %v", i-5, got)
+			}
+		}
+	}
+}
+
 // A reception agrees with a model that keeps every packet, for a path that
 // loses, copies and reorders.
 func TestReceptionModel(t *testing.T) {
@@ -280,6 +330,9 @@ func TestReceptionHostile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r Reception
 		r.Init(1, rapid.SampledFrom([]int{0, 8000, 48000, 90000}).Draw(t, "rate"))
+		if rapid.Bool().Draw(t, "repeats") {
+			r.MayRepeat()
+		}
 		top := int64(-1)
 		at := epoch
 		for range rapid.IntRange(0, 100).Draw(t, "packets") {

@@ -84,6 +84,14 @@ func (t *timing) rebase(timestamp uint32, arrival time.Time, clockRate int) {
 	t.based = true
 }
 
+// since returns how long ago the last packet came, or 0 if that is not known.
+func (t *timing) since(arrival time.Time, clockRate int) time.Duration {
+	if !t.based {
+		return 0
+	}
+	return fromUnits(int64(int32(uint32(toUnits(arrival.Sub(t.epoch), clockRate))-t.transit-t.timestamp)), clockRate)
+}
+
 // update takes the next packet in the order of arrival (RFC 3550, section 6.4.1).
 // Of several packets with one timestamp, as in video, only the first counts: the
 // others were sent later than their timestamp says.

@@ -76,7 +76,7 @@ type past struct {
 }
 
 // remembered is for how long a copy of a packet that was asked for may still come.
-const remembered = maxAge * time.Second
+const remembered = maxAge
 
 // RequesterStats are counted since a requester was made.
 type RequesterStats struct {

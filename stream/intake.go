@@ -199,6 +199,9 @@ func (in *intake) source(now time.Time, ssrc uint32, clockRate int) *source {
 	}
 	*s = source{ssrc: ssrc, last: now}
 	s.reception.Init(ssrc, clockRate)
+	if !in.line.unordered {
+		s.reception.MayRepeat()
+	}
 	return s
 }
 
