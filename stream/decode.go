@@ -28,6 +28,7 @@ func (r *AudioReceiver) decodeNext(at time.Duration, filled int, format audio.Fo
 		n := format.Samples(over)
 		if n >= len(r.pending) {
 			r.pending = nil
+			r.pendAt += r.span // where the next one should begin
 			if p.Time < c.skipped {
 				return
 			}
@@ -78,6 +79,11 @@ func (r *AudioReceiver) playPause(p *jitter.Packet, d *decoding, format audio.Fo
 // if that failed.
 func (r *AudioReceiver) decode(p *jitter.Packet) bool {
 	r.pending = nil
+	if next := r.played && !r.broken && p.Seq == r.playSeq+1; r.brief < tooBrief {
+		if r.brief++; !next || r.pendAt-p.Time <= untrue {
+			r.brief = 0
+		}
+	}
 	if !r.decodeAfter(p) {
 		return false
 	}

@@ -74,6 +74,7 @@ func (r *AudioReceiver) pullInOrder(now time.Time, f *audio.Frame) bool {
 		}
 		n := min(format.Samples(over), len(r.pending))
 		r.pending = r.pending[n:]
+		r.pendAt += format.Duration(n)
 		if len(r.pending) == 0 {
 			r.stats.Late++
 		}

@@ -134,6 +134,7 @@ type AudioReceiver struct {
 	queue     *PacketQueue // not nil when packets are taken coded
 	diversion Diversion
 	diverted  bool    // the speech that came last was
+	brief     uint8   // packets in a row that began before the end of the one before; see tooBrief
 	omitted   omitted // of those in queue, or diverted
 
 	// Playout, in playout.go and inorder.go.
@@ -330,11 +331,26 @@ func (r *AudioReceiver) place(p *jitter.Packet, d *decoding) {
 	if d.kind == event {
 		r.line.follow(p, d.params.ClockRate)
 	} else {
-		r.line.place(p, d.params.ClockRate)
+		r.line.place(p, d.params.ClockRate, r.each(p))
 	}
 	if begins {
 		r.offset = r.sync.begin()
 	}
+}
+
+// tooBrief is after how many packets that overlap by their timestamps these are believed no
+// more: they may count milliseconds, samples of another rate, or stand still.
+const tooBrief = 10
+
+// each returns the length of p if its timestamp does not tell, and 0 if it does.
+func (r *AudioReceiver) each(p *jitter.Packet) time.Duration {
+	if p.Restart {
+		r.brief = 0
+	}
+	if r.brief < tooBrief {
+		return 0
+	}
+	return r.span
 }
 
 func (r *AudioReceiver) enqueue(p *jitter.Packet, d *decoding) Verdict {

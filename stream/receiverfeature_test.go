@@ -385,3 +385,63 @@ func TestBackToACodec(t *testing.T) {
 		}
 	}
 }
+
+// Timestamps that stand still, or count milliseconds or samples of another rate, so that
+// packets seem to overlap, are believed no more after the first few: all is heard. Those of
+// the next source are.
+func TestTimestampsThatDoNotCountSamples(t *testing.T) {
+	for _, playout := range []Playout{Fixed, Adaptive, InOrder} {
+		for _, step := range []int{0, 1, 20, 80, 120} {
+			f := newFar(t, ReceiverConfig{Playout: playout})
+			heard := make([]int, 200)
+			made := 0
+			run := func(first, last int, begin time.Duration) {
+				var frame audio.Frame
+				for n := first; n < last; n++ {
+					at := begin + time.Duration(n)*20*ms
+					p := f.packet(n, 160)
+					if f.ssrc == 1 {
+						p.Timestamp = f.ts + uint32(n*step)
+					}
+					f.push(at, p)
+					for f.r.Pull(f.begin.Add(at), &frame) {
+						for _, v := range frame.Samples {
+							switch {
+							case v > 0 && int(v) <= len(heard) && frame.Kind == audio.Media:
+								heard[v-1]++
+							case n > 30:
+								made++
+							}
+						}
+					}
+				}
+			}
+			run(0, 150, 0)
+			whole := func(first, last int) {
+				t.Helper()
+				sum, want := 0, 160*(last-first)
+				for _, n := range heard[first:last] {
+					sum += n
+				}
+				if off := sum - want; max(off, -off) > want/10 || playout == InOrder && off != 0 {
+					t.Errorf("%v, step %d: %d samples of %d are heard", playout, step, sum, want)
+				}
+			}
+			whole(20, 130)
+			if made != 0 {
+				t.Errorf("%v, step %d: %d samples that nobody sent", playout, step, made)
+			}
+			f.ssrc, f.ts = 2, 1000
+			run(150, 170, 0)
+			f.ts += 160 * 50
+			run(170, 190, time.Second)
+			if playout != InOrder {
+				continue
+			}
+			whole(150, 190)
+			if made != 160*50 {
+				t.Errorf("step %d: the pause of a source that counts is of %d samples", step, made)
+			}
+		}
+	}
+}

@@ -578,7 +578,7 @@ func TestTimelineAfterLatePacket(t *testing.T) {
 	l := timeline{unordered: true}
 	packet := func(seq int64, media, arrival time.Duration) jitter.Packet {
 		p := jitter.Packet{Seq: seq, Timestamp: uint32(timeToUnits(media, 90000)), Arrival: videoBegin.Add(arrival)}
-		l.place(&p, 90000)
+		l.place(&p, 90000, 0)
 		return p
 	}
 	var id uint64

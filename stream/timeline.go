@@ -58,8 +58,9 @@ func (l *timeline) enter(ssrc uint32, source bool) {
 	l.fresh, l.source = true, source
 }
 
-// place sets p.Seq and p.Time.
-func (l *timeline) place(p *jitter.Packet, clockRate int) {
+// place sets p.Seq and p.Time. Each is the length of a packet whose sender's timestamps do
+// not count its samples; 0: they do.
+func (l *timeline) place(p *jitter.Packet, clockRate int, each time.Duration) {
 	if !l.begun {
 		*l = timeline{id: l.id, epoch: l.epoch, unordered: l.unordered, begun: true, clockRate: clockRate, timestamp: p.Timestamp}
 		l.lastSeq = p.Seq
@@ -75,6 +76,11 @@ func (l *timeline) place(p *jitter.Packet, clockRate int) {
 	l.number(p)
 	step := int64(int32(p.Timestamp - l.timestamp))
 	at := l.base + unitsToTime(l.units+step, l.clockRate)
+	if each > 0 {
+		off := l.lastTime + time.Duration(p.Seq-l.lastSeq)*each - at
+		l.base += off
+		at += off
+	}
 	// An earlier number with a later timestamp is no reordered packet, and a later number
 	// with an earlier timestamp is none that is late.
 	backwards := !l.unordered && p.Seq < l.lastSeq && at > l.lastTime
@@ -124,7 +130,7 @@ func (l *timeline) arrived(arrival, at time.Duration) {
 // another clock. It lies behind everything that came before it.
 func (l *timeline) follow(p *jitter.Packet, clockRate int) {
 	if !l.begun || l.fresh {
-		l.place(p, clockRate)
+		l.place(p, clockRate, 0)
 		return
 	}
 	l.number(p)

@@ -87,14 +87,15 @@ func TestTimelinePlaces(t *testing.T) {
 		begin := time.Now()
 		for i, c := range packets {
 			p := jitter.Packet{Arrival: begin.Add(c.at), Seq: c.seq, Timestamp: c.timestamp}
-			place, rate := l.place, 8000
-			if c.follows {
-				place = l.follow
-			}
+			rate := 8000
 			if c.rate > 0 {
 				rate = c.rate
 			}
-			place(&p, rate)
+			if c.follows {
+				l.follow(&p, rate)
+			} else {
+				l.place(&p, rate, 0)
+			}
 			if p.Seq != c.wantSeq || p.Time != c.wantTime || p.Restart != c.restart {
 				t.Errorf("%s, packet %d: number %d at %v, restart %v; want %d at %v, %v", name, i, p.Seq, p.Time, p.Restart, c.wantSeq, c.wantTime, c.restart)
 			}

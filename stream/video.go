@@ -210,7 +210,7 @@ func (r *VideoReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 // accept puts a validated packet onto the timeline and into the buffer.
 func (r *VideoReceiver) accept(p *jitter.Packet, clockRate int) Verdict {
 	r.stats.Octets += int64(len(p.Payload))
-	r.line.place(p, clockRate)
+	r.line.place(p, clockRate, 0)
 	return r.store(p)
 }
 
