@@ -24,10 +24,10 @@ import (
 // end of the destination sees, and reports. Another source, a restart, and what is
 // forwarded after a hold go on behind what was sent before. The marker is kept, and
 // set where numbers go on like that. Header extensions and the list of contributing
-// sources stay behind, since their meaning was agreed on with one end only. The
-// length of packets is that of the source. Of what comes at once after a stall, of the
-// network or of this machine, only the last MaxDelay of the source is sent on: the rest
-// would wait at the far end from then on.
+// sources stay behind, since their meaning was agreed on with one end only, and so does
+// what is left of a key that was pressed before. The length of packets is that of the
+// source. Of what comes at once after a stall, of the network or of this machine, only the
+// last MaxDelay of the source is sent on: the rest would wait at the far end from then on.
 //
 // Frames that are written to the destination meanwhile, as an announcement by
 // [Audio.Say], are heard in the place of what the source sends.

@@ -40,6 +40,7 @@ type Receiver struct {
 	config ReceiverConfig
 
 	active  bool     // past[0] has not ended
+	pressed int64    // keys
 	past    []heard  // the latest first, at most maxPast
 	reports []Report // that wait to be pulled, at most maxReports
 }
@@ -183,6 +184,9 @@ func (r *Receiver) end(at time.Time) {
 }
 
 func (r *Receiver) report(h heard, end bool, at time.Time) {
+	if !end {
+		r.pressed++
+	}
 	rate := int64(r.config.ClockRate)
 	r.reports = append(r.reports, Report{
 		Digit:     h.digit,
@@ -215,6 +219,10 @@ func (r *Receiver) Next() time.Time {
 	}
 	return time.Time{}
 }
+
+// Pressed returns how many keys were pressed so far. It has counted one as soon as a packet
+// of it was pushed, whether or not its report was pulled.
+func (r *Receiver) Pressed() int64 { return r.pressed }
 
 // Pull returns the next report, if there is one at now. Call it until it reports
 // false, after each packet and at [Receiver.Next].

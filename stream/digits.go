@@ -62,3 +62,14 @@ func (r *AudioReceiver) acceptEvent(p *jitter.Packet, d *decoding) Verdict {
 	}
 	return v
 }
+
+// isKey reports whether a packet of telephone events is about a key, of which there is a
+// report, and no other event.
+func isKey(payload []byte) bool {
+	e, _, err := dtmf.ParseEvent(payload)
+	if err != nil {
+		return false
+	}
+	_, ok := dtmf.DigitOf(e.Code)
+	return ok
+}

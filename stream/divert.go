@@ -18,7 +18,8 @@ type Diversion interface {
 // Divert gives packets of each codec that to takes to it as they are accepted, while
 // the others are decoded, so that a source may go over from one to the other in
 // mid-call. Telephone events and comfort noise go where the speech before them went;
-// events are reported in any case. When speech is taken again, what is left of the
+// events are reported in any case, and what is left of a key that was pressed before is
+// only reported: it was for somebody else. When speech is taken again, what is left of the
 // decoded one is dropped: the two do not overlap. Of what comes at once after a stall, the
 // packets that are later than MaxDelay are left out, or they would wait at the far end
 // from then on. Before the first packet of speech, taken tells whether it is expected to
@@ -26,6 +27,9 @@ type Diversion interface {
 func (r *AudioReceiver) Divert(to Diversion, taken bool) {
 	if r.diversion, r.diverted = to, taken; r.Diverts() {
 		r.stopPlayout()
+	}
+	for _, d := range r.events {
+		d.before = d.digits.Pressed()
 	}
 }
 
@@ -59,6 +63,10 @@ func (r *AudioReceiver) divert(p *jitter.Packet, d *decoding) Verdict {
 	case d.kind == event:
 		r.digits.heard = true
 		d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload) //nolint:errcheck // who takes it judges it
+		if d.digits.Pressed() == d.before && isKey(p.Payload) {
+			r.omitted.add(p.Seq, l.id)
+			return Accepted
+		}
 	case atOnce && late > r.config.MaxDelay:
 		return TooLate
 	}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -55,4 +56,55 @@ func span(from, to int) (all []int) {
 		all = append(all, n)
 	}
 	return all
+}
+
+// What is left of a key that was pressed before is not taken, copies of its end included,
+// and leaves no gap in the numbers. Other events are, whenever they have begun.
+func TestDivertWhileKeyIsHeld(t *testing.T) {
+	f := newFar(t, ReceiverConfig{Codecs: []codec.Params{l16, {Name: "telephone-event", PayloadType: 101, ClockRate: 8000}}})
+	n := 0
+	press := func(code byte, duration int, end byte, stamp uint32) {
+		p := f.packet(n, 0)
+		p.PayloadType, p.Timestamp, p.Payload = 101, stamp, []byte{code, end, byte(duration >> 8), byte(duration)}
+		f.push(time.Duration(n)*20*ms, p)
+		n++
+	}
+	say := func() {
+		f.send(time.Duration(n)*20*ms, n)
+		n++
+	}
+	say()
+	say()
+	press(5, 160, 0, 0)
+	var c numbering
+	f.r.Divert(&c, true)
+	press(5, 320, 0, 0)
+	say() // some do so meanwhile
+	press(5, 480, 0, 0)
+	press(5, 640, 0x80, 0)
+	press(5, 640, 0x80, 0)
+	say()
+	press(36, 160, 0, 0)
+	press(5, 160, 0, 0) // a far end whose clock stands still
+	press(5, 320, 0x80, 0)
+	say()
+	want := []string{"L16 0", "L16 1", "telephone-event 2", "telephone-event 3", "telephone-event 4", "L16 5"}
+	if !slices.Equal(c.taken, want) {
+		t.Errorf("taken %v, want %v", c.taken, want)
+	}
+}
+
+// numbering takes all packets, of which it keeps the codecs, and the numbers from that of
+// the first.
+type numbering struct {
+	taken []string
+	first int64
+}
+
+func (*numbering) Takes(*codec.Params) bool { return true }
+func (c *numbering) Take(p *Packet) {
+	if len(c.taken) == 0 {
+		c.first = p.Seq
+	}
+	c.taken = append(c.taken, fmt.Sprint(p.Codec.Name, " ", p.Seq-c.first))
 }

@@ -174,6 +174,7 @@ type decoding struct {
 	decoder codec.Decoder
 	voice   *voice
 	digits  *dtmf.Receiver // of a telephone event
+	before  int64          // keys that were pressed before packets were diverted
 	dtx     bool           // Opus: payloads of one or two bytes say that there is a pause
 	former  bool           // no more accepted, but for what was on its way
 }
