@@ -81,6 +81,7 @@ func (a *Audio) takeTurn(ctx context.Context, f *audio.Frame, live bool) (format
 	c := a.call
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	a.hushLocked()
 	if a.writing {
 		crowded, late := false, false
 		err = a.wait(ctx, &a.waiting.turn, func() bool {

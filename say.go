@@ -32,7 +32,7 @@ func (a *Audio) Say(ctx context.Context, r audio.Reader) (stream.Played, error) 
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer a.call.watch(within)()
-	s := a.startSaying(cancel)
+	s := a.startSaying(ctx, cancel)
 	defer a.stopSaying(s) // also after a panic of r
 	hushed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -89,6 +89,7 @@ const sayFade = 8 * time.Millisecond
 type saying struct {
 	before  stream.Played // of what was written before
 	ahead   time.Duration // of that, what was still queued
+	wanted  func() error // the Err of its context, which whoever gave it may have cancelled
 	cancel  context.CancelFunc
 	flushed bool
 	begun   bool          // something was written
@@ -99,10 +100,11 @@ type saying struct {
 	next    *saying
 }
 
-func (a *Audio) startSaying(cancel context.CancelFunc) *saying {
+func (a *Audio) startSaying(ctx context.Context, cancel context.CancelFunc) *saying {
 	a.call.mu.Lock()
 	defer a.call.mu.Unlock()
-	s := &saying{before: a.sender.Played(), ahead: a.sender.Unplayed(), cancel: cancel, next: a.sayings}
+	a.hushLocked()
+	s := &saying{before: a.sender.Played(), ahead: a.sender.Unplayed(), wanted: ctx.Err, cancel: cancel, next: a.sayings}
 	a.sayings = s
 	return s
 }
@@ -127,6 +129,17 @@ func (a *Audio) hush(s *saying) {
 	defer a.call.mu.Unlock()
 	if !s.flushed {
 		a.flushLocked(sayFade)
+	}
+}
+
+// hushLocked flushes what is not to be said any more, before something else is queued: the
+// goroutine that sees to it may come later, and would flush both.
+func (a *Audio) hushLocked() {
+	for s := a.sayings; s != nil; s = s.next {
+		if !s.ended && s.wanted() != nil {
+			a.flushLocked(sayFade)
+			return
+		}
 	}
 }
 

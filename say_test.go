@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,7 +160,6 @@ func TestSayIsInterrupted(t *testing.T) {
 						} else {
 							cancel()
 						}
-						time.Sleep(time.Millisecond)
 						if played, err := x.Audio().Say(t.Context(), &script{frames: []*audio.Frame{long(120, 500*ms)}}); err != nil || played != (stream.Played{Sent: 500 * ms}) {
 							t.Errorf("said next: %+v, %v", played, err)
 						}
@@ -178,4 +178,28 @@ func TestSayIsInterrupted(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What is written behind the end of the context of Say is heard whole too, also when that
+// has nothing to write just then.
+func TestWrittenWhenSayIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, _ := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var saying sync.WaitGroup
+		defer saying.Wait()
+		saying.Go(func() {
+			x.Audio().Say(ctx, &script{frames: []*audio.Frame{long(104, 1100*ms), long(104, time.Second)}, pause: 5 * time.Second}) //nolint:errcheck // it is cancelled
+		})
+		go func() {
+			time.Sleep(time.Second)
+			cancel()
+			if err := x.Audio().WriteFrame(long(120, 150*ms)); err != nil {
+				t.Error(err)
+			}
+		}()
+		if heard := listens(t, y); (heard[120] - 150*ms).Abs() > 15*ms {
+			t.Errorf("heard for %v", heard[120])
+		}
+	})
 }
