@@ -89,7 +89,7 @@ const sayFade = 8 * time.Millisecond
 type saying struct {
 	before  stream.Played // of what was written before
 	ahead   time.Duration // of that, what was still queued
-	wanted  func() error // the Err of its context, which whoever gave it may have cancelled
+	wanted  func() error  // the Err of its context, which whoever gave it may have cancelled
 	cancel  context.CancelFunc
 	flushed bool
 	begun   bool          // something was written
