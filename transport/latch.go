@@ -144,7 +144,8 @@ type Latch struct {
 	held       bool // nothing is to be sent
 	remote     addresses
 	source     source
-	left       addresses // before the last change of what was signalled: RTP as it was locked
+	left       addresses      // before the last change of what was signalled: RTP as it was locked
+	leftAt     netip.AddrPort // where that was said to be
 	leftUntil  time.Time
 	candidates []candidate // nil: none
 	stats      LatchStats
@@ -196,8 +197,11 @@ func (l *Latch) SetSignalled(now time.Time, rtp, rtcp netip.AddrPort) (moved boo
 	if next == l.signalled {
 		return false
 	}
-	if l.source.locked {
-		l.left.rtp = l.source.addr
+	switch {
+	case l.source.locked:
+		l.left.rtp, l.leftAt = l.source.addr, l.signalled.rtp
+	case rtp == l.leftAt: // it is the far end again, as a telephone that answers when another one has rung too
+		l.left.rtp = netip.AddrPort{}
 	}
 	l.left.rtcp, l.leftUntil = l.signalled.rtcp, now.Add(leaving)
 	l.signalled = next
