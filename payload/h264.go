@@ -38,15 +38,17 @@ func (H264) ParsePacket(payload []byte) (VideoPart, error) {
 	}
 	var f h264Frame
 	if d.fragment {
-		if !d.continues {
-			f.add(d.header, nil)
+		if d.continues {
+			return VideoPart{Continues: true, Picture: H264Type(d.header&h264TypeMask) <= H264IDR, VideoInfo: f.info()}, nil
 		}
+		f.add(d.header, nil)
+		f.headless = f.coded && (len(d.body) == 0 || d.body[0]&firstMacroblock == 0)
 	} else {
 		for unit := range d.units() {
 			f.add(unit[0], unit)
 		}
 	}
-	return VideoPart{Start: f.start, VideoInfo: f.info()}, nil
+	return VideoPart{Start: f.start, Continues: f.headless, Picture: f.coded, VideoInfo: f.info()}, nil
 }
 
 // AppendFrame implements [VideoFormat].

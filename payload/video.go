@@ -53,6 +53,14 @@ type VideoPart struct {
 	// its timestamp, is what shows the start.
 	Start bool
 
+	// Continues is that it is not the first one, though the packet before it may have the
+	// marker of a last one: some senders of H.264 set that at the end of each unit.
+	Continues bool
+
+	// Picture is that it has some of the picture itself, and not only what H.264 sends
+	// along: parameter sets, messages, delimiters. Without any there is no frame yet.
+	Picture bool
+
 	// PictureID is the number of the frame, of 7 or 15 bits, if the sender of VP8
 	// or VP9 numbers its frames; PictureIDBits is 0 if it does not.
 	PictureID     uint16

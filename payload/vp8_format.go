@@ -10,8 +10,9 @@ func (VP8) ParsePacket(payload []byte) (VideoPart, error) {
 	if err != nil {
 		return VideoPart{}, err
 	}
-	part := VideoPart{Start: d.BeginsFrame(), PictureID: d.PictureID, PictureIDBits: d.PictureIDBits}
+	part := VideoPart{Start: d.BeginsFrame(), Picture: true, PictureID: d.PictureID, PictureIDBits: d.PictureIDBits}
 	part.Discardable = d.NonReference
+	part.Continues = !part.Start
 	if part.Start {
 		part.Key, part.Width, part.Height = parseVP8Header(data)
 	}

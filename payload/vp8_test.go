@@ -86,6 +86,7 @@ func TestVP8ParsePacket(t *testing.T) {
 		{"continuation that looks like a key frame", concat([]byte{0x00}, key), payload.VideoPart{}},
 		{"another partition", concat([]byte{0x11}, key), payload.VideoPart{}},
 	} {
+		tt.want.Picture, tt.want.Continues = true, !tt.want.Start
 		if got, err := (payload.VP8{}).ParsePacket(tt.in); err != nil || got != tt.want {
 			t.Errorf("%s: %+v, %v, want %+v", tt.name, got, err, tt.want)
 		}

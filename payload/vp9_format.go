@@ -19,7 +19,8 @@ func (VP9) ParsePacket(payload []byte) (VideoPart, error) {
 	if err != nil {
 		return VideoPart{}, err
 	}
-	part := VideoPart{Start: d.Begin && d.SID == 0, PictureID: d.PictureID, PictureIDBits: d.PictureIDBits}
+	part := VideoPart{Start: d.Begin && d.SID == 0, Picture: true, PictureID: d.PictureID, PictureIDBits: d.PictureIDBits}
+	part.Continues = !part.Start
 	if part.Start {
 		h := parseVP9Header(data)
 		part.Key = isVP9Key(&d, h)

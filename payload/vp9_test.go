@@ -162,6 +162,7 @@ func TestVP9ParsePacket(t *testing.T) {
 		{"layer 0 of several", concat([]byte{0x28, 0x00, 0}, key), payload.VideoPart{Start: true, VideoInfo: payload.VideoInfo{Key: true}}},
 		{"layer 0 with a structure", concat([]byte{0x2a, 0x00, 0}, layers, key), payload.VideoPart{Start: true, VideoInfo: info}},
 	} {
+		tt.want.Picture, tt.want.Continues = true, !tt.want.Start
 		if got, err := (payload.VP9{}).ParsePacket(tt.in); err != nil || got != tt.want {
 			t.Errorf("%s: %+v, %v, want %+v", tt.name, got, err, tt.want)
 		}

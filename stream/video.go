@@ -93,6 +93,8 @@ type VideoReceiver struct {
 	before   payload.VideoPart // of that frame, with its number
 	kind     uint8             // its payload type
 	marked   bool              // a packet has shown the start of its frame
+	stamp    uint32            // timestamp of the frame before
+	unmarked bool              // markers end units, and not frames
 	blind    bool              // frames before were lost that later ones need
 	blindAt  time.Time
 
@@ -104,22 +106,6 @@ type VideoReceiver struct {
 	width, height int
 	ended         bool
 	stats         VideoReceiverStats
-}
-
-// A videoHead is what is known of the packets from the next one on.
-type videoHead struct {
-	end       int64 // number behind the last one that was looked at
-	whole     bool  // they are a frame, though perhaps without its beginning
-	begins    bool  // with its beginning
-	used      bool  // one of them has content
-	broken    bool
-	rest      bool   // of a frame that was counted as broken
-	harmless  bool   // and that no other one needs
-	timestamp uint32 // of those with content
-	kind      uint8  // payload type
-	bytes     int
-	info      payload.VideoInfo
-	picture   payload.VideoPart // the first one with content
 }
 
 type videoFormat struct {
@@ -241,100 +227,6 @@ func (r *VideoReceiver) store(p *jitter.Packet) Verdict {
 	return Accepted
 }
 
-// look extends what is known of the head by the packets that follow it without
-// a gap, until its frame ends.
-func (r *VideoReceiver) look() {
-	h := &r.head
-	for !h.whole {
-		p := r.buffer.At(h.end)
-		if p == nil {
-			if !r.stuck() {
-				return
-			}
-			if seq, ok := r.afterPadding(); ok {
-				r.drop(seq)
-				continue
-			}
-			if r.gap != h.end {
-				r.gap, r.until = h.end, r.waiting().Arrival.Add(r.config.Wait)
-			}
-			return
-		}
-		if h.used && (p.Restart || len(p.Payload) > 0 && (p.Timestamp != h.timestamp || p.Type != h.kind)) {
-			h.whole = true
-			h.broken = h.broken || p.Restart // nothing will show that there was no more of it
-			return
-		}
-		if p.Restart {
-			r.boundary, r.marked = false, false
-			r.blind, r.blindAt = true, p.Arrival
-		}
-		h.end++
-		if len(p.Payload) > 0 {
-			r.examine(p)
-		}
-		h.whole = h.used && p.Marker
-	}
-}
-
-// stuck reports whether a packet is missing behind the head that something with
-// content, or that may have some, waits for.
-func (r *VideoReceiver) stuck() bool {
-	if r.head.whole || r.buffer.Len() == 0 || r.buffer.Last() <= r.head.end {
-		return false
-	}
-	if r.ended || !r.between() {
-		return true
-	}
-	seq, p := r.content()
-	return p != nil || seq <= r.buffer.Last()
-}
-
-// waiting returns the first packet that waits for what is missing behind the head.
-func (r *VideoReceiver) waiting() *jitter.Packet {
-	if r.between() {
-		if _, p := r.content(); p != nil {
-			return p
-		}
-	}
-	return r.buffer.At(r.afterGap())
-}
-
-// afterGap returns the number of the first packet from the end of the head on.
-func (r *VideoReceiver) afterGap() int64 {
-	seq := r.head.end
-	for r.buffer.At(seq) == nil {
-		seq++
-	}
-	return seq
-}
-
-// examine takes a packet with content into the head.
-func (r *VideoReceiver) examine(p *jitter.Packet) {
-	h := &r.head
-	format := &r.formats[p.Type]
-	part, err := format.parse(p.Payload)
-	if !h.used {
-		h.used, h.timestamp, h.kind = true, p.Timestamp, p.Type
-		h.picture = part
-		h.begins = r.boundary || format.described && !r.marked && !h.rest
-	}
-	r.marked = r.marked || part.Start
-	// What H.264 has ahead of the parameter sets, no decoder needs.
-	h.begins = h.begins || part.Start && !h.info.Key
-	h.info.Key = h.info.Key || part.Key
-	h.bytes += len(p.Payload)
-	h.broken = h.broken || err != nil || h.bytes > r.config.MaxFrame
-	h.info.Discardable = h.info.Discardable || part.Discardable
-}
-
-func (f videoFormat) parse(b []byte) (payload.VideoPart, error) {
-	if f.format == nil { // of a codec that is no more
-		return payload.VideoPart{}, codec.ErrPayload
-	}
-	return f.format.ParsePacket(b)
-}
-
 // Next returns when [VideoReceiver.Pull] has something to do: a frame, or a
 // packet that is given up. It may be in the past. The zero Time means not before
 // the next Push.
@@ -380,7 +272,7 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 		if len(p.Payload) == 0 {
 			continue
 		}
-		if first == nil {
+		if first == nil || first.Timestamp != h.timestamp {
 			first = p
 		}
 		r.payloads = append(r.payloads, p.Payload)
@@ -427,7 +319,7 @@ func (r *VideoReceiver) give(now time.Time, f *video.Frame) bool {
 		r.stats.Codec = name
 	}
 	r.drop(h.end)
-	r.boundary, r.before, r.kind = true, h.picture, h.kind
+	r.boundary, r.before, r.kind, r.stamp = true, h.picture, h.kind, h.timestamp
 	return given
 }
 

@@ -64,6 +64,70 @@ func TestVideoH264Begins(t *testing.T) {
 	}
 }
 
+// Senders set the marker at the end of each unit, and give parameter sets the timestamp of
+// the picture before. Of units as in TestVideoH264Begins, '!' is a marker, and '<' that what
+// follows has that timestamp.
+func TestVideoH264Markers(t *testing.T) {
+	units := map[rune][]byte{
+		's': {0x67, 0x42, 0xe0, 0x1f}, 'p': {0x68, 0xce},
+		'K': {0x65, 0x88, 1}, 'k': {0x65, 0x40, 1}, 'P': {0x41, 0x88, 1}, 'q': {0x41, 0x40, 1},
+		'F': {0x5c, 0x81, 0x88, 1}, 'f': {0x5c, 0x01, 1}, 'e': {0x5c, 0x41, 1}, // fragments of a picture
+	}
+	for _, tt := range []struct {
+		packets string
+		still   bool   // all timestamps are the same
+		want    string // the frames that come out, with the number of their units
+	}{
+		{"spKk! Pq! P!", false, "0:4 1:2 2:1"},
+		{"s!p!Kk! Pq! P!", false, "0:4 1:2 2:1"},
+		{"spK! P! <s!<p!K! P!", false, "0:3 1:1 2:3 3:1"},
+		{"spK! P! <s<pK! P!", false, "0:3 1:1 2:3 3:1"},
+		{"s!p!K! P! s!p!K! P!", false, "0:3 1:1 2:3 3:1"},
+		// When it is known, a frame ends with the next one. That from which it is known is
+		// lost, and so is the very last one, as without markers.
+		{"s!p!K!k! P!q! P! s!p!K!k! P!q! P!q!", false, "0:3 3:4 4:2"},
+		{"spK! Ff!e! P! spK! Ff!e! P!", false, "0:3 3:3 4:1"},
+		{"spKk! Pq! P!", true, "0:4 0:2 0:1"},
+	} {
+		c := newCamera(t, VideoReceiverConfig{Codecs: []codec.Params{{Name: "H264", PayloadType: 96, ClockRate: 90000}}})
+		var seen []string
+		pull := func() {
+			var f video.Frame
+			for c.r.Pull(videoBegin, &f) {
+				seen = append(seen, fmt.Sprintf("%d:%d", f.Timestamp/3000, strings.Count(string(f.Data), "\x00\x00\x00\x01")))
+			}
+		}
+		for n, frame := range strings.Fields(tt.packets) {
+			timestamp := uint32(n) * 3000
+			if tt.still {
+				timestamp = 0
+			}
+			at := timestamp
+			for i, u := range frame {
+				switch u {
+				case '!':
+					continue
+				case '<':
+					at = timestamp - 3000
+					continue
+				}
+				c.r.Push(videoBegin, &rtp.Packet{
+					Header:  rtp.Header{Version: 2, PayloadType: 96, SSRC: 1, SequenceNumber: c.seq, Timestamp: at, Marker: strings.HasPrefix(frame[i+1:], "!")},
+					Payload: units[u],
+				})
+				c.seq++
+				at = timestamp
+				pull()
+			}
+		}
+		c.r.End()
+		pull()
+		if got := strings.Join(seen, " "); got != tt.want {
+			t.Errorf("%q: saw %q, want %q", tt.packets, got, tt.want)
+		}
+	}
+}
+
 // At the start and when another source takes its place, a key frame is waited for
 // before a recovery point is good enough.
 func TestVideoH264Recovery(t *testing.T) {
