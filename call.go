@@ -107,7 +107,7 @@ type Call struct {
 	scheduled time.Time      // when the task runs next; zero: not scheduled
 	running   bool           // it runs, and will see in the end when it has to run next
 	persists  bool           // past goodbyes: see Connection of Config
-	changes   int32          // how often lines have come, gone or turned
+	changes   int32          // how often lines have come, gone, turned or got another label
 	connected time.Time
 	lastHeard time.Time // any packet of the far end; zero before the first of media
 	awake     time.Time // when this machine went on after it had stood still; zero: it has not

@@ -31,6 +31,7 @@ const (
 	LineAdded   EventKind = "added"       // the call has one more line, with Mid; Detail is its label
 	LineRemoved EventKind = "removed"     // either end has taken a line out of the call
 	Turned      EventKind = "direction"   // a line has another [Direction] than before, Detail, as for a hold
+	Renamed     EventKind = "label"       // the far end has put another track on a line; Detail is its label
 	ChannelOpen EventKind = "channel"     // the far end has opened a channel; Detail is its label
 	Unreachable EventKind = "unreachable" // the connection does not answer any more; it may come back
 	Reconnected EventKind = "reconnected" // it does again

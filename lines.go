@@ -118,10 +118,10 @@ func (c *Call) Incoming() (sound *Audio, pictures *Video) {
 	return incoming(c.audios), incoming(c.videos)
 }
 
-// WaitLines blocks until lines of the call have come, gone or turned more than n times,
-// and returns how often they have: after 0 that is at once, unless nothing has changed
-// since the call was made. Unlike events it tells all who wait. It fails as
-// [Call.WaitConnected] does.
+// WaitLines blocks until lines of the call have come, gone, turned or got another label
+// more than n times, and returns how often they have: after 0 that is at once, unless
+// nothing has changed since the call was made. Unlike events it tells all who wait. It
+// fails as [Call.WaitConnected] does.
 func (c *Call) WaitLines(ctx context.Context, n int) (changes int, err error) {
 	defer c.watch(ctx)()
 	c.mu.Lock()
@@ -260,9 +260,24 @@ func (l *line) closeLeg() {
 // it has none.
 func (l *line) Mid() string { return l.mid }
 
-// Label returns what the far end calls the track, as browsers do (RFC 8830), or
-// "".
-func (l *line) Label() string { return l.label }
+// Label returns what the far end calls the track, as browsers do (RFC 8830), or "". It
+// may put another track on the line later, of which [Renamed] tells. The label stays while
+// there is none.
+func (l *line) Label() string {
+	l.call.mu.Lock()
+	defer l.call.mu.Unlock()
+	return l.label
+}
+
+// SetLabel changes what the far end calls the track. It is meant for legs.
+func (l *line) SetLabel(label string) {
+	l.call.mu.Lock()
+	defer l.call.mu.Unlock()
+	if label != l.label {
+		l.label = label
+		l.changedLocked(Renamed, label)
+	}
+}
 
 // Direction returns which ways media goes, as agreed with the far end last.
 func (l *line) Direction() Direction {

@@ -115,7 +115,7 @@ func TestLineAddedAndRemoved(t *testing.T) {
 	})
 }
 
-// All who wait for lines are told that they have come, gone or turned.
+// All who wait for lines are told that they have come, gone, turned or got another label.
 func TestWaitLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, y := videoPair(t, VideoConfig{Mid: "0"}, nil, nil)
@@ -135,6 +135,7 @@ func TestWaitLines(t *testing.T) {
 			func() { screen, _ = addVideo(t, x, y, "1") },
 			func() { x.Video().SetDirection(SendOnly) },
 			func() { x.Video().SetDirection(SendOnly) }, // which it is already
+			func() { x.Video().SetLabel("camera") },
 			func() { screen.Remove() },
 		} {
 			change()

@@ -162,6 +162,59 @@ func TestSecondAudio(t *testing.T) {
 	read(lines[1])
 }
 
+// A far end that puts another track on a line, as browsers and conference servers do
+// with one that was free, has it called by its new name. Without a track it keeps the old
+// one.
+func TestTrackIsAnother(t *testing.T) {
+	e := listen(t, nil)
+	b := newBrowser(t, pcmuCapability, 0, sendrecv)
+	p, _ := b.call(t, e, nil)
+	for _, step := range []struct{ msid, direction, want string }{
+		{"stream alice", "sendrecv", "alice"},
+		{"", "recvonly", "alice"},
+		{"stream bob", "sendrecv", "bob"},
+		{"stream carol", "sendrecv", "carol"},
+	} {
+		var offer strings.Builder
+		for l := range strings.Lines(b.offer(t)) {
+			switch {
+			case strings.HasPrefix(l, "a=msid:") && step.msid == "":
+			case strings.HasPrefix(l, "a=msid:"):
+				offer.WriteString("a=msid:" + step.msid + "\r\n")
+			case strings.HasPrefix(l, "a=sendrecv"):
+				offer.WriteString("a=" + step.direction + "\r\n")
+			default:
+				offer.WriteString(l)
+			}
+		}
+		answer, err := p.Answer(t.Context(), offer.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer = strings.Replace(answer, "a=sendonly", "a=sendrecv", 1)
+		if err := b.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Audio().Label(); got != step.want {
+			t.Errorf("%q is called %q, want %q", step.msid, got, step.want)
+		}
+	}
+	p.Close()
+	var names []string
+	for {
+		event, err := p.ReadEvent(t.Context())
+		if err != nil {
+			break
+		}
+		if event.Kind == parley.LineAdded || event.Kind == parley.Renamed {
+			names = append(names, event.Detail)
+		}
+	}
+	if want := []string{"audio", "alice", "bob", "carol"}; !slices.Equal(names, want) {
+		t.Errorf("told %q, want %q", names, want)
+	}
+}
+
 // What a far end offers beyond what a call holds is turned down.
 func TestTooManyLines(t *testing.T) {
 	e := listen(t, nil)

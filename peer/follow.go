@@ -171,6 +171,9 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 	for i, p := range receive {
 		receive[i] = opus.Sent(p)
 	}
+	if l, ok := l.line.(interface{ SetLabel(string) }); ok && s.label != "" {
+		l.SetLabel(s.label)
+	}
 	if l.line != nil && l.direction == s.direction && slices.Equal(l.codecs, codecs) {
 		return nil
 	}
