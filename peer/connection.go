@@ -43,6 +43,7 @@ type connection struct {
 	layout     []slot                  // the lines of the last description that both ends have agreed on
 	offered    []*sdp.MediaDescription // by this end, the last time
 	restarting bool                    // with which ICE began anew
+	early      []Candidate             // that came before the answer which they belong to
 	role       string                  // of this end in DTLS; "": none yet
 	talks      bool                    // this end has opened a channel
 	declined   bool                    // the far end has turned channels down
@@ -330,25 +331,3 @@ func (p *Peer) ReadCandidate(ctx context.Context) (Candidate, error) {
 		}
 	}
 }
-
-// AddCandidate takes an address of the far end, also before it can be used and
-// more than once, as browsers write it or as the line of SDP that it is elsewhere
-// ("a=candidate:…"). An empty one says that there are no more. The error wraps
-// [ErrCandidate], and the call is not harmed.
-func (p *Peer) AddCandidate(candidate Candidate) error {
-	c := p.c
-	c.signalling.Lock()
-	defer c.signalling.Unlock()
-	if err := p.Err(); err != nil {
-		return err
-	}
-	candidate.Candidate = strings.TrimPrefix(candidate.Candidate, "a=") // libdatachannel writes it, and browsers take it
-	if err := c.pc.AddICECandidate(candidate); err != nil {
-		return errors.Join(ErrCandidate, err)
-	}
-	c.learn("a=" + candidate.Candidate)
-	return nil
-}
-
-// ErrCandidate is wrapped by the error for a candidate that cannot be used.
-var ErrCandidate = errors.New("peer: unusable candidate")

@@ -302,6 +302,68 @@ func TestBrokenRenegotiation(t *testing.T) {
 	hearLevel(t, caller.Call, called.Call, 1000)
 }
 
+// What the far end trickles may overtake its answer, the first one and that to a restart.
+// Here there is no other way to it.
+func TestTrickleBeforeAnswer(t *testing.T) {
+	config := &peer.Config{Codecs: []codec.Params{pcmu}}
+	from, to := listen(t, config), listen(t, config)
+	trickle := &peer.CallConfig{Gather: -1}
+	caller, offer, err := from.Offer(t.Context(), trickle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	called, answer, err := to.Answer(t.Context(), offer, trickle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer called.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tell := func(without bool) {
+		t.Helper()
+		for {
+			found, err := called.ReadCandidate(ctx)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if before, _, ok := strings.Cut(found.Candidate, " ufrag "); ok && without {
+				found.Candidate = before
+			}
+			if err := caller.AddCandidate(found); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := caller.AddCandidate(peer.Candidate{Candidate: "candidate:nonsense"}); !errors.Is(err, peer.ErrCandidate) {
+			t.Errorf("error %v", err)
+		}
+	}
+	tell(false)
+	if err := caller.SetAnswer(t.Context(), answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := caller.WaitConnected(ctx); err != nil {
+		t.Fatal(err)
+	}
+	hearLevel(t, caller.Call, called.Call, 1000)
+	for _, without := range []bool{false, true} {
+		if offer, err = caller.Offer(ctx, &peer.OfferOptions{Restart: true}); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err = called.Answer(ctx, offer); err != nil {
+			t.Fatal(err)
+		}
+		tell(without)
+		if err := caller.SetAnswer(ctx, answer); err != nil {
+			t.Fatal(err)
+		}
+		hearLevel(t, caller.Call, called.Call, 2000)
+	}
+}
+
 // Neither description has a candidate; all of them trickle.
 func TestTrickle(t *testing.T) {
 	config := &peer.Config{Codecs: []codec.Params{pcmu}}

@@ -210,6 +210,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 		if c.role == "" {
 			c.role = otherRole(role(d))
 		}
+		c.addEarly()
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
