@@ -23,7 +23,7 @@ import (
 // section 5.3). To hold is to change the direction before the description is offered,
 // or answered with, and to resume is to change it back.
 func (s *Session) Describe() (*Description, error) {
-	return s.describe(s.RemoteAddr(), s.RemoteVideo())
+	return s.describe(s.leg.knownRemote(), s.video.knownRemote())
 }
 
 // describe is Describe for a far end that is at the first address that can be used.

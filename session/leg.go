@@ -60,6 +60,7 @@ type leg struct {
 	waiting    []waiting
 	maxWaiting int
 	counts     NetworkStats
+	known      netip.AddrPort   // the last remote.rtp there was
 	direction  parley.Direction // stated by this end
 	crypto     []Crypto         // what was offered
 }
@@ -157,6 +158,18 @@ func (l *leg) Close() error {
 	return err
 }
 
+// knownRemote returns where RTP is sent to, or was before the far end took none, as one
+// does that holds the call with the address 0.0.0.0. It is the zero AddrPort if nobody
+// was ever known, or without a leg.
+func (l *leg) knownRemote() netip.AddrPort {
+	if l == nil {
+		return netip.AddrPort{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known
+}
+
 // setCodecs tells which payload types the far end may send.
 func (l *leg) setCodecs(receive []codec.Params) {
 	l.mu.Lock()
@@ -190,6 +203,7 @@ func (l *leg) setRemote(rtp, rtcp netip.AddrPort) {
 func (l *leg) follow() {
 	if rtp, rtcp, ok := l.latch.Remote(); ok {
 		l.remote.Store(&remote{rtp, rtcp})
+		l.known = rtp
 	} else {
 		l.remote.Store(nil)
 	}
