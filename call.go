@@ -20,7 +20,9 @@ import (
 // error, which is counted. Received packets go to DeliverRTP and
 // DeliverRTCP of the [Audio] or [Video], from any goroutine. Close frees what the leg holds and
 // waits for its goroutines; no packet may be delivered afterwards. If a leg has a method
-// Unheard() string, what that says came and was not heard is part of the reason NoMedia.
+// Unheard() string, what that says came and was not heard is part of the reason NoMedia. If
+// it has a method Forks() bool, which must not block, and that says so, a goodbye of the
+// far end does not end the call for three minutes, as another one may follow.
 type Leg interface {
 	WriteRTP(b []byte) error
 	WriteRTCP(b []byte) error

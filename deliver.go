@@ -124,7 +124,7 @@ func (l *line) DeliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
 		l.known = true
 		l.heed(arrival, e)
 	})
-	if l.bye != nil && l.bye.renewing && l.bye.at.Before(arrival) {
+	if l.bye != nil && l.bye.grace > byeGrace && l.bye.at.Before(arrival) {
 		l.bye = nil // the far end reports on
 	}
 	if impersonated {
@@ -150,6 +150,18 @@ func (c *Call) nameLocked() {
 	}
 }
 
+// graceLocked returns how long the call goes on after a goodbye.
+func (l *line) graceLocked(now time.Time) time.Duration {
+	forking, ok := l.leg.(interface{ Forks() bool })
+	switch {
+	case ok && forking.Forks():
+		return forkGrace
+	case l.heard == l.former && now.Sub(l.updated) < renewal:
+		return renewalGrace
+	}
+	return byeGrace
+}
+
 // heed acts on what the far end says by RTCP.
 func (l *line) heed(now time.Time, e rtcpctl.Event) {
 	switch e.Kind {
@@ -161,8 +173,7 @@ func (l *line) heed(now time.Time, e rtcpctl.Event) {
 		if heard, ok := l.in.Heard(); ok && heard != e.SSRC {
 			return
 		}
-		renewing := l.heard == l.former && now.Sub(l.updated) < renewal
-		l.bye = &goodbye{now, e.SSRC, e.Text, renewing}
+		l.bye = &goodbye{now, e.SSRC, e.Text, l.graceLocked(now)}
 		l.of.goodbye()
 	default:
 		l.of.heed(now, e)

@@ -114,10 +114,10 @@ type medium interface {
 
 // A goodbye is that of a source, after which the call goes on for a while.
 type goodbye struct {
-	at       time.Time
-	source   uint32
-	reason   string
-	renewing bool // it may be that of a stream which was closed for an update
+	at     time.Time
+	source uint32
+	reason string
+	grace  time.Duration
 }
 
 // byeGrace is how long a call goes on after the goodbye of its source, so that
@@ -132,6 +132,11 @@ const (
 	renewal      = time.Second
 	renewalGrace = 10 * time.Second
 )
+
+// forkGrace is how long a call goes on after a goodbye if it may have another far end
+// then, as one that rings elsewhere when a telephone with early media was given up. After
+// more than three minutes a proxy gives up too (RFC 3261, section 16.6, timer C).
+const forkGrace = 3 * time.Minute
 
 // newSSRC returns a source that no line of the call has: with SRTP, two lines may
 // have one key, and then their sources must differ (RFC 3711, section 9.1).

@@ -30,10 +30,11 @@ func (c *Call) deadlineLocked() (at time.Time, limit time.Duration, reason Reaso
 	expected, receives := c.expectedLocked()
 	bye := c.byeLocked()
 	switch {
-	case bye != nil && bye.renewing:
-		begin, limit, reason = bye.at, renewalGrace, Bye
 	case bye != nil:
-		begin, limit, reason = bye.at, byeGrace, Bye
+		begin, limit, reason = bye.at, bye.grace, Bye
+		if d.Silence > 0 {
+			limit = min(limit, d.Silence)
+		}
 	case c.connected.IsZero():
 		begin, limit, reason = c.opened, d.Connect, NotConnected
 	case !receives:

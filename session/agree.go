@@ -73,6 +73,15 @@ func (l *leg) setStated(d parley.Direction) {
 	l.direction = d
 }
 
+// begin keeps which end has called, which is the one whose offer came first.
+func (l *leg) begin(offered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.agreed {
+		l.agreed, l.called = true, offered
+	}
+}
+
 // offeredKeys returns a key for each suite, the same ones each time, if the leg
 // encrypts.
 func (l *leg) offeredKeys() (_ []Crypto, err error) {
@@ -202,6 +211,11 @@ var (
 // whose address has not changed, for 2 s or until its first packet under the new one,
 // and in audio codecs of the last agreement, for 100 packets, where their payload types
 // have no other.
+//
+// A call of this end may ring at several telephones, and each may have early media, and
+// say goodbye by RTCP when another one is tried. So if the first agreement was one on an
+// offer of this end, a goodbye ends the call after three minutes, or the deadline for
+// silence, unless there is something else to hear by then; before that, Close does.
 func (s *Session) Update(a *Agreed) error {
 	if a == nil {
 		return errNothing
@@ -232,10 +246,10 @@ func (s *Session) Update(a *Agreed) error {
 		return err
 	}
 	if audio != nil {
-		s.leg.follows(audioPath)
+		s.leg.follows(audioPath, a.offered)
 	}
 	if video != nil {
-		s.video.follows(videoPath)
+		s.video.follows(videoPath, a.offered)
 	}
 	return nil
 }
@@ -316,8 +330,9 @@ func (s *Session) agreed(l *leg, on bool, a *Agreed) (*agreedPath, error) {
 	return &agreedPath{a, next}, nil
 }
 
-// follows makes the leg go on as agreed.
-func (l *leg) follows(p *agreedPath) {
+// follows makes the leg go on as agreed on an offer of this end or of the other one.
+func (l *leg) follows(p *agreedPath, offered bool) {
+	l.begin(offered)
 	nobody := netip.AddrPortFrom(netip.IPv4Unspecified(), 9)
 	if p.Agreed == nil {
 		l.setRemote(nobody, netip.AddrPort{})

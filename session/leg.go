@@ -62,6 +62,8 @@ type leg struct {
 	counts     NetworkStats
 	known      netip.AddrPort   // the last remote.rtp there was
 	direction  parley.Direction // stated by this end
+	agreed     bool             // on anything so far
+	called     bool             // by this end: the first offer was its own
 	crypto     []Crypto         // what was offered
 }
 
@@ -398,6 +400,14 @@ func (l *leg) stats(n *NetworkStats) {
 	}
 	n.Unexpected += s.Decisions[transport.LatchUnexpected]
 	n.Moves = s.Moves
+}
+
+// Forks reports whether another far end may follow the one that has left, as when a call
+// of this end is forwarded while it rings.
+func (l *leg) Forks() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.called
 }
 
 // Unheard says what came as if it were for the call, and was not.

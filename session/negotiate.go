@@ -39,7 +39,8 @@ type Agreed struct {
 
 	Video *AgreedVideo // nil: none
 
-	stated parley.Direction // by this end, before the other one had its say
+	stated  parley.Direction // by this end, before the other one had its say
+	offered bool             // by this end
 }
 
 // Answer answers an offer (RFC 3264, section 6). What this end can do is told by
@@ -152,6 +153,7 @@ func Agree(offer, answer *Description) (*Agreed, error) {
 		}
 	}
 	agreed.Video = video
+	agreed.offered = true
 	return agreed, nil
 }
 
