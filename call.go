@@ -22,7 +22,8 @@ import (
 // waits for its goroutines; no packet may be delivered afterwards. If a leg has a method
 // Unheard() string, what that says came and was not heard is part of the reason NoMedia. If
 // it has a method Forks() bool, which must not block, and that says so, a goodbye of the
-// far end does not end the call for three minutes, as another one may follow.
+// far end does not end the call within three minutes of the last update of the line, as
+// another one may follow.
 type Leg interface {
 	WriteRTP(b []byte) error
 	WriteRTCP(b []byte) error

@@ -154,8 +154,8 @@ func (c *Call) nameLocked() {
 func (l *line) graceLocked(now time.Time) time.Duration {
 	forking, ok := l.leg.(interface{ Forks() bool })
 	switch {
-	case ok && forking.Forks():
-		return forkGrace
+	case ok && forking.Forks() && now.Sub(l.updated) < forkGrace:
+		return max(byeGrace, forkGrace-now.Sub(l.updated))
 	case l.heard == l.former && now.Sub(l.updated) < renewal:
 		return renewalGrace
 	}

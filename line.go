@@ -133,9 +133,9 @@ const (
 	renewalGrace = 10 * time.Second
 )
 
-// forkGrace is how long a call goes on after a goodbye if it may have another far end
-// then, as one that rings elsewhere when a telephone with early media was given up. After
-// more than three minutes a proxy gives up too (RFC 3261, section 16.6, timer C).
+// forkGrace is for how long after what was agreed on last a call may have another far end
+// after a goodbye, as one that rings elsewhere when a telephone with early media was given
+// up. After more than three minutes a proxy gives up too (RFC 3261, section 16.6, timer C).
 const forkGrace = 3 * time.Minute
 
 // newSSRC returns a source that no line of the call has: with SRTP, two lines may

@@ -214,8 +214,9 @@ var (
 //
 // A call of this end may ring at several telephones, and each may have early media, and
 // say goodbye by RTCP when another one is tried. So if the first agreement was one on an
-// offer of this end, a goodbye ends the call after three minutes, or the deadline for
-// silence, unless there is something else to hear by then; before that, Close does.
+// offer of this end, a goodbye that comes within three minutes of an Update ends the call
+// only when these are over, or after the deadline for silence, unless there is something
+// else to hear by then; before that, Close does.
 func (s *Session) Update(a *Agreed) error {
 	if a == nil {
 		return errNothing
