@@ -44,6 +44,7 @@ type connection struct {
 	offered    []*sdp.MediaDescription // by this end, the last time
 	restarting bool                    // with which ICE began anew
 	early      []Candidate             // that came before the answer which they belong to
+	taken      string                  // the last answer of the far end; "": none
 	role       string                  // of this end in DTLS; "": none yet
 	talks      bool                    // this end has opened a channel
 	declined   bool                    // the far end has turned channels down

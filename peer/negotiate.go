@@ -176,7 +176,8 @@ func (p *Peer) Offer(ctx context.Context, o *OfferOptions) (offer string, err er
 
 // SetAnswer takes the answer to the last offer of this end. The error wraps
 // [ErrAnswer]. It may tell of an answer that holds nevertheless, as of one that turns
-// everything down, so that the next offer is a new one.
+// everything down, so that the next offer is a new one. The same answer again, as that of
+// a 183 of SIP is in the 200 (RFC 3261, section 13.2.1), changes nothing.
 func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	c := p.c
 	c.signalling.Lock()
@@ -185,6 +186,9 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 		return err
 	}
 	if c.pc.SignalingState() != webrtc.SignalingStateHaveLocalOffer {
+		if answer != "" && answer == c.taken {
+			return nil
+		}
 		return fmt.Errorf("%w: %w", ErrAnswer, errNoOffer)
 	}
 	d, wanted, err := parse(answer)
@@ -215,6 +219,7 @@ func (p *Peer) SetAnswer(_ context.Context, answer string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
+	c.taken = answer
 	return nil
 }
 
