@@ -204,7 +204,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		if err != nil {
 			return err
 		}
-		l.line = a
+		l.serve(a)
 	} else {
 		v, err := c.call.AttachVideo(parley.VideoConfig{
 			Leg:       l,
@@ -221,7 +221,7 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 		if err != nil {
 			return err
 		}
-		l.line = v
+		l.serve(v)
 	}
 	l.heed(ssrc)
 	l.listen()

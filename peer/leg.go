@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -26,6 +27,10 @@ type leg struct {
 	id     string // of the track
 	sender *webrtc.RTPSender
 	line   line // what packets are delivered to; nil if the call has none for the leg
+
+	// to is line for those who deliver. pion keeps each stream until the connection ends,
+	// with whoever takes it, and a line that has gone is not to stay for that.
+	to atomic.Pointer[line]
 
 	remote   *webrtc.TrackRemote // what the far end sends; nil: nothing so far
 	receiver *webrtc.RTPReceiver
@@ -94,23 +99,44 @@ func read(next func([]byte) (int, error), deliver deliverer) {
 // listen has what the far end sends delivered, until it is stopped, once there is a
 // line for it. Sound goes past the interceptors, of which none is for it.
 func (l *leg) listen() {
-	track, line := l.remote, l.line
-	if track == nil || line == nil {
+	track := l.remote
+	if track == nil || l.line == nil {
 		return
 	}
 	ssrc := uint32(track.SSRC())
-	l.c.intake.takeRTCP(ssrc, line.DeliverRTCP)
+	l.c.intake.takeRTCP(ssrc, l.deliverRTCP)
 	if l.kind == webrtc.RTPCodecTypeAudio {
-		l.c.intake.takeRTP(ssrc, func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, line.DeliverRTP)
+		l.c.intake.takeRTP(ssrc, func(b []byte) (int, error) { n, _, err := track.Read(b); return n, err }, l.deliverRTP)
 		return
 	}
 	next := mends(track, l.receiver)
-	l.c.start(func() { read(next, line.DeliverRTP) })
+	l.c.start(func() { read(next, l.deliverRTP) })
 }
 
 // heed has what the far end reports of what we send delivered.
 func (l *leg) heed(ssrc uint32) {
-	l.c.intake.takeRTCP(ssrc, l.line.DeliverRTCP)
+	l.c.intake.takeRTCP(ssrc, l.deliverRTCP)
+}
+
+// serve has the call's line for the leg; nil: it has none any more.
+func (l *leg) serve(of line) {
+	if l.line = of; of == nil {
+		l.to.Store(nil)
+	} else {
+		l.to.Store(&of)
+	}
+}
+
+func (l *leg) deliverRTP(arrival time.Time, from netip.AddrPort, b []byte) {
+	if to := l.to.Load(); to != nil {
+		(*to).DeliverRTP(arrival, from, b)
+	}
+}
+
+func (l *leg) deliverRTCP(arrival time.Time, from netip.AddrPort, b []byte) {
+	if to := l.to.Load(); to != nil {
+		(*to).DeliverRTCP(arrival, from, b)
+	}
 }
 
 var (

@@ -103,7 +103,7 @@ func (c *connection) Remove(of parley.Line) error {
 			l.kept, l.own = true, parley.Inactive
 		}
 		l.line.Remove()
-		l.line = nil
+		l.serve(nil)
 		return nil
 	})
 }
@@ -168,7 +168,7 @@ func (c *connection) drop(t *webrtc.RTPTransceiver, l *leg) {
 	l.off = true
 	if l.line != nil {
 		l.line.Remove()
-		l.line = nil
+		l.serve(nil)
 	} else {
 		l.Close()
 	}

@@ -3,9 +3,12 @@ package peer_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/parley-media/parley"
 	"github.com/parley-media/parley/peer"
@@ -71,6 +74,42 @@ func TestLineForAnApplication(t *testing.T) {
 		renegotiate(t, way[0], way[1], nil)
 	}
 }
+
+// A line that has gone leaves nothing behind at either end while the call goes on, though
+// pion keeps the streams that it had.
+func TestLineIsForgotten(t *testing.T) {
+	caller, called := dial(t, &peer.CallConfig{})
+	if err := errors.Join(caller.RequestAudio(), caller.RequestVideo()); err != nil {
+		t.Fatal(err)
+	}
+	renegotiate(t, caller, called, nil)
+	gone := map[string]interface{ forgotten() bool }{}
+	func() {
+		from, to := slices.Collect(caller.Audios())[1], slices.Collect(called.Audios())[1]
+		hearLine(t, from, to, 1000)
+		hearLine(t, to, from, 1000)
+		watch(t, caller.Video(), called.Video(), 1)
+		for name, l := range map[string]*parley.Audio{"audio": from, "audio of the far end": to} {
+			gone[name] = trace[parley.Audio]{weak.Make(l)}
+		}
+		for name, l := range map[string]*parley.Video{"video": caller.Video(), "video of the far end": called.Video()} {
+			gone[name] = trace[parley.Video]{weak.Make(l)}
+		}
+		if err := errors.Join(caller.Call.Remove(from), caller.Call.Remove(caller.Video())); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	renegotiate(t, caller, called, nil)
+	for name, l := range gone {
+		eventually(t, 5*time.Second, name+" is forgotten", func() bool { runtime.GC(); return l.forgotten() })
+	}
+	hearLevel(t, caller.Call, called.Call, 1000)
+}
+
+// A trace is of something that may be gone.
+type trace[T any] struct{ of weak.Pointer[T] }
+
+func (t trace[T]) forgotten() bool { return t.of.Value() == nil }
 
 // A far end that turns the line down, does not answer, or is gone, is an error, and
 // the call goes on as it was.
