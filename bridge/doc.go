@@ -19,7 +19,10 @@
 //
 // Whoever supervises a call hears it by a [parley.Tap] of each line, which has what that
 // end is sent; so does a recorder ([github.com/parley-media/parley/file.Recorder.AddSent]).
-// Three who hear each other are in a room of package conference.
+// A browser can have a line of its own for each ([parley.Call.AddAudio]), and on another
+// one the agent hears what the supervisor whispers ([parley.CopyAudio]), beside the
+// customer, who does not hear it. Three who hear each other are in a room of package
+// conference.
 //
 // # RTCP
 //

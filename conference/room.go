@@ -27,7 +27,9 @@ const (
 // than lines, the first line shows who speaks, or has spoken last. Pictures, of which
 // everybody sends one line, are passed on as they are, to those who have their codec.
 // What a member sends is on the lines that [parley.Call.Incoming] gives when it comes:
-// when they are others, or there are more, it should leave and come again.
+// when they are others, or there are more, it should leave and come again. Who is only to
+// listen has its audio turned to [parley.SendOnly], at any time, by
+// [parley.Audio.SetDirection].
 //
 // Members come and go, and one who is slow or stuck harms nobody. One whose network does
 // not carry the pictures goes without them for a while, see [parley.Video.WriteFrame], since

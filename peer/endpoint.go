@@ -31,7 +31,8 @@
 // negotiated one that is not open here yet. Channels that are negotiated are reliable
 // and in order, whatever their [parley.ChannelConfig] says. This end opens up to 32767
 // channels in the life of a connection, and each of its offers has channels, which some
-// gateways refuse.
+// gateways refuse. Of lines a connection has up to 512 in its life, with those that were
+// removed: who needs another one again and again keeps it.
 package peer
 
 import (
