@@ -162,9 +162,9 @@ func TestSecondAudio(t *testing.T) {
 	read(lines[1])
 }
 
-// A far end that puts another track on a line, as browsers and conference servers do
-// with one that was free, has it called by its new name. Without a track it keeps the old
-// one.
+// A far end that puts another track on a line, as conference servers do with one that is
+// free, and browsers with one that they only received on, has it called by its new name.
+// Without a track it keeps the old one.
 func TestTrackIsAnother(t *testing.T) {
 	e := listen(t, nil)
 	b := newBrowser(t, pcmuCapability, 0, sendrecv)
