@@ -29,7 +29,10 @@ func (s *Session) Describe() (*Description, error) {
 // describe is Describe for a far end that is at the first address that can be used.
 func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 	d := &Description{ID: rand.Uint64() >> 1, keyable: true}
-	host := s.advertised(far)
+	host, chosen := s.advertised(far)
+	if chosen {
+		d.chosen = host
+	}
 	if s.leg != nil {
 		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
 		d.Codecs = s.codecs
@@ -109,34 +112,65 @@ func (l *leg) keepKey(k transport.SRTPKey) {
 	}
 }
 
-// advertised returns the address at which a far end finds us.
-func (s *Session) advertised(far []netip.AddrPort) netip.Addr {
+// advertised returns the address at which a far end finds us, and whether it was chosen
+// of those of both families.
+func (s *Session) advertised(far []netip.AddrPort) (at netip.Addr, chosen bool) {
 	if s.config.Advertise.IsValid() {
-		return s.config.Advertise.Unmap()
+		return s.config.Advertise.Unmap(), false
 	}
 	local := s.LocalAddr().Addr()
 	if s.leg == nil {
 		local = s.LocalVideo().Addr()
 	}
 	if !local.IsUnspecified() {
-		return local
+		return local, false
 	}
 	network := "udp"
 	if local.Is4() { // and nothing else
 		network = "udp4"
 	}
-	// Nothing is sent: the system only says which of its addresses it would use.
 	internet := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 9)
 	for _, a := range append(far, internet) {
-		if !a.IsValid() || a.Addr().IsUnspecified() {
-			continue
-		}
-		if c, err := net.Dial(network, a.String()); err == nil {
-			defer c.Close()
-			return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+		if at, ok := leadsTo(network, a); ok {
+			return at, !local.Is4()
 		}
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), !local.Is4()
+}
+
+// leadsTo returns the address of this machine that packets to a would have. Nothing is
+// sent: the system only says which one it would use.
+func leadsTo(network string, a netip.AddrPort) (at netip.Addr, ok bool) {
+	if !a.IsValid() || a.Addr().IsUnspecified() {
+		return at, false
+	}
+	c, err := net.Dial(network, a.String())
+	if err != nil {
+		return at, false
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), true
+}
+
+// turn makes an answer one with an address of the offer's family.
+func (d *Description) turn(offer *Description) {
+	to := offer.Addr
+	if !d.hasAudio() || to.Addr().IsUnspecified() && d.Video != nil {
+		to = offer.Video.Addr
+	}
+	if !d.chosen.IsValid() || d.chosen != d.host() || d.chosen.Is4() == plain(to.Addr()).Is4() {
+		return
+	}
+	at, ok := leadsTo("udp", to)
+	if !ok {
+		return
+	}
+	if d.hasAudio() {
+		d.Addr = netip.AddrPortFrom(at, d.Addr.Port())
+	}
+	if d.Video != nil {
+		d.Video.Addr = netip.AddrPortFrom(at, d.Video.Addr.Port())
+	}
 }
 
 // OpenAnswer opens a session for an offer, and returns the answer to send back.

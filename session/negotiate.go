@@ -57,6 +57,9 @@ type Agreed struct {
 // an encrypted one plain. With video it is the same; see [AgreedVideo] for what is
 // different.
 //
+// What [Session.Describe] returns of a session that listens at all addresses of this
+// machine is answered with one of the offer's family, if there is one.
+//
 // The answer has the media lines of the offer. Audio or video that cannot be
 // agreed on is turned down as if local did not have it, if the other one can be.
 // The error, if neither can, wraps [ErrNoCommonCodec] or [ErrDescription].
@@ -91,7 +94,8 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 		}
 	}
 	answer.arrange(all)
-	answer.keyable = false
+	answer.turn(offer)
+	answer.keyable, answer.chosen = false, netip.Addr{}
 	answer.answers = true
 	return answer, agreed, nil
 }

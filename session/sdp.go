@@ -48,8 +48,9 @@ type Description struct {
 	Others []Section // media that are not taken, in order
 	Index  int       // how many of Others come before the audio stream
 
-	keyable bool // of a session: where it has no Crypto, an encrypted offer is answered with a new key
-	answers bool // made by Answer and not followed yet: it has the media lines of an offer
+	keyable bool       // of a session: where it has no Crypto, an encrypted offer is answered with a new key
+	chosen  netip.Addr // of a session: its address, which may be one of either family
+	answers bool       // made by Answer and not followed yet: it has the media lines of an offer
 }
 
 // A Section names a stream that a description has besides its audio and its video,
@@ -94,6 +95,7 @@ func (d *Description) Follow(last *Description) {
 func (d *Description) canonical() *Description {
 	c := *d
 	c.keyable = false
+	c.chosen = netip.Addr{}
 	c.answers = false
 	c.Addr, c.RTCP = plainPort(c.Addr), plainPort(c.RTCP)
 	if c.Origin = plain(c.Origin); c.Origin == c.host() {
