@@ -229,8 +229,9 @@ func TestSocket(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("no channel after 5 s")
 	}
-	// A second answer, and nonsense, are of no effect.
+	// The answer again, another one, and nonsense, are of no effect.
 	w.say(t, object{"type": "answer", "sdp": ours.SDP})
+	w.say(t, object{"type": "answer", "sdp": ours.SDP + "a=another\r\n"})
 	w.say(t, "hello")
 	for range 2 {
 		if o := w.next(t, "error"); o["status"] != 400.0 {
