@@ -295,7 +295,7 @@ func TestGStreamerReceives(t *testing.T) {
 			}
 			caps := "application/x-rtp-stream,media=video,clock-rate=90000,payload=96,encoding-name=" +
 				map[string]string{"h264": "H264", "vp8": "VP8", "vp9": "VP9"}[c.name]
-			got := gstreamer(t, stream, slices.Concat([]string{caps, "!", "rtpstreamdepay", "!", "rtpjitterbuffer", "!", c.depayloader, "!"}, c.gstreamerFile())...)
+			got := gstreamer(t, stream, slices.Concat([]string{caps, "!", "rtpstreamdepay", "!", "rtpjitterbuffer", "latency=0", "!", c.depayloader, "!"}, c.gstreamerFile())...)
 			format := "h264"
 			if c.name != "h264" {
 				format = "matroska"
