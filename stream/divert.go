@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"time"
+
 	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/jitter"
 )
@@ -55,19 +57,16 @@ func (r *AudioReceiver) diverts(d *decoding) bool {
 // divert gives a packet to who takes it.
 func (r *AudioReceiver) divert(p *jitter.Packet, d *decoding) Verdict {
 	l := &r.line
-	lastTime, lastArrival := l.lastTime, l.lastArrival
+	lastTime, lastArrival, run := l.lastTime, l.lastArrival, l.id
 	r.place(p, d)
-	arrival := p.Arrival.Sub(l.origin)
-	atOnce := arrival-lastArrival < (p.Time-lastTime)/2
-	switch late := arrival - p.Time - l.fastest.zero(); {
-	case d.kind == event:
+	if d.kind == event {
 		r.digits.heard = true
 		d.digits.Push(p.Arrival, uint16(p.Seq), p.Timestamp, p.Payload) //nolint:errcheck // who takes it judges it
 		if d.digits.Pressed() == d.before && isKey(p.Payload) {
 			r.omitted.add(p.Seq, l.id)
 			return Accepted
 		}
-	case atOnce && late > r.config.MaxDelay:
+	} else if arrival := p.Arrival.Sub(l.origin); r.isBacklog(arrival-p.Time, lastArrival-lastTime, arrival-lastArrival, l.id != run) {
 		return TooLate
 	}
 	packet, ok := r.coded(p, d)
@@ -80,6 +79,26 @@ func (r *AudioReceiver) divert(p *jitter.Packet, d *decoding) Verdict {
 	return Accepted
 }
 
+// isBacklog reports whether a packet comes at once after a stall, and later than MaxDelay.
+// Its transit, and that of the packet before it, which came since ago, are from media time
+// to arrival. What comes no faster than it is played is usual by and by, however late it
+// is: the clock of a source, as of a browser on a machine that is too busy, may be slow by
+// far.
+func (r *AudioReceiver) isBacklog(transit, before, since time.Duration, fresh bool) bool {
+	if fresh {
+		r.usual = inMs(transit)
+	}
+	media := since - (transit - before)
+	atOnce := since < media/2
+	if !atOnce {
+		r.usual += max(0, inMs(min(transit, before))-r.usual) / 16
+	}
+	r.usual = min(r.usual, inMs(transit))
+	return atOnce && transit-time.Duration(r.usual)*time.Millisecond > r.config.MaxDelay
+}
+
+func inMs(d time.Duration) int32 { return int32(d / time.Millisecond) }
+
 // stopPlayout forgets what is not played yet, and waits for the first packet again.
 func (r *AudioReceiver) stopPlayout() {
 	r.buffer.Reset()
@@ -89,6 +108,7 @@ func (r *AudioReceiver) stopPlayout() {
 	r.estimate = r.newEstimate()
 	r.played, r.broken = false, false
 	r.noise.on, r.digits.playing = false, false
+	r.usual = inMs(r.line.fastest.zero())
 }
 
 // newEstimate returns an estimate of the delay of which nothing is known.

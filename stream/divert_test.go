@@ -50,6 +50,26 @@ func TestDivertAfterStall(t *testing.T) {
 	}
 }
 
+// A source whose clock is slow by far, as that of a browser on a busy machine, is always
+// later than before: that of its packets two come at once is no stall.
+func TestDivertOfSlowSource(t *testing.T) {
+	for _, each := range []time.Duration{20 * ms, 22 * ms, 24 * ms, 30 * ms} {
+		f := newFar(t, ReceiverConfig{})
+		var c collecting
+		f.r.Divert(&c, true)
+		for n := range 1000 {
+			at := time.Duration(n) * each
+			if n%10 == 9 {
+				at -= each - 5*ms
+			}
+			f.send(at, n)
+		}
+		if want := span(1, 1000); !slices.Equal(c.taken, want) {
+			t.Errorf("a packet each %v: %d of 1000 were taken", each, len(c.taken))
+		}
+	}
+}
+
 // span returns the numbers from one to another.
 func span(from, to int) (all []int) {
 	for n := from; n <= to; n++ {

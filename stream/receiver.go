@@ -135,6 +135,7 @@ type AudioReceiver struct {
 	diversion Diversion
 	diverted  bool    // the speech that came last was
 	brief     uint8   // packets in a row that began before the end of the one before; see tooBrief
+	usual     int32   // from media time to arrival of what is diverted, in ms, but for stalls
 	omitted   omitted // of those in queue, or diverted
 
 	// Playout, in playout.go and inorder.go.
