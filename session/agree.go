@@ -29,9 +29,16 @@ func (s *Session) Describe() (*Description, error) {
 // describe is Describe for a far end that is at the first address that can be used.
 func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 	d := &Description{ID: rand.Uint64() >> 1, keyable: true}
-	host, chosen := s.advertised(far)
-	if chosen {
-		d.chosen = host
+	local := s.LocalAddr().Addr()
+	if s.leg == nil {
+		local = s.LocalVideo().Addr()
+	}
+	host := s.config.Advertise.Unmap()
+	if !host.IsValid() {
+		host = advertised(local, far)
+		if local == netip.IPv6Unspecified() {
+			d.chosen = host
+		}
 	}
 	if s.leg != nil {
 		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
@@ -112,18 +119,10 @@ func (l *leg) keepKey(k transport.SRTPKey) {
 	}
 }
 
-// advertised returns the address at which a far end finds us, and whether it was chosen
-// of those of both families.
-func (s *Session) advertised(far []netip.AddrPort) (at netip.Addr, chosen bool) {
-	if s.config.Advertise.IsValid() {
-		return s.config.Advertise.Unmap(), false
-	}
-	local := s.LocalAddr().Addr()
-	if s.leg == nil {
-		local = s.LocalVideo().Addr()
-	}
+// advertised returns the address at which a far end finds us.
+func advertised(local netip.Addr, far []netip.AddrPort) netip.Addr {
 	if !local.IsUnspecified() {
-		return local, false
+		return local
 	}
 	network := "udp"
 	if local.Is4() { // and nothing else
@@ -132,10 +131,10 @@ func (s *Session) advertised(far []netip.AddrPort) (at netip.Addr, chosen bool) 
 	internet := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 9)
 	for _, a := range append(far, internet) {
 		if at, ok := leadsTo(network, a); ok {
-			return at, !local.Is4()
+			return at
 		}
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), !local.Is4()
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 // leadsTo returns the address of this machine that packets to a would have. Nothing is
@@ -152,16 +151,12 @@ func leadsTo(network string, a netip.AddrPort) (at netip.Addr, ok bool) {
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), true
 }
 
-// turn makes an answer one with an address of the offer's family.
-func (d *Description) turn(offer *Description) {
-	to := offer.Addr
-	if !d.hasAudio() || to.Addr().IsUnspecified() && d.Video != nil {
-		to = offer.Video.Addr
-	}
-	if !d.chosen.IsValid() || d.chosen != d.host() || d.chosen.Is4() == plain(to.Addr()).Is4() {
+// turn makes an answer one with an address of the family of the far end's.
+func (d *Description) turn(far netip.AddrPort) {
+	if !d.chosen.IsValid() || d.chosen != d.host() || d.chosen.Is4() == far.Addr().Unmap().Is4() {
 		return
 	}
-	at, ok := leadsTo("udp", to)
+	at, ok := leadsTo("udp", far)
 	if !ok {
 		return
 	}

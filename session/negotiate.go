@@ -94,7 +94,7 @@ func Answer(offer, local *Description) (answer *Description, agreed *Agreed, err
 		}
 	}
 	answer.arrange(all)
-	answer.turn(offer)
+	answer.turn(cmp.Or(agreed.Remote, agreed.Video.transport().Remote))
 	answer.keyable, answer.chosen = false, netip.Addr{}
 	answer.answers = true
 	return answer, agreed, nil
