@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/parley-media/parley"
+	"github.com/parley-media/parley/codec"
 	"github.com/parley-media/parley/transport"
 )
 
@@ -17,6 +19,10 @@ import (
 // comes back as an answer is for [Agree], and what that returns for
 // [Session.Update]. With Secure or SRTP it has keys for each suite there is, the same
 // ones each time.
+//
+// The codec and the suite of the last agreement come first, and stay unless the program
+// or the far end wants others: many a far end takes the first ones of any offer, and
+// would change them where a call is only held.
 //
 // A direction is the one that this end had in the descriptions of the last agreement,
 // so that a call which it holds stays held when the far end offers anew (RFC 6337,
@@ -42,7 +48,7 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 	}
 	if s.leg != nil {
 		d.Addr = netip.AddrPortFrom(host, s.LocalAddr().Port())
-		d.Codecs = s.codecs
+		d.Codecs = s.leg.usedFirst(s.codecs, compatible)
 		d.PTime = s.config.Audio.PTime
 		d.Mux = s.config.Mux
 		d.Direction = s.leg.stated()
@@ -55,7 +61,7 @@ func (s *Session) describe(far ...netip.AddrPort) (*Description, error) {
 		c := s.config.Video
 		d.Video = &VideoDescription{
 			Addr:      netip.AddrPortFrom(host, s.LocalVideo().Port()),
-			Codecs:    c.Codecs,
+			Codecs:    s.video.usedFirst(c.Codecs, sameVideo),
 			Mux:       s.config.Mux,
 			Direction: s.video.stated(),
 			Feedback:  parley.VideoFeedback{NACK: c.RTCP.NACK, PLI: true, FIR: true},
@@ -74,6 +80,21 @@ func (l *leg) stated() parley.Direction {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.direction
+}
+
+// usedFirst returns codecs with the one of the last agreement as the first.
+func (l *leg) usedFirst(codecs []codec.Params, same func(p, q codec.Params) bool) []codec.Params {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.formats) == 0 {
+		return codecs
+	}
+	used, ok := match(codecs, l.formats[0], same)
+	if !ok {
+		return codecs
+	}
+	i := slices.Index(codecs, used)
+	return slices.Concat(codecs[i:i+1], codecs[:i], codecs[i+1:])
 }
 
 // setStated makes it another one.
@@ -103,20 +124,25 @@ func (l *leg) offeredKeys() (_ []Crypto, err error) {
 	return l.crypto, err
 }
 
-// keepKey makes the key of an answer the one that is offered and answered with from now
-// on, if there was no other.
+// keepKey makes the key of an agreement the first that is offered from now on, and the
+// one of its suite.
 func (l *leg) keepKey(k transport.SRTPKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.crypto != nil || k.Profile == "" {
+	if k.Profile == "" {
 		return
 	}
-	l.crypto, _ = NewCrypto() // which knows its own profiles
-	for i := range l.crypto {
-		if l.crypto[i].Key.Profile == k.Profile {
-			l.crypto[i].Key = k
+	kept := []Crypto{{Tag: 1, Key: k}}
+	others := l.crypto
+	if others == nil {
+		others, _ = NewCrypto() // which knows its own profiles
+	}
+	for _, c := range others {
+		if c.Key.Profile != k.Profile {
+			kept = append(kept, Crypto{len(kept) + 1, c.Key})
 		}
 	}
+	l.crypto = kept
 }
 
 // advertised returns the address at which a far end finds us.
