@@ -20,6 +20,7 @@ import (
 type section struct {
 	mid       string
 	label     string
+	media     string // such as "audio", or "application" of channels
 	kind      webrtc.RTPCodecType
 	direction parley.Direction // seen from this end
 	formats   []string         // payload types
@@ -122,6 +123,7 @@ func unrepaired(m *sdp.MediaDescription) {
 func newSection(m *sdp.MediaDescription, direction parley.Direction) section {
 	_, bundled := m.Attribute("bundle-only")
 	s := section{
+		media:     m.MediaName.Media,
 		kind:      webrtc.NewRTPCodecType(m.MediaName.Media),
 		formats:   m.MediaName.Formats,
 		off:       m.MediaName.Port.Value == 0 && !bundled,

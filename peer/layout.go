@@ -18,9 +18,10 @@ import (
 
 // A slot is the place of a line in the descriptions.
 type slot struct {
-	mid  string
-	kind webrtc.RTPCodecType // 0: channels
-	off  bool                // turned down, so that another line may take its place
+	mid   string
+	media string              // such as "audio", or "application" of channels
+	kind  webrtc.RTPCodecType // 0: neither audio nor video
+	off   bool                // turned down, so that another line may take its place
 
 	untold bool // which the far end does not know yet
 }
@@ -30,7 +31,7 @@ func (c *connection) agreed(all []section, ours bool) {
 	c.layout, c.offered = c.layout[:0], nil
 	channels := false
 	for _, s := range all {
-		c.layout = append(c.layout, slot{s.mid, s.kind, s.off, ours && s.apart && s.kind != 0})
+		c.layout = append(c.layout, slot{s.mid, s.media, s.kind, s.off, ours && s.apart && s.kind != 0})
 		channels = channels || s.kind == 0 && !s.off
 	}
 	if ours || channels {
@@ -179,7 +180,7 @@ func (c *connection) arranged(text string) (string, error) {
 		l, m := c.legs[c.transceiver(s.mid)], byMid[s.mid]
 		if s.off {
 			for i, other := range fresh {
-				if s.kind != 0 && other.MediaName.Media == s.kind.String() {
+				if s.kind != 0 && other.MediaName.Media == s.media {
 					m = other
 					fresh = append(fresh[:i:i], fresh[i+1:]...)
 					break
@@ -189,7 +190,7 @@ func (c *connection) arranged(text string) (string, error) {
 		switch {
 		case m == nil:
 			m = &sdp.MediaDescription{
-				MediaName:  sdp.MediaName{Media: s.kind.String(), Protos: []string{"UDP", "TLS", "RTP", "SAVPF"}, Formats: []string{"0"}},
+				MediaName:  sdp.MediaName{Media: s.media, Protos: []string{"UDP", "TLS", "RTP", "SAVPF"}, Formats: []string{"0"}},
 				Attributes: []sdp.Attribute{{Key: "mid", Value: s.mid}},
 			}
 			bury(m)

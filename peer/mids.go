@@ -27,11 +27,18 @@ func (c *connection) nameLines() error {
 	return nil
 }
 
-// nameChannels gives the channels of an offer of pion their name if they are new there: pion
-// takes the number of lines, which may be the name of one.
+// nameChannels gives the channels of an offer of pion their name if they are new there: the
+// one that they had when the far end has turned them down, or one that no line has. pion
+// takes the number of its lines, which may be the name of one.
 func (c *connection) nameChannels(d *sdp.SessionDescription) {
 	if len(c.layout) == 0 {
 		return
+	}
+	name := channelsMid
+	for _, s := range c.layout {
+		if s.off && s.media == "application" {
+			name = s.mid
+		}
 	}
 	for _, m := range d.MediaDescriptions {
 		mid, _ := m.Attribute("mid")
@@ -40,12 +47,12 @@ func (c *connection) nameChannels(d *sdp.SessionDescription) {
 		}
 		for i := range m.Attributes {
 			if a := &m.Attributes[i]; a.Key == "mid" {
-				a.Value = channelsMid
+				a.Value = name
 			}
 		}
 		for i := range d.Attributes {
 			if a := &d.Attributes[i]; a.Key == "group" { // of which they are the last
-				a.Value = strings.TrimSuffix(a.Value, mid) + channelsMid
+				a.Value = strings.TrimSuffix(a.Value, mid) + name
 			}
 		}
 	}
@@ -54,7 +61,7 @@ func (c *connection) nameChannels(d *sdp.SessionDescription) {
 // hasChannels reports whether the line of that name is one of channels.
 func (c *connection) hasChannels(mid string) bool {
 	for _, s := range c.layout {
-		if s.mid == mid && s.kind == 0 {
+		if s.mid == mid && s.media == "application" {
 			return true
 		}
 	}
