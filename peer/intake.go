@@ -17,7 +17,7 @@ import (
 type intake struct {
 	mu     sync.Mutex
 	inlets map[inletKey]*inlet
-	takers map[inletKey]deliverer // of inlets that do not exist yet
+	takers map[inletKey]deliverer // of inlets that do not exist yet, or will again
 	full   func()                 // told once that there are maxStreams; nil: nobody, or told
 
 	early atomic.Int64 // bytes of RTP that wait where nobody reads
@@ -85,14 +85,14 @@ func (in *intake) takeRTP(ssrc uint32, read func([]byte) (int, error), deliver d
 	i.take(deliver, b)
 }
 
-// takeRTCP has what is said about a source delivered, also if nothing was yet.
+// takeRTCP has what is said about a source delivered, also if nothing was yet, and when
+// pion begins anew with the stream, as it does with each offer where no description names
+// the source: reports that waited for its next sound would be late ones.
 func (in *intake) takeRTCP(ssrc uint32, deliver deliverer) {
 	key := inletKey{packetio.RTCPBufferPacket, ssrc}
 	in.mu.Lock()
 	i := in.inlets[key]
-	if i == nil {
-		in.takers[key] = deliver
-	}
+	in.takers[key] = deliver
 	in.mu.Unlock()
 	if i != nil {
 		i.take(deliver, make([]byte, maxDatagram))

@@ -103,6 +103,19 @@ func TestIntakeOfReports(t *testing.T) {
 	}
 }
 
+// A stream that pion has closed and opened again, as with an offer, is delivered again.
+func TestIntakeOfReportsAnew(t *testing.T) {
+	in, h := newIntake(), heard{}
+	w := in.open(packetio.RTCPBufferPacket, 8)
+	in.takeRTCP(8, h.deliver)
+	write(t, w, "one")
+	w.Close()
+	write(t, in.open(packetio.RTCPBufferPacket, 8), "two")
+	if want := []string{"one", "two"}; !slices.Equal(h, want) {
+		t.Errorf("%q, want %q", h, want)
+	}
+}
+
 // What nobody takes is read, as video is.
 func TestIntakeThatIsRead(t *testing.T) {
 	w := newIntake().open(packetio.RTPBufferPacket, 7).(*inlet)
