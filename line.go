@@ -359,8 +359,9 @@ func (l *line) wakeAtLocked() time.Time {
 }
 
 // muteAfter is how long nothing comes from a source that is heard until that is
-// an event. Comfort noise of Opus comes more often.
-const muteAfter = time.Second
+// an event. Comfort noise of Opus comes more often, and so does a camera that is off, of
+// which linphone shows a still picture each second.
+const muteAfter = 1500 * time.Millisecond
 
 // muteAtLocked returns when the line counts as muted if nothing comes.
 func (l *line) muteAtLocked() time.Time {

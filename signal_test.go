@@ -398,7 +398,7 @@ func TestCircuitBreaker(t *testing.T) {
 			t.Errorf("event %+v, %v", e, err)
 		}
 		e, err := x.ReadEvent(t.Context())
-		if d := time.Since(begin); e.Kind != Muted || d < 20900*ms || d > 21100*ms {
+		if d := time.Since(begin); e.Kind != Muted || d < 21400*ms || d > 21600*ms {
 			t.Errorf("after %v: event %+v, %v", d, e, err)
 		}
 		e, err = x.ReadEvent(t.Context())
