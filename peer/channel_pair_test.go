@@ -144,6 +144,21 @@ func (p *pair) open(t testing.TB, c *parley.ChannelConfig) (parley.Channel, *far
 	return nil, nil
 }
 
+// both is open for a channel that may be negotiated.
+func (p *pair) both(t testing.TB, c *parley.ChannelConfig) (parley.Channel, *far) {
+	t.Helper()
+	if !c.Negotiated {
+		return p.open(t, c)
+	}
+	ch, err := p.call.OpenChannel(t.Context(), c)
+	check(t, err)
+	init, err := channelInit(c)
+	check(t, err)
+	dc, err := p.browser.CreateDataChannel(c.Label, init)
+	check(t, err)
+	return ch, newFar(dc)
+}
+
 // accept returns a channel that the browser has opened, as both ends see it.
 func (p *pair) accept(t testing.TB, label string, init *webrtc.DataChannelInit) (parley.Channel, *far) {
 	t.Helper()

@@ -68,12 +68,22 @@ func TestChannelPathMTU(t *testing.T) {
 	}
 }
 
-// E8: messages that are given up at once do not wait for lost ones.
+// E8: messages that are given up at once do not wait for lost ones, on a channel that
+// was negotiated as well.
 func TestChannelUnreliable(t *testing.T) {
+	for name, config := range map[string]*parley.ChannelConfig{
+		"told":       {Unordered: true, MaxRetransmits: -1},
+		"negotiated": {Unordered: true, MaxRetransmits: -1, Negotiated: true, ID: 7},
+	} {
+		t.Run(name, func(t *testing.T) { testUnreliable(t, config) })
+	}
+}
+
+func testUnreliable(t *testing.T, config *parley.ChannelConfig) {
 	lossy := &path{}
 	p := newPairOn(t, lossy)
 	p.connect(t)
-	ch, f := p.open(t, &parley.ChannelConfig{Unordered: true, MaxRetransmits: -1})
+	ch, f := p.both(t, config)
 	await(t, "the open event", f.opened)
 	exchange(t, ch, f) // and the far end has acknowledged the channel
 	var mu sync.Mutex

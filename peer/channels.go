@@ -42,11 +42,20 @@ const (
 // 8000 bytes together. Longer ones prevent the far end from opening more, and so does a
 // message that comes on a negotiated channel before this end has opened it, once
 // connected. What the far end still sends on those is not read, and after 1 MiB nothing
-// comes on any channel.
-// Negotiated channels send in order and until it arrives, whatever their
-// Config says. A message that is to be given up at once and does not fit in the
-// congestion window is lost as a rule. This end opens up to 32767 channels in the
+// comes on any channel. A message that is to be given up at once and does not fit in
+// the congestion window is lost as a rule. This end opens up to 32767 channels in the
 // life of a connection.
+//
+// One request to reset streams may be under way at a time (RFC 6525, section 5.1.1), but
+// pion sends each at once. When the packet of one is lost and the next one arrives before
+// it was sent again, a second or more later, the far end refuses that one and all later
+// ones: it never sees again that a channel is closed, by either end. Those there are go
+// on, and new ones open, as many as there are IDs.
+//
+// The first messages of more than 16 new channels at a time are dropped until they are
+// sent again. When very many are opened at once, thousands, these may be all that the far
+// end sends again, while pion waits for the rest of one that came in parts: nothing comes
+// on any channel then. Sound and pictures are not held up.
 type channels struct {
 	pc     *webrtc.PeerConnection
 	logger *slog.Logger

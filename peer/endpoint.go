@@ -28,10 +28,10 @@
 // far end has up to 64 channels open at a time, and further ones are closed; the
 // messages that it sends have up to 256 KiB. It can open no more of them after one whose
 // label and protocol have more than about 8000 bytes together, or after a message on a
-// negotiated one that is not open here yet. Channels that are negotiated are reliable
-// and in order, whatever their [parley.ChannelConfig] says. This end opens up to 32767
-// channels in the life of a connection, and each of its offers has channels, which some
-// gateways refuse. Of lines a connection has up to 512 in its life, with those that were
+// negotiated one that is not open here yet. Where packets are lost, a call that closes
+// channels again and again may come to where the far end does not see it any more: who has
+// much to say keeps a channel. This end opens up to 32767 channels in the life of a
+// connection, and each of its offers has channels, which some gateways refuse. Of lines a connection has up to 512 in its life, with those that were
 // removed: who needs another one again and again keeps it.
 package peer
 
