@@ -3,6 +3,7 @@ package conference
 import (
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtp"
@@ -141,4 +142,41 @@ func TestShown(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The times of a member stay what they are in those of the room while what it says piles
+// up before the mixer, so that its pictures stay together with its sound.
+func TestTimesOfAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, c := newRoom(), newCall(t) // whose clock stands still
+		m := r.add(c)
+		defer r.remove(m)
+		listened := make(chan error)
+		go func() { listened <- r.listen(m) }()
+		sound := make([]byte, 2*rate/50) // 20 ms of L16
+		var first time.Duration
+		for n := range 5 {
+			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 97, SSRC: 1, SequenceNumber: uint16(n), Timestamp: uint32(n * rate / 50)}, Payload: sound}
+			b, err := p.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Audio().DeliverRTP(time.Now(), netip.AddrPort{}, b)
+			time.Sleep(20 * time.Millisecond)
+			synctest.Wait()
+			r.mu.Lock()
+			if first == 0 {
+				first = m.shift
+			}
+			if m.shift != first {
+				t.Errorf("after %v in the queue: %v, and %v at first", m.input.Queued(), m.shift, first)
+			}
+			if n == 4 && m.input.Queued() < 60*time.Millisecond {
+				t.Errorf("%v in the queue", m.input.Queued())
+			}
+			r.mu.Unlock()
+		}
+		c.Close()
+		<-listened
+	})
 }

@@ -1,7 +1,9 @@
 package conference
 
 import (
+	"context"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/parley-media/parley/audio"
+	"github.com/parley-media/parley/video"
 )
 
 // What is shown can be recorded, or listened to, beside those who watch.
@@ -76,6 +79,90 @@ func TestWatchEndsWithTheCall(t *testing.T) {
 			t.Error("still watching")
 			show.Close()
 			<-watched
+		}
+	})
+}
+
+// Who watches one show after another sees and hears them on one timeline, on which what is
+// shown together is together.
+func TestShowsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer cancel()
+		viewer, screen := newPair(t)
+		defer screen.Close()
+		type seen struct{ at, by time.Duration } // by the timeline, and by the clock
+		began := time.Now()
+		var mu sync.Mutex
+		var pictures, sounds []seen
+		running.Go(func() {
+			var f video.Frame
+			for screen.Video().ReadFrame(&f) == nil {
+				if f.Data[len(f.Data)-1] == 0 { // once a second
+					mu.Lock()
+					pictures = append(pictures, seen{f.Time, time.Since(began)})
+					mu.Unlock()
+				}
+			}
+		})
+		running.Go(func() {
+			var f audio.Frame
+			last := -time.Second
+			for screen.Audio().ReadFrame(&f) == nil {
+				for i, v := range f.Samples {
+					if at := f.Time + f.Format.Duration(i); max(v, -v) > 4000 {
+						if at-last > 500*time.Millisecond {
+							mu.Lock()
+							sounds = append(sounds, seen{at, time.Since(began)})
+							mu.Unlock()
+						}
+						last = at
+					}
+				}
+			}
+		})
+		var shows [3]*Show
+		for _, i := range []int{1, 0, 2} { // so that their times are 1.3 s ahead of each other
+			near, far := newPair(t)
+			defer far.Close()
+			s := &speaker{name: 'a'}
+			s.loud.Store(true)
+			s.run(ctx, far, 0, &running)
+			shows[i] = NewShow(near)
+			defer shows[i].Close()
+			time.Sleep(1300 * time.Millisecond)
+		}
+		for i := range 9 {
+			show := shows[i%3]
+			mu.Lock()
+			p, n := len(pictures), len(sounds)
+			mu.Unlock()
+			watching, leave := context.WithTimeout(ctx, 1700*time.Millisecond)
+			show.Watch(watching, viewer) //nolint:errcheck // it ends when it is told to
+			leave()
+			mu.Lock()
+			if len(pictures) == p || len(sounds) == n {
+				t.Errorf("show %d: %d pictures and %d sounds", i, len(pictures)-p, len(sounds)-n)
+			}
+			for _, p := range pictures[p:] {
+				for _, s := range sounds[n:] {
+					if d := p.at - s.at; d.Abs() < 500*time.Millisecond && d.Abs() > 30*time.Millisecond { // each of three calls leaves 10 ms alone
+						t.Errorf("show %d: a picture at %v, its sound at %v", i, p.at, s.at)
+					}
+				}
+			}
+			mu.Unlock()
+		}
+		cancel()
+		screen.Close()
+		for what, all := range map[string][]seen{"pictures": pictures, "sounds": sounds} {
+			for i, s := range all {
+				if d := s.by - s.at - (all[0].by - all[0].at); d.Abs() > 100*time.Millisecond {
+					t.Errorf("%s: the %dth is at %v when the clock has it %v later than the first", what, i, s.at, d)
+				}
+			}
 		}
 	})
 }
