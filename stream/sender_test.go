@@ -390,6 +390,15 @@ func TestSenderFlushFades(t *testing.T) {
 		}
 		last = v
 	}
+	// Nor is there on hold, and nothing of it leaves later.
+	n.mustWrite(800)
+	n.run(1020 * ms)
+	n.s.Hold(n.begin.Add(n.at), true)
+	if p, want := n.s.Flush(10*ms), (Played{Sent: 40 * ms, Dropped: 60 * ms}); p != want {
+		t.Errorf("on hold: %+v, want %+v", p, want)
+	}
+	n.s.Hold(n.begin.Add(n.at), false)
+	n.want(n.run(1500 * ms))
 	// In a pause there is nothing to fade.
 	n.mustWrite(160)
 	if p, want := n.s.Flush(10*ms), (Played{Dropped: 20 * ms}); p != want {
