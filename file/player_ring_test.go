@@ -35,3 +35,19 @@ func TestPlayRingKeepsLittleMemory(t *testing.T) {
 		t.Errorf("memory of %d items is kept", len(r.free))
 	}
 }
+
+// What is ahead is bounded by its bytes too, but for one packet that is larger alone.
+func TestPlayRingBounded(t *testing.T) {
+	var r playRing
+	large := make([]byte, maxPlayBytes+1)
+	for n, size := range []int{maxPlayBytes + 1, maxPlayBytes / 3, maxPlayBytes / 3, maxPlayBytes / 3, maxPlayBytes / 3, 1, maxPlayBytes + 1, 1} {
+		p := Packet{Duration: time.Millisecond, Data: large[:size]}
+		r.push(&p, time.Duration(n)*time.Millisecond, 0, 0)
+		if last := r.at(r.end() - 1); r.bytes > max(size, maxPlayBytes) || r.count == 0 || len(last.data) != size {
+			t.Errorf("packet %d of %d bytes: %d packets, %d bytes", n, size, r.count, r.bytes)
+		}
+	}
+	if r.end() != 8 || r.count != 1 {
+		t.Errorf("%d packets of %d are left", r.count, r.end())
+	}
+}
