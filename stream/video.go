@@ -173,6 +173,11 @@ func (r *VideoReceiver) Push(arrival time.Time, p *rtp.Packet) Verdict {
 		r.stats.Discarded++
 		return WrongType
 	}
+	if paddedTwice(p) {
+		empty := *p
+		empty.Payload = nil
+		p = &empty
+	}
 	var t taken
 	v, ok := r.take(&t, arrival, p, f.params.ClockRate, true)
 	if ok {

@@ -1,9 +1,29 @@
 package stream
 
-import "github.com/parley-media/parley/jitter"
+import (
+	"github.com/pion/rtp"
+
+	"github.com/parley-media/parley/jitter"
+)
 
 // What follows tells padding from loss: senders put packets without content between
 // frames, and do not send them again.
+
+// paddedTwice reports whether the payload of p is padding too, as long as the
+// padding behind it, as LiveKit sends it to start a video and to look for bandwidth.
+// As content it would break a frame, after which only a key frame is good.
+func paddedTwice(p *rtp.Packet) bool {
+	n := len(p.Payload)
+	if !p.Padding || n == 0 || n != int(p.Header.PaddingSize) || int(p.Payload[n-1]) != n {
+		return false
+	}
+	for _, b := range p.Payload[:n-1] {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // maxPadding is how many numbers of padding are looked through for what is behind.
 const maxPadding = 512

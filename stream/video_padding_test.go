@@ -337,3 +337,43 @@ func TestVideoMissingPaddingDoesNotAllocate(t *testing.T) {
 		t.Errorf("saw %d of %d frames, %+v", seen, n, s)
 	}
 }
+
+// A packet of padding in which the padding is there twice, once as its payload,
+// breaks nothing: neither before the first frame nor between two. What only
+// looks like it is content.
+func TestVideoPaddedTwice(t *testing.T) {
+	c := newCamera(t, VideoReceiverConfig{})
+	twice := func(n int) []*rtp.Packet {
+		ps := c.pad(n)
+		for _, p := range ps {
+			b := make([]byte, 12+2*255)
+			b[12+254], b[12+2*255-1] = 255, 255
+			h := p.Header
+			h.Padding = true
+			if _, err := h.MarshalTo(b); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Unmarshal(b); err != nil || len(p.Payload) != 255 {
+				t.Fatal(len(p.Payload), err)
+			}
+		}
+		return ps
+	}
+	c.push(0, twice(9)...)
+	c.push(0, c.shoot('k', 3)...)
+	c.wantSeen(0, "0k16x16")
+	c.push(10*ms, twice(2)...)
+	c.push(33*ms, c.shoot('p', 2)...)
+	c.wantSeen(33*ms, "1")
+	if s := c.stats(); s.Broken+s.Skipped+s.Lost+s.Discarded != 0 || c.r.KeyFrames().Wanted() {
+		t.Errorf("%+v", s)
+	}
+	like := twice(1)
+	like[0].Payload[7] = 1
+	c.push(40*ms, like...)
+	c.push(66*ms, c.shoot('p', 2)...)
+	c.wantSeen(66*ms, "")
+	if s := c.stats(); s.Broken != 1 || !c.r.KeyFrames().Wanted() {
+		t.Errorf("%+v", s)
+	}
+}
