@@ -31,8 +31,9 @@
 // negotiated one that is not open here yet. Where packets are lost, a call that closes
 // channels again and again may come to where the far end does not see it any more: who has
 // much to say keeps a channel. This end opens up to 32767 channels in the life of a
-// connection, and each of its offers has channels, which some gateways refuse. Of lines a connection has up to 512 in its life, with those that were
-// removed: who needs another one again and again keeps it.
+// connection, and each of its offers has channels, which some gateways refuse. Of lines a
+// connection has up to 512 in its life, with those that were removed: who needs another
+// one again and again keeps it.
 package peer
 
 import (
