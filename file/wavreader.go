@@ -85,7 +85,7 @@ func NewWAVReader(r io.Reader) (*WAVReader, error) {
 		}
 	}
 	if n >= 0 {
-		w.duration = h.format.Duration(int(n/int64(h.block)) * h.format.Channels)
+		w.duration = lasts(h.format, n/int64(h.block))
 	}
 	return w, nil
 }
@@ -150,7 +150,7 @@ func (r *WAVReader) ReadFrame(f *audio.Frame) error {
 		r.err = err
 	}
 	f.Samples, f.Format = samples, format
-	f.Time = format.Duration(int(r.read/block) * format.Channels)
+	f.Time = lasts(format, r.read/block)
 	f.Captured, f.Kind = time.Time{}, audio.Media
 	if len(samples) == 0 {
 		if r.err == nil || r.err == io.EOF {

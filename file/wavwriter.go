@@ -162,7 +162,14 @@ func (w *WAVWriter) Format() audio.Format { return w.format }
 // that keeps to a timeline writes the difference to a frame's time as silence
 // before the frame; errors of rounding then don't add up.
 func (w *WAVWriter) Duration() time.Duration {
-	return w.format.Duration(int(w.written+int64(len(w.buf))) / 2)
+	return lasts(w.format, (w.written+int64(len(w.buf)))/int64(2*w.format.Channels))
+}
+
+// lasts returns how long n samples of each channel last, of which there may be more than
+// an int counts where that has 32 bits.
+func lasts(format audio.Format, n int64) time.Duration {
+	rate := int64(format.Rate)
+	return time.Duration(n/rate)*time.Second + format.Duration(int(n%rate)*format.Channels)
 }
 
 // WriteFrame appends the samples of f to the file, whatever f.Time says. The

@@ -19,7 +19,9 @@
 // specification, annex B); without an index, only the lowest layer is. Not on
 // Windows, and not on 32-bit systems.
 //
-// Importing this package makes a program dynamically linked.
+// Importing this package makes a program dynamically linked: it does not start in an
+// empty container, which has no loader of a C library. On Alpine it has to be built there,
+// or with -ldflags "-I /lib/ld-musl-x86_64.so.1".
 package vpx
 
 import (

@@ -8,7 +8,9 @@
 // not, [Available] says what to install, and decoding stays as package opus has
 // it.
 //
-// Importing this package makes a program dynamically linked.
+// Importing this package makes a program dynamically linked: it does not start in an
+// empty container, which has no loader of a C library. On Alpine it has to be built there,
+// or with -ldflags "-I /lib/ld-musl-x86_64.so.1".
 package libopus
 
 import (
