@@ -127,7 +127,11 @@ func ExampleServer_Shutdown() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	stop() // in place of <-ctx.Done()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx = context.WithoutCancel(ctx)
+	talk, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	s.Drain(talk) //nolint:errcheck // then the calls that are left end now
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	fmt.Println(s.Shutdown(ctx), web.Shutdown(ctx), <-served)
 	// Output:

@@ -47,11 +47,11 @@
 //
 // # Operations
 //
-// "/healthz" is 200, and 503 while the server shuts down; the example of
-// [Server.Shutdown] has the order of things. [Server.Metrics] is for Prometheus, to be
-// mounted beside the server. Each line of the log that is about a call has its id
-// ("call", and [CallID] for its handler), and GET of Location/stats tells how a call
-// does. "/apps" lists what [Server.Describe] was told, "/ice-servers" has
+// "/healthz" is 200, and 503 while the server shuts down or waits in [Server.Drain]; the
+// example of [Server.Shutdown] has the order of things. [Server.Metrics] is for
+// Prometheus, to be mounted beside the server. Each line of the log that is about a call
+// has its id ("call", and [CallID] for its handler), and GET of Location/stats tells how
+// a call does. "/apps" lists what [Server.Describe] was told, "/ice-servers" has
 // {"iceServers": […]} for the page, and everything else is the page.
 package server
 
@@ -133,6 +133,7 @@ type Server struct {
 	calls    int
 	sockets  int
 	sessions map[string]*session // by id
+	drained  chan struct{}       // closed with the last call; nil while there may be others
 	closed   bool
 	stuck    int64
 	served   sync.WaitGroup
@@ -186,9 +187,9 @@ func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
 // health says whether there can be calls.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	closed := s.closed
+	ends := s.closed || s.drained != nil
 	s.mu.Unlock()
-	if closed {
+	if ends {
 		refuse(http.StatusServiceUnavailable, "%v", errShutdown).write(w)
 		return
 	}
@@ -230,6 +231,27 @@ func (s *Server) Stuck() int64 {
 const TimeUp parley.Reason = "time-up"
 
 var errShutdown = errors.New("the server is shutting down")
+
+// Drain has the server refuse new calls (503) from now on, for good, and returns when
+// those that there are have ended, or else the error of ctx. All that belongs to them
+// goes on meanwhile, further offers and sockets too. [Server.Shutdown] is for what is
+// left then.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+		if s.calls == 0 {
+			close(s.drained)
+		}
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.drained:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Shutdown ends all calls, and returns when they have been released and the UDP
 // port is closed. When ctx ends before that, or has ended, the port is closed at once and

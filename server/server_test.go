@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
 
 	"github.com/parley-media/parley"
@@ -172,6 +174,47 @@ func TestPanic(t *testing.T) {
 		t.Errorf("ends %v, want one %s", ends, parley.Panicked)
 	}
 	eventually(t, patience, "an echo in the other call", func() bool { good.say(1); return good.heard.Load() > 0 })
+}
+
+// A server that drains takes no more calls, and those that there are can do what they
+// could before, until the last one has ended.
+func TestDrain(t *testing.T) {
+	s, j := start(t, &server.Config{})
+	c, location := located(t, s, "/offer")
+	c.wait(t, patience)
+	c.chat(t)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Drain(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a call, and no time: %v", err)
+	}
+	wantStatus(t, ask(s, "GET", "/healthz", nil), http.StatusServiceUnavailable)
+	refused := ask(s, "POST", "/offer", object{"type": "offer", "sdp": chromium(t)})
+	wantStatus(t, refused, http.StatusServiceUnavailable)
+	if refused.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After for a call that is refused")
+	}
+	c.renegotiate(t, &webrtc.OfferOptions{ICERestart: true}, func(offer string) *httptest.ResponseRecorder {
+		return ask(s, "PATCH", location, object{"type": "offer", "sdp": offer})
+	})
+	connect(t, serve(t, s), location+"/ws", nil)
+	c.chatOn(t)
+
+	ctx, cancel = context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(ctx) }()
+	wantStatus(t, ask(s, "DELETE", location, nil), http.StatusNoContent)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	if ends := j.take(); len(ends) != 1 || ends[string(parley.Bye)] != 1 {
+		t.Errorf("ends %v, want one %s", ends, parley.Bye)
+	}
+	if err := s.Drain(ctx); err != nil {
+		t.Errorf("without calls: %v", err)
+	}
 }
 
 func TestShutdown(t *testing.T) {

@@ -155,7 +155,7 @@ func (s *Server) enter() *refusedCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closed:
+	case s.closed || s.drained != nil:
 		return &refusedCall{reason: "shutdown", retry: "5", detail: errShutdown.Error()}
 	case s.calls >= s.config.MaxCalls:
 		return &refusedCall{reason: "calls", retry: "5", detail: fmt.Sprintf("all %d calls are taken", s.config.MaxCalls)}
@@ -179,7 +179,9 @@ func (s *Server) leave(c *session, err error) {
 		c.logger.Info("call released", "end", err, "after", time.Since(c.began).Round(time.Millisecond), "stuck", stuck)
 	}
 	s.mu.Lock()
-	s.calls--
+	if s.calls--; s.calls == 0 && s.drained != nil {
+		close(s.drained)
+	}
 	if stuck {
 		s.stuck++
 	}
