@@ -69,13 +69,19 @@ func (a *Audio) takeLocked(now time.Time) bool {
 // slowFrame is how long the function for frames may take.
 const slowFrame = 5 * time.Millisecond
 
-// handle gives the frame that was taken to the function, and returns the time after it.
+// handle gives the frame that was taken to the function, and returns the time after it,
+// or that at which what was written is due, if that is nearly the same.
 func (a *Audio) handle() time.Time {
 	begin := time.Now()
 	a.handling(&a.frame)
 	end := time.Now()
 	if d := end.Sub(begin); d > slowFrame && a.slowFrames.Add(1) == 1 {
 		a.call.logger.Warn("the function for frames is slow, other calls wait for it", "took", d)
+	}
+	a.call.mu.Lock()
+	defer a.call.mu.Unlock()
+	if next := a.sender.Next(); next.Sub(end) < nearly {
+		return later(end, next)
 	}
 	return end
 }

@@ -116,6 +116,40 @@ func TestHandleFrames(t *testing.T) {
 	})
 }
 
+// What a function writes leaves in the same run of the loop, also when it is due a little
+// later than that.
+func TestHandledFramesLeaveAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y, _, toX := pair(t, AudioConfig{}, AudioConfig{}, Deadlines{})
+		handled := make(chan time.Time, 100)
+		frames := 0
+		y.Audio().HandleFrames(func(f *audio.Frame) { //nolint:errcheck // nothing can be wrong
+			handled <- time.Now()
+			if frames++; frames > 1 {
+				y.Audio().WriteLive(f) //nolint:errcheck // the test looks at what leaves
+			}
+		})
+		go func() {
+			for x.Audio().WriteFrame(ramp(988)) == nil {
+			}
+		}()
+		<-handled
+		time.Sleep(50 * time.Microsecond)
+		y.Audio().WriteLive(ramp(988)) //nolint:errcheck // as above
+		written := time.Now()
+		var p stream.Packet
+		for i := range 50 {
+			if err := x.Audio().ReadPacket(&p); err != nil {
+				t.Fatal(err)
+			}
+			if late := p.Arrival.Sub(written) - toX.delay; late != 0 {
+				t.Fatalf("packet %d left %v after it was written", i, late)
+			}
+			written = <-handled
+		}
+	})
+}
+
 func TestHandleFramesErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nothing := func(*audio.Frame) {}

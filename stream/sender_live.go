@@ -10,6 +10,8 @@ import (
 const (
 	livePatience = time.Second            // for how long all of the queue has to be more than is needed
 	livePeriods  = 500 * time.Millisecond // for which unheard ways to leave something out are looked for
+	liveAhead    = 100 * time.Microsecond // before its time a packet may be written each time
+	liveAdvance  = 5 * time.Millisecond   // by which packets leave earlier at once, at most
 	liveFade     = 5 * time.Millisecond   // over which two sides of a cut are joined
 )
 
@@ -19,15 +21,17 @@ const (
 type live struct {
 	samples int       // that were written live since anything else was
 	since   time.Time // of the last packet that left less than a frame behind; zero: begins with the next one
-	least   int       // samples that each packet since then left behind
-	spare   int       // of these, samples that are being left out, since that time
+	least   int32     // samples that each packet since then left behind
+	spare   int32     // of these, samples that are being left out, since that time
+	early   int32     // packets in a row that were written before their time and left nothing behind
+	wait    int32     // before the time of each of these at least, in ns
 
 	stretcher *stretch.Stretcher // nil until something is left out
 	format    audio.Format       // of the stretcher
 }
 
 // begin makes the patience begin anew.
-func (l *live) begin(now time.Time, room int) { l.since, l.least, l.spare = now, room, 0 }
+func (l *live) begin(now time.Time, room int) { l.since, l.least, l.spare = now, int32(room), 0 }
 
 // WriteLive queues the samples of f like [AudioSender.Write], but keeps the delay
 // short: it is for frames that come as fast as time goes by, such as those of an
@@ -37,7 +41,8 @@ func (l *live) begin(now time.Time, room int) { l.since, l.least, l.spare = now,
 // below is taken out of it, by pitch periods where that goes unheard, otherwise
 // after half a second more in one piece with a short cross-fade. When there is no
 // room for f, what is oldest of what was written live makes room. What was written
-// in other ways stays whole. All that is left out is counted, also as dropped.
+// in other ways stays whole. All that is left out is counted, also as dropped. When for
+// a second each packet has waited for its time, they leave earlier from then on.
 //
 // The times of frames make no pauses: f goes on what is queued, or leaves at once.
 func (s *AudioSender) WriteLive(now time.Time, f *audio.Frame) error {
@@ -80,21 +85,44 @@ func (s *AudioSender) keepShort(now time.Time) {
 	}
 	if left < short || l.since.IsZero() || !s.allLive() {
 		l.begin(now, s.queue.pcm.limit)
+		s.keepPrompt(left < s.frame)
 		return
 	}
-	l.least = min(l.least, left)
+	l.early = 0
+	l.least = min(l.least, int32(left))
 	if l.spare == 0 {
 		if now.Sub(l.since) < livePatience {
 			return
 		}
 		l.since, l.spare = now, l.least
 	}
-	removed := s.compress(l.spare)
+	removed := s.compress(int(l.spare))
 	if removed == 0 && now.Sub(l.since) >= livePeriods {
-		removed = s.splice(l.spare)
+		removed = s.splice(int(l.spare))
 	}
-	if l.spare -= removed; l.spare < s.frame/2 {
+	if l.spare -= int32(removed); int(l.spare) < s.frame/2 {
 		l.begin(now, s.queue.pcm.limit)
+	}
+}
+
+// keepPrompt looks, after each packet, at how long before its time that was written. A
+// talkspurt begins when its writer comes, and one who was late then, or after a hiccup,
+// would be early ever after: what he writes would lie there for part of a packet, and
+// cost the loop another run. alone says that nothing that is due next was there.
+func (s *AudioSender) keepPrompt(alone bool) {
+	l := &s.live
+	wait := min(s.clock.next.Sub(s.wrote), liveAdvance)
+	if !alone || wait < liveAhead || l.samples == 0 || s.silent > 0 || !s.running {
+		l.early = 0
+		return
+	}
+	if l.early == 0 {
+		l.wait = int32(liveAdvance)
+	}
+	l.wait = min(l.wait, int32(wait))
+	if l.early++; time.Duration(l.early)*s.config.PTime >= livePatience {
+		s.clock.next = s.clock.next.Add(-time.Duration(l.wait))
+		l.early = 0
 	}
 }
 
@@ -111,7 +139,7 @@ func (s *AudioSender) compress(most int) int {
 	}
 	pcm := s.space(l.stretcher.Window() * s.format.Channels)
 	pcm = pcm[:s.queue.pcm.peek(pcm)]
-	fast := s.format.Duration(l.spare) > hurried
+	fast := s.format.Duration(int(l.spare)) > hurried
 	rest, n := l.stretcher.Compress(pcm, most/s.format.Channels, fast)
 	n *= s.format.Channels
 	if n == 0 {

@@ -238,19 +238,41 @@ func TestLiveEchoOfAnHour(t *testing.T) {
 	}
 }
 
-// A writer whose clock is fast fills the queue in a quarter of an hour. Only
-// what it is ahead of time is left out.
+// A writer whose clock is a little fast is followed. One whose clock is faster than that
+// fills the queue, and only what it is ahead of time is left out.
 func TestLiveWriterWithFastClock(t *testing.T) {
-	e := newLiveEnd(t, SenderConfig{Codec: l16}, hum(8000, 140))
-	e.step = 20 * ms * 999_800 / 1_000_000
-	e.run(0, 15*time.Minute)
-	d := e.leftOut()
-	t.Logf("%v left out, %v queued at most", d, e.queued)
-	if ahead := 15 * time.Minute / 5000; d > ahead || d < ahead-40*ms || e.queued > 60*ms {
-		t.Errorf("%v left out, %v queued at most", d, e.queued)
+	for _, tt := range []struct{ ppm, leftOut, queued time.Duration }{
+		{200, 0, 20 * ms},
+		{20_000, 2 * time.Minute / 50, 100 * ms},
+	} {
+		e := newLiveEnd(t, SenderConfig{Codec: l16}, hum(8000, 140))
+		e.step = 20 * ms * (1_000_000 - tt.ppm) / 1_000_000
+		e.run(0, 2*time.Minute)
+		d := e.leftOut()
+		t.Logf("%d ppm: %v left out, %v queued at most", tt.ppm, d, e.queued)
+		if d > tt.leftOut || d < tt.leftOut-tt.queued || e.queued > tt.queued {
+			t.Errorf("%d ppm: %v left out, %v queued at most", tt.ppm, d, e.queued)
+		}
+		if len(e.jumps) > 0 || e.steepest() > 1700 {
+			t.Errorf("%d ppm: %d pauses, a step of %d", tt.ppm, len(e.jumps), e.steepest())
+		}
 	}
-	if len(e.jumps) > 0 || e.steepest() > 1700 {
-		t.Errorf("%d pauses, a step of %d", len(e.jumps), e.steepest())
+}
+
+// A writer who came late once waits for the time of each packet no longer than for a few
+// seconds, after which they leave as soon as they are written, without a pause.
+func TestLiveWriterWhoWasLate(t *testing.T) {
+	e := newLiveEnd(t, SenderConfig{Codec: l16}, hum(8000, 140))
+	e.run(0, time.Millisecond)
+	e.next = 7 * ms // the first one came 13 ms late
+	e.run(time.Millisecond, 5*time.Second)
+	e.queued = 0
+	e.run(5*time.Second, 10*time.Second)
+	if e.queued > 0 {
+		t.Errorf("%v waited", e.queued)
+	}
+	if d := e.leftOut(); d > 0 || len(e.jumps) > 0 {
+		t.Errorf("%v left out, %d pauses", d, len(e.jumps))
 	}
 }
 
