@@ -39,10 +39,10 @@ type CallOptions struct {
 
 // Calls measures what whole calls of PCMU cost over loopback, many at once, beside bare
 // sockets that send and receive as many packets: it opens them, waits until all have
-// talked for a second and the playout has settled, and measures for a while, and so with
-// each way to have calls by turns, round by round. It reports the rows of each number
-// of calls as soon as they are known, and returns the error of ctx when that ends
-// before. A round takes about ten seconds with the default options.
+// talked for a second and playout and senders have settled, and measures for a while, and
+// so with each way to have calls by turns, round by round. It reports the rows of each
+// number of calls as soon as they are known, and returns the error of ctx when that ends
+// before. A round takes about half a minute with the default options.
 //
 // A few of the calls have bare far ends that note when packets come, by the clock of
 // the kernel: that is how late packets leave. What these far ends send and receive
@@ -107,10 +107,11 @@ type callContestant struct {
 }
 
 // Until calls are settled: a second of packets, and time for the playout to have found
-// its delay. More calls than the machine can carry never are.
+// its delay, and for what is written live to leave at once. More calls than the machine
+// can carry never are.
 const (
 	settledPackets = int64(time.Second / callPeriod)
-	settledTime    = 500 * time.Millisecond
+	settledTime    = 4 * time.Second
 	settledLimit   = 10 * time.Second
 )
 
