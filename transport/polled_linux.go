@@ -40,7 +40,9 @@ type Polled struct {
 
 	// For the one who reads.
 	watched bool
-	since   time.Time // of the last Read that left nothing
+	steady  bool          // the last Read found one datagram
+	since   time.Time     // before which nothing came that has not been read
+	later   time.Duration // from since to the last Read; more than 0 if that may have left something
 }
 
 // An inbox is where the kernel puts what it says of datagrams.
@@ -135,7 +137,7 @@ func (p *Polled) Immediate(ahead func(), fn func(arrival time.Time, from netip.A
 	var err error
 	p.watch, err = loop.NewWatch(p.fd, loop.Prompt, ahead, func(scratch []byte) {
 		p.since = time.Now().Add(-maxPrompt)
-		p.readAll(scratch[:maxDatagram], 1, fn)
+		p.readAll(scratch[:maxDatagram], 1, false, fn)
 	})
 	return err
 }
@@ -148,8 +150,10 @@ const (
 
 // Read calls fn for each datagram that has come in, in the memory of buf, which cuts
 // off what is longer; it must not be empty. clocked says that Read will be called
-// again soon in any case, so that nobody need be told of what comes until then. It
-// reports whether there may be more. Errors that the network reports for earlier
+// again soon in any case, so that nobody need be told of what comes until then, and so
+// that a Read after one that found one datagram is content with one that has come since:
+// to ask for more costs as much as the datagram, and is in vain but for once in a while.
+// Read reports whether there may be more. Errors that the network reports for earlier
 // packets are passed over.
 func (p *Polled) Read(clocked bool, buf []byte, fn func(arrival time.Time, from netip.AddrPort, b []byte)) bool {
 	if p.prompt.Load() {
@@ -161,15 +165,16 @@ func (p *Polled) Read(clocked bool, buf []byte, fn func(arrival time.Time, from 
 	if !p.ready.Swap(false) && !clocked {
 		return false
 	}
-	more := p.readAll(buf, maxRead, fn)
+	more := p.readAll(buf, maxRead, clocked && p.steady, fn)
 	if more {
 		p.ready.Store(true)
 	}
 	return more
 }
 
-// readAll reads what has come in, at most so many datagrams.
-func (p *Polled) readAll(buf []byte, most int, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (more bool) {
+// readAll reads what has come in, at most so many datagrams, or one that has come since
+// the last Read.
+func (p *Polled) readAll(buf []byte, most int, one bool, fn func(arrival time.Time, from netip.AddrPort, b []byte)) (more bool) {
 	in := inboxes.Get().(*inbox)
 	in.vector.Base = &buf[0]
 	in.vector.SetLen(len(buf))
@@ -178,15 +183,16 @@ func (p *Polled) readAll(buf []byte, most int, fn func(arrival time.Time, from n
 		inboxes.Put(in)
 	}()
 	var now time.Time // after which a datagram comes in that is not found
-	errors := 0
+	count, errors := 0, 0
 	for range most {
 		n, errno := p.receive(in)
 		switch {
 		case errno == 0:
 		case errno == unix.EAGAIN || errno == unix.EBADF || errors == maxErrors:
 			if !now.IsZero() {
-				p.since = now
+				p.since, p.later = now, 0
 			}
+			p.steady = count == 1
 			return false
 		default:
 			errors++
@@ -195,10 +201,17 @@ func (p *Polled) readAll(buf []byte, most int, fn func(arrival time.Time, from n
 		if now.IsZero() {
 			now = time.Now()
 		}
+		count++
+		arrival := in.arrival(now, p.since)
 		if from, ok := in.sender(&p.zone); ok {
-			fn(in.arrival(now, p.since), from, buf[:n])
+			fn(arrival, from, buf[:n])
+		}
+		if one && count == 1 && arrival.Sub(p.since) > p.later {
+			p.since, p.later = arrival, now.Sub(arrival)
+			return false
 		}
 	}
+	p.steady = false
 	return true
 }
 
