@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,22 +26,23 @@ type frameHash struct {
 }
 
 // hashes decodes the picture of a file.
-func hashes(t *testing.T, name string) []frameHash {
+func hashes(t *testing.T, names ...string) [][]frameHash {
 	t.Helper()
-	out := ffmpeg(t, nil, "-guess_layout_max", "0", "-i", name, "-map", "0:v:0", "-c:v", "rawvideo", "-enc_time_base", "1:90000", "-fps_mode", "passthrough", "-f", "framemd5", "-")
-	var frames []frameHash
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Split(strings.TrimSpace(line), ",")
-		if strings.HasPrefix(line, "#") || len(fields) != 6 {
-			continue
+	all := make([][]frameHash, len(names))
+	for i, out := range ffmpegEach(t, names, "v:0", "-c:v", "rawvideo", "-enc_time_base", "1:90000", "-fps_mode", "passthrough", "-f", "framemd5") {
+		for line := range strings.Lines(string(out)) {
+			fields := strings.Split(strings.TrimSpace(line), ",")
+			if strings.HasPrefix(line, "#") || len(fields) != 6 {
+				continue
+			}
+			pts, err := strconv.ParseInt(strings.TrimSpace(fields[2]), 10, 64)
+			if err != nil {
+				t.Fatalf("%s: %q", names[i], line)
+			}
+			all[i] = append(all[i], frameHash{time.Duration(pts) * time.Second / 90000, strings.TrimSpace(fields[5])})
 		}
-		pts, err := strconv.ParseInt(strings.TrimSpace(fields[2]), 10, 64)
-		if err != nil {
-			t.Fatalf("%s: %q", name, line)
-		}
-		frames = append(frames, frameHash{time.Duration(pts) * time.Second / 90000, strings.TrimSpace(fields[5])})
 	}
-	return frames
+	return all
 }
 
 // samePictures compares hashes, and times from the first picture on.
@@ -120,6 +120,18 @@ func convert(t *testing.T, from, to string) []file.Packet {
 	return packets
 }
 
+// throughFiles returns the names of a file and of what is written of it.
+func throughFiles(t *testing.T, from string, to []string) []string {
+	t.Helper()
+	names := []string{from}
+	for _, to := range to {
+		name := filepath.Join(t.TempDir(), to)
+		convert(t, from, name)
+		names = append(names, name)
+	}
+	return names
+}
+
 // What ffmpeg writes is read, and what is written of it ffmpeg decodes to the
 // same pictures at the same times.
 func TestPicturesThroughFiles(t *testing.T) {
@@ -143,25 +155,21 @@ func TestPicturesThroughFiles(t *testing.T) {
 		{"fields.mkv", join(copyH264, []string{"-vf", "scale=198:132", "-weightp", "0", "-flags", "+ildct+ilme"}), []string{"a.mkv", "a.mp4"}, true},
 		{"aud.h264", join(copyH264, []string{"-bf", "0", "-x264-params", "aud=1:repeat-headers=1"}), []string{"a.h264", "a.mkv", "a.mp4"}, true},
 	} {
-		from := source(t, tt.from, tt.args...)
-		want := hashes(t, from)
-		if len(want) != 75 {
-			t.Fatalf("%s: %d pictures", from, len(want))
+		names := throughFiles(t, source(t, tt.from, tt.args...), tt.to)
+		all := hashes(t, names...)
+		if len(all[0]) != 75 {
+			t.Fatalf("%s: %d pictures", names[0], len(all[0]))
 		}
-		for _, to := range tt.to {
-			t.Run(tt.from+" to "+to, func(t *testing.T) {
-				to := filepath.Join(t.TempDir(), to)
-				convert(t, from, to)
-				samePictures(t, to, hashes(t, to), want, tt.times)
-			})
+		for i, to := range tt.to {
+			t.Run(tt.from+" to "+to, func(t *testing.T) { samePictures(t, to, all[i+1], all[0], tt.times) })
 		}
 	}
 }
 
-// decodeAudio returns the first audio of a file as it is played.
-func decodeAudio(t *testing.T, name string) []byte {
+// decodeAudio returns the first audio of files as it is played.
+func decodeAudio(t *testing.T, names ...string) [][]byte {
 	t.Helper()
-	return ffmpegPCM(t, "s16le", name)
+	return ffmpegEach(t, names, "a:0", "-f", "s16le")
 }
 
 func TestSoundThroughFiles(t *testing.T) {
@@ -179,13 +187,10 @@ func TestSoundThroughFiles(t *testing.T) {
 		{"pcm.mkv", copyPCM, []string{"a.mkv"}},
 		{"pcm.wav", copyPCM, []string{"a.mkv"}},
 	} {
-		from := source(t, tt.from, tt.args...)
-		want := decodeAudio(t, from)
-		for _, to := range tt.to {
+		all := decodeAudio(t, throughFiles(t, source(t, tt.from, tt.args...), tt.to)...)
+		for i, to := range tt.to {
 			t.Run(tt.from+" to "+to, func(t *testing.T) {
-				to := filepath.Join(t.TempDir(), to)
-				convert(t, from, to)
-				got := decodeAudio(t, to)
+				got, want := all[i+1], all[0]
 				// What an encoder put before the beginning or after the end is
 				// played by programs that do not know it in that format.
 				const most = 60 * 48 * 2
@@ -260,49 +265,8 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 			if d := (after[1] - after[0]) - (before[1] - before[0]) - late + tt.primed; math.Abs(d) > 0.008 {
 				t.Errorf("sound is off by %.4f s: it begins at %v, was %v", d, after, before)
 			}
-			samePictures(t, to, hashes(t, to), hashes(t, from), true)
-		})
-	}
-}
-
-// A file that ends anywhere plays up to there.
-func TestOthersReadOurTruncatedFiles(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for _, tt := range []struct {
-		from, to string
-		args     []string
-		lost     time.Duration // at most, before the cut
-	}{
-		{"av.webm", "a.webm", join(copyVP8, copyOpus), 0},
-		{"av.mkv", "a.mkv", join(copyH264, copyOpus, []string{"-bf", "0"}), 0},
-		{"av.mkv", "a.mp4", join(copyH264, copyOpus, []string{"-bf", "0"}), 1100 * time.Millisecond},
-		{"vp8.ivf", "a.ivf", copyVP8, 0},
-	} {
-		t.Run(tt.to, func(t *testing.T) {
-			from := source(t, tt.from, tt.args...)
-			whole := filepath.Join(t.TempDir(), tt.to)
-			convert(t, from, whole)
-			b, err := os.ReadFile(whole)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := hashes(t, from)
-			for range 20 {
-				cut := len(b)/10 + random.IntN(len(b)-len(b)/10)
-				name := filepath.Join(t.TempDir(), tt.to)
-				if err := os.WriteFile(name, b[:cut], 0o644); err != nil {
-					t.Fatal(err)
-				}
-				// ffprobe complains of the end, and must read what is before it.
-				out := run(t, "ffmpeg", nil, "ffprobe", "-v", "quiet", "-of", "csv=p=0", "-select_streams", "v",
-					"-show_entries", "packet=size,flags", name)
-				got := strings.Count(string(out), "\n")
-				// Bytes are about evenly spread over the time.
-				least := int(float64(len(want))*float64(cut)/float64(len(b))*0.8 - tt.lost.Seconds()*25 - 8)
-				if got < least || got == 0 && cut > len(b)/2 {
-					t.Errorf("cut at %d of %d bytes: %d pictures, want at least %d", cut, len(b), got, least)
-				}
-			}
+			all := hashes(t, to, from)
+			samePictures(t, to, all[0], all[1], true)
 		})
 	}
 }
@@ -337,9 +301,10 @@ func TestReadMatroskaOfGStreamer(t *testing.T) {
 				tt.video, tt.mux, name, tt.audio)
 			to := filepath.Join(t.TempDir(), strings.Replace(tt.name, "streamed", "again", 1))
 			convert(t, name, to)
-			samePictures(t, to, hashes(t, to), hashes(t, name), true)
-			if got, want := decodeAudio(t, to), decodeAudio(t, name); string(got) != string(want) || len(got) < 190000 {
-				t.Errorf("%d bytes of sound, want %d", len(got), len(want))
+			all := hashes(t, to, name)
+			samePictures(t, to, all[0], all[1], true)
+			if sound := decodeAudio(t, to, name); !bytes.Equal(sound[0], sound[1]) || len(sound[0]) < 190000 {
+				t.Errorf("%d bytes of sound, want %d", len(sound[0]), len(sound[1]))
 			}
 		})
 	}
@@ -498,8 +463,9 @@ func TestOthersReadOurStreamedPackets(t *testing.T) {
 		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		samePictures(t, name, hashes(t, name), hashes(t, from), true)
-		if got := decodeAudio(t, name); len(got) < 3*48000*2-8192 {
+		all := hashes(t, name, from)
+		samePictures(t, name, all[0], all[1], true)
+		if got := decodeAudio(t, name)[0]; len(got) < 3*48000*2-8192 {
 			t.Errorf("%s: %d bytes of sound", to, len(got))
 		}
 	}
