@@ -511,6 +511,7 @@ func TestForwardWithoutEncoder(t *testing.T) {
 		if f.Stats(&stats); stats.Withheld < 45 || stats.Transcoded != 0 || stats.Forwarded != 0 || len(sent.take()) != 0 {
 			t.Errorf("%+v", stats)
 		}
+		synctest.Wait() // what is logged is written by a goroutine of its own
 		if n := strings.Count(log.String(), coded.Name); n != 1 {
 			t.Errorf("the log tells of the codec %d times: %s", n, &log)
 		}
