@@ -3,6 +3,8 @@ package browser
 import (
 	"embed"
 	"encoding/json"
+	"fmt"
+	"html"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -43,6 +45,7 @@ func NewPage() *Page {
 	}
 	p := &Page{mux: http.NewServeMux(), results: make(chan *Result, 16)}
 	p.mux.Handle("GET /tone/", http.StripPrefix("/tone/", http.FileServerFS(files)))
+	p.mux.HandleFunc("GET /tone/frames", frames)
 	p.mux.HandleFunc("POST /tone/result", p.take)
 	return p
 }
@@ -68,6 +71,24 @@ func (p *Page) URL(base string, o Tone) string {
 	number("settle", o.Settle.Seconds())
 	number("seconds", o.Listen.Seconds())
 	return base + "/tone/tone.html?" + query.Encode()
+}
+
+// Together returns the address of a page with several test pages in it, which measure
+// at the same time. Each has a result of its own, in any order.
+func (p *Page) Together(base string, tones ...Tone) string {
+	query := make(url.Values)
+	for _, o := range tones {
+		query.Add("page", p.URL(base, o))
+	}
+	return base + "/tone/frames?" + query.Encode()
+}
+
+func frames(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintln(w, "<!doctype html><title>Tones</title>")
+	for _, page := range r.URL.Query()["page"] {
+		fmt.Fprintf(w, "<iframe src=\"%s\"></iframe>\n", html.EscapeString(page))
+	}
 }
 
 // ServeHTTP serves the page and takes its result.

@@ -38,6 +38,18 @@ func TestPageURL(t *testing.T) {
 	}
 }
 
+func TestPagesTogether(t *testing.T) {
+	page := NewPage()
+	const base = "http://127.0.0.1:1"
+	recorder := httptest.NewRecorder()
+	page.ServeHTTP(recorder, httptest.NewRequest("GET", page.Together(base, Tone{Codec: "PCMU", Right: 880}, Tone{}), nil))
+	const want = "<!doctype html><title>Tones</title>\n" +
+		"<iframe src=\"" + base + "/tone/tone.html?codec=PCMU&amp;right=880\"></iframe>\n<iframe src=\"" + base + "/tone/tone.html?\"></iframe>\n"
+	if got := recorder.Body.String(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestPageTakesResults(t *testing.T) {
 	page := NewPage()
 	post := func(body string) int {
