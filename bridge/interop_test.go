@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-media/parley/bridge"
 	"github.com/parley-media/parley/codec/g711"
+	"github.com/parley-media/parley/internal/testport"
 	"github.com/parley-media/parley/session"
 )
 
@@ -32,13 +33,7 @@ func TestFFmpegToGStreamer(t *testing.T) {
 	if err := os.WriteFile(in, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.LocalAddr().(*net.UDPAddr).Port
-	listener.Close()
-
+	port := testport.Pair(t, net.IPv4(127, 0, 0, 1))
 	loopback := netip.MustParseAddrPort("127.0.0.1:0")
 	x, err := session.Open(t.Context(), &session.Config{Local: loopback})
 	if err != nil {
@@ -92,11 +87,9 @@ func TestFFmpegToGStreamer(t *testing.T) {
 func bound(t *testing.T, port int) {
 	t.Helper()
 	for range 200 {
-		c, err := net.ListenPacket("udp4", fmt.Sprintf("0.0.0.0:%d", port))
-		if err != nil {
+		if testport.Open(port) {
 			return
 		}
-		c.Close()
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("nobody listens")

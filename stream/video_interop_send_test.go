@@ -131,11 +131,8 @@ func awaitPort(t *testing.T, port int) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		for _, name := range []string{"/proc/net/udp", "/proc/net/udp6"} {
-			table, err := os.ReadFile(name)
-			if err == nil && strings.Contains(string(table), fmt.Sprintf(":%04X 0", port)) {
-				return
-			}
+		if testport.Open(port) {
+			return
 		}
 		select {
 		case <-tick.C:

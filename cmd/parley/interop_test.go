@@ -7,14 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -133,14 +131,9 @@ func bound(t *testing.T, p *process, port int) {
 			t.Fatalf("%q (Debian package %s) ends at once: %v\n%s", p.cmd.Args, p.debian, err, p.output)
 		default:
 		}
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if testport.Open(port) {
 			return
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Close()
 	}
 	t.Fatalf("%q does not listen on port %d\n%s", p.cmd.Args, port, p.output)
 }
