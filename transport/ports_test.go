@@ -1,3 +1,5 @@
+//go:build unix
+
 package transport
 
 import (
@@ -7,26 +9,14 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+
+	"github.com/parley-media/parley/internal/testport"
 )
 
-// span returns a range of n pairs that was free a moment ago, from below the
-// ports that the system gives out.
+// span returns a range of n pairs that is given to no other test, and was free a moment ago.
 func span(t *testing.T, n int) (first uint16) {
 	t.Helper()
-	for first := 20000; first < 32000; first += 2 * n {
-		free := true
-		for p := first; p < first+2*n && free; p++ {
-			c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, uint16(p))))
-			if free = err == nil; free {
-				c.Close()
-			}
-		}
-		if free {
-			return uint16(first)
-		}
-	}
-	t.Fatal("no free ports on this machine")
-	return 0
+	return uint16(testport.Pairs(t, net.IPv4(127, 0, 0, 1), n))
 }
 
 func newPorts(t *testing.T, first, last uint16) *Ports {

@@ -19,13 +19,23 @@ import (
 // test ends no other caller, of this process or another, is given them.
 func Pair(t testing.TB, ip net.IP) int {
 	t.Helper()
+	return Pairs(t, ip, 1)
+}
+
+// Pairs is Pair for n pairs, one after the other, and returns the first port.
+func Pairs(t testing.TB, ip net.IP, n int) int {
+	t.Helper()
 	for range 200 {
-		port := 21000 + 2*rand.IntN(5500)
-		if reserve(t, port) && free(ip, port) && free(ip, port+1) {
-			return port
+		first := 21000 + 2*rand.IntN(5500-n)
+		ok := true
+		for port := first; port < first+2*n && ok; port += 2 {
+			ok = reserve(t, port) && free(ip, port) && free(ip, port+1)
+		}
+		if ok {
+			return first
 		}
 	}
-	t.Fatal("no free pair of ports")
+	t.Fatalf("no %d free pairs of ports", n)
 	return 0
 }
 

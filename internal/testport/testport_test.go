@@ -19,6 +19,21 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// Ranges that are given at the same time have no port in common.
+func TestPairs(t *testing.T) {
+	loopback := net.IPv4(127, 0, 0, 1)
+	given := map[int]bool{}
+	for range 20 {
+		first := Pairs(t, loopback, 5)
+		for port := first; port < first+10; port++ {
+			if first%2 != 0 || given[port] || !free(loopback, port) {
+				t.Fatalf("port %d of the range from %d after %v", port, first, given)
+			}
+			given[port] = true
+		}
+	}
+}
+
 // A port that somebody has open is given to nobody.
 func TestTaken(t *testing.T) {
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
