@@ -6,6 +6,7 @@
 let pc;
 let began = 0; // when the connection was made
 let connectedAt = 0;
+let agreedAt = 0; // when descriptions were exchanged last
 let candidates, channels; // queues
 let negotiations = 0; // times that the browser wanted to offer
 let context;
@@ -83,6 +84,7 @@ async function described(patience) {
 
 async function accept(sdp) {
   await pc.setRemoteDescription({ type: 'answer', sdp });
+  agreedAt = clock();
   return '';
 }
 
@@ -91,6 +93,7 @@ async function accept(sdp) {
 async function answer(sdp, patience = 1500) {
   await pc.setRemoteDescription({ type: 'offer', sdp });
   await pc.setLocalDescription();
+  agreedAt = clock();
   return described(patience);
 }
 
@@ -180,9 +183,12 @@ async function frequency(mid) {
   return bins[at] < -60 ? 0 : (at * context.sampleRate) / analyser.fftSize;
 }
 
-// hears waits until the tone is heard.
+// hears waits until the tone is heard, by nothing but what came since the last exchange
+// of descriptions.
 async function hears(mid, hz, within = 8000) {
   let last = 0;
+  const { analyser } = await ear(mid);
+  await sleep(Math.max(0, agreedAt + (1000 * analyser.fftSize) / context.sampleRate - clock()));
   await until(`${hz} Hz on ${mid}`, within, async () => Math.abs((last = await frequency(mid)) - hz) < 8)
     .catch((err) => { throw new Error(`${err.message}, but ${last} Hz`); });
   return last;
