@@ -142,7 +142,7 @@ func (c *tickContestant) round(ctx context.Context, o *TickOptions) (r loadRound
 	runtime.GC()
 	stop := c.start(all)
 	defer stop()
-	if err := pause(ctx, time.Until(begin.Add(500 * time.Millisecond))); err != nil {
+	if err := pause(ctx, time.Until(begin.Add(500*time.Millisecond))); err != nil {
 		return r, err
 	}
 	measuring.Store(true)
