@@ -157,6 +157,7 @@ func (c *connection) arranged(text string) (string, error) {
 		return "", err
 	}
 	c.nameChannels(&d)
+	c.numberExtension(&d)
 	byMid := map[string]*sdp.MediaDescription{}
 	known := map[string]bool{}
 	for _, s := range c.layout {

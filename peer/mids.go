@@ -10,6 +10,26 @@ import (
 // and browsers take, may be those of other lines where offers have crossed, or where the
 // far end does not count from 0.
 
+// congestionID is the number that browsers made of libwebrtc, as Chromium, give the header
+// extension of congestion control by themselves, and pion does not.
+const congestionID = "4"
+
+// numberExtension gives the header extension of an offer that number while none is agreed
+// on. A page whose first pictures cross those of this end gives way only if both offers
+// mean the same by a number.
+func (c *connection) numberExtension(d *sdp.SessionDescription) {
+	if heard := c.pc.RemoteDescription(); heard != nil && strings.Contains(heard.SDP, sdp.TransportCCURI) {
+		return
+	}
+	for _, m := range d.MediaDescriptions {
+		for i := range m.Attributes {
+			if a := &m.Attributes[i]; a.Key == "extmap" && strings.HasSuffix(a.Value, " "+sdp.TransportCCURI) {
+				a.Value = congestionID + " " + sdp.TransportCCURI
+			}
+		}
+	}
+}
+
 // channelsMid names the channels that this end offers to a far end that has none.
 const channelsMid = "data"
 
