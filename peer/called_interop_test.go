@@ -33,9 +33,13 @@ func called(t *testing.T, start func(testing.TB, string) *headless.Process) {
 		t.Fatal(err)
 	}
 	p.do(t, "hears", sound, 440)
+
+	// A line that this end has offered has its payload types; Firefox gives others to a
+	// line of its own.
+	p.reanswer(t, far, nil)
 	p.do(t, "camera", "camera", 1, options{})
 	p.reoffer(t, far)
-	p.shows(t, far.Video().Mid(), 1)
+	p.shows(t, p.do(t, "sending", "camera"), 1)
 	p.reanswer(t, far, nil)
 	p.reanswer(t, far, &peer.OfferOptions{Restart: true})
 	p.reoffer(t, far)

@@ -25,7 +25,7 @@ func (c *connection) attach(wanted []section) error {
 			continue
 		}
 		l := c.legs[t]
-		if (l == nil || l.sender == nil) && len(negotiated(t, s.formats)) == 0 {
+		if (l == nil || l.sender == nil) && len(negotiated(t, s.formats)) == 0 && !prefer(t, s.formats) {
 			wanted[i].off = true
 			continue
 		}
@@ -49,6 +49,19 @@ func (c *connection) attach(wanted []section) error {
 		l.sender = sender
 	}
 	return nil
+}
+
+// prefer has a line use the payload types of its offer, and reports whether there is a codec
+// among them. pion takes those that were agreed on for another line first, which Firefox
+// does not.
+func prefer(t *webrtc.RTPTransceiver, formats []string) bool {
+	if t.SetCodecPreferences(nil) != nil {
+		return false
+	}
+	offered := slices.DeleteFunc(slices.Clone(known(t)), func(p webrtc.RTPCodecParameters) bool {
+		return !slices.Contains(formats, strconv.Itoa(int(p.PayloadType)))
+	})
+	return len(offered) > 0 && t.SetCodecPreferences(offered) == nil && len(negotiated(t, formats)) > 0
 }
 
 // takeOver has a new line of the far end for which pion has taken one that this end
@@ -232,14 +245,8 @@ func (c *connection) agree(l *leg, s section, codecs []codec.Params) error {
 // the far end and with its payload types, which are formats. pion has those of
 // other lines where there are none. Repair formats are left out.
 func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
-	var all []webrtc.RTPCodecParameters
-	if s := t.Sender(); s != nil {
-		all = s.GetParameters().Codecs
-	} else if r := t.Receiver(); r != nil {
-		all = r.GetParameters().Codecs
-	}
 	var codecs []codec.Params
-	for _, p := range all {
+	for _, p := range known(t) {
 		kind, name, ok := strings.Cut(p.MimeType, "/")
 		if !ok || !strings.EqualFold(kind, t.Kind().String()) || p.PayloadType > 127 || !slices.Contains(formats, strconv.Itoa(int(p.PayloadType))) {
 			continue
@@ -260,6 +267,17 @@ func negotiated(t *webrtc.RTPTransceiver, formats []string) []codec.Params {
 		return nil
 	}
 	return codecs
+}
+
+// known returns what pion has of the codecs of a line.
+func known(t *webrtc.RTPTransceiver) []webrtc.RTPCodecParameters {
+	if s := t.Sender(); s != nil {
+		return s.GetParameters().Codecs
+	}
+	if r := t.Receiver(); r != nil {
+		return r.GetParameters().Codecs
+	}
+	return nil
 }
 
 // toSend returns the first codec, and the telephone events to send beside it: in its clock
